@@ -1,0 +1,128 @@
+import type { StringTable } from './string-table.ts';
+
+export type SplitName = 'train' | 'val' | 'test';
+export const SPLIT_NAMES: readonly SplitName[] = ['train', 'val', 'test'];
+
+/** All pixels in memory (IDX files, phantoms): unsigned 8-bit, N×H×W×C, on shared memory so that workers see them. */
+export interface MemoryPixels {
+  readonly kind: 'memory';
+  readonly pixels: Uint8Array<SharedArrayBuffer>;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1 | 3;
+}
+
+/** Image files (PNG or JPEG), decoded when they are asked for. */
+export interface FilePixels {
+  readonly kind: 'files';
+  /** Folder that the paths are relative to. */
+  readonly root: string;
+  readonly paths: StringTable;
+  /** Channels of the first readable file: what a loader gives unless it is asked for something else. */
+  readonly channels: 1 | 3;
+}
+
+/** Where pixels come from. Plain data over shared memory, so a worker thread gets it without a copy. */
+export type PixelSource = MemoryPixels | FilePixels;
+
+/** A file that could not be decoded, and why. */
+export interface BrokenFile {
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** One split of a data set: N samples, each an image with a label. */
+export interface Subset {
+  readonly split: SplitName;
+  /** K class names; a label is an index into them. */
+  readonly classes: readonly string[];
+  /** N. */
+  readonly length: number;
+  /** N labels in [0, K). */
+  readonly labels: Int32Array;
+  /** N rows: sample i is image `rows[i]` of `source`. */
+  readonly rows: Uint32Array<SharedArrayBuffer>;
+  readonly source: PixelSource;
+  /** N group numbers (patients), where they are known. Equal numbers mean the same group in every split. */
+  readonly groups: Int32Array | undefined;
+  /** The true P(class | image), N×K row-major, where it is known (phantoms). */
+  readonly posterior: Float32Array | undefined;
+  /** A name for sample i: its file where it has one, otherwise `split/row`. */
+  nameOf(i: number): string;
+}
+
+export interface Dataset {
+  /** Short name: the folder's or file's own. */
+  readonly name: string;
+  /** How it was read. */
+  readonly format: 'idx' | 'folders' | 'csv' | 'phantom';
+  readonly classes: readonly string[];
+  /** Size of every image where it is fixed (memory sources); undefined for files. */
+  readonly imageSize: { readonly height: number; readonly width: number } | undefined;
+  readonly channels: 1 | 3;
+  readonly splits: Readonly<Partial<Record<SplitName, Subset>>>;
+}
+
+/** How intensities in [0, 1] become network inputs: `[-1, 1]` linearly, or (x − mean) / std per channel. */
+export type Normalization =
+  | 'symmetric'
+  | { readonly mean: readonly number[]; readonly std: readonly number[] };
+
+/** `NCHW` is PyTorch's default order, `NHWC` its channels-last memory. */
+export type Layout = 'NCHW' | 'NHWC';
+
+export interface LoaderOptions {
+  readonly batchSize: number;
+  /** Side of the square network input, in pixels. Default: 224 for files, the stored size for memory sources. */
+  readonly size?: number;
+  /** Images are first resized to this side, then cropped to `size`. Default: `size`. */
+  readonly resize?: number;
+  /** `fill` stretches to the square (default), `cover` cuts what stands over, `contain` pads with black. */
+  readonly fit?: 'fill' | 'cover' | 'contain';
+  /** 1 (grey, Rec. 601 luma of colour images) or 3. Default: the source's. */
+  readonly channels?: 1 | 3;
+  /** Default: `symmetric`. */
+  readonly normalization?: Normalization;
+  /**
+   * Random crop and flip, for training. `pad`: black pixels put around the resized image before the crop to `size`
+   * at a random place (default 0). `flip`: mirrored left-right with probability 1/2 (default false).
+   * Without `augment` the crop is the centre one.
+   */
+  readonly augment?: { readonly pad?: number; readonly flip?: boolean };
+  /** A new order each epoch. Default: false (stored order). */
+  readonly shuffle?: boolean;
+  /** Drop the last batch of an epoch where it is not full. Default: false. */
+  readonly dropLast?: boolean;
+  /** Names the streams of the order and of the augmentation. Default: 0. */
+  readonly seed?: number;
+  /** Default: `NCHW`. */
+  readonly layout?: Layout;
+  /**
+   * Worker threads; 0 decodes in this thread. Default: 0 for memory sources at their stored size, otherwise half of
+   * the processors, at least 1 and at most 4.
+   */
+  readonly workers?: number;
+  /** Batches that are decoded ahead. Default: 2, and never fewer than `workers`. */
+  readonly prefetch?: number;
+  /** Images with more pixels than this are broken files. Default: 2^27 (11,585 × 11,585). */
+  readonly maxPixels?: number;
+  /** Ends the running epoch with the signal's reason and closes the loader. */
+  readonly signal?: AbortSignal;
+}
+
+/** B samples. B is smaller than the batch size at the end of an epoch and where broken files were left out. */
+export interface Batch {
+  /** Number of this batch in its epoch, from 0. */
+  readonly number: number;
+  /** B·C·H·W values in `layout` order, on shared memory. Valid until `release`. */
+  readonly images: Float32Array<SharedArrayBuffer>;
+  /** B×C×H×W for `NCHW`, B×H×W×C for `NHWC`. */
+  readonly shape: readonly [number, number, number, number];
+  readonly layout: Layout;
+  /** B labels in [0, K). */
+  readonly labels: Int32Array;
+  /** B sample numbers in the subset: index `subset.posterior`, `subset.nameOf` and per-sample memories with these. */
+  readonly indices: Int32Array;
+  /** Gives the memory back for a later batch. Optional: an unreleased batch is left to garbage collection. */
+  release(): void;
+}
