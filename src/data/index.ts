@@ -1,4 +1,6 @@
 /** Images with labels: readers that detect the format, splits, decoding and batches. */
+
+export { BatchLoader } from './loader.ts';
 export type {
   Batch,
   BrokenFile,
