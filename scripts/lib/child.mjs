@@ -1,0 +1,102 @@
+/** Child processes: quiet ones that write to a log, and foreground ones that share the terminal. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname } from 'node:path';
+import { SetupError } from './errors.mjs';
+import { readText } from './stamp.mjs';
+
+/** Quiet children that are running now. */
+const running = new Set();
+
+/**
+ * Runs a command with its output in a log file. A failure is a SetupError with the end of the log.
+ * The child leads a process group of its own, so that `stopChildren` reaches its children (make's compilers) too.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{log: string, what: string, append?: boolean, cwd?: string, env?: NodeJS.ProcessEnv}} options
+ * @returns {Promise<void>}
+ */
+export function runLogged(command, args, { log, what, append = false, cwd, env }) {
+  mkdirSync(dirname(log), { recursive: true });
+  const output = openSync(log, append ? 'a' : 'w');
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', output, output] });
+    closeSync(output);
+    running.add(child);
+    const end = (error) => {
+      running.delete(child);
+      if (error) reject(error);
+      else resolve();
+    };
+    child.on('error', (error) =>
+      end(new SetupError(`${what}: cannot run ${command} (${error.code ?? error.message})`)),
+    );
+    child.on('close', (code, signal) => {
+      if (code === 0) return end();
+      const ending = signal === null ? `exit code ${code}` : signal;
+      end(new SetupError(`${what} failed (${ending}); the whole log: ${log}`, logTail(log)));
+    });
+  });
+}
+
+/** Ends every quiet child and its group; those that do not listen are killed after two seconds. */
+export async function stopChildren() {
+  const children = [...running];
+  const signalAll = (signal) => {
+    for (const child of children) {
+      try {
+        if (running.has(child)) process.kill(-child.pid, signal);
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+  };
+  signalAll('SIGTERM');
+  for (let i = 0; i < 20 && children.some((child) => running.has(child)); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  signalAll('SIGKILL');
+}
+
+/**
+ * Runs a command in the terminal of this process and outlives it: signals go to the child, which ends in its own way
+ * (a trainer first writes its checkpoint). Returns its exit code (128 + signal number where a signal ended it).
+ *
+ * Ctrl-C in a terminal reaches the whole foreground group, the child included, so nothing is forwarded there. Without
+ * a terminal SIGINT is forwarded, repeats within a second as one: npm sends its own copy of the same key press.
+ * @returns {Promise<number>}
+ */
+export function runForeground(command, args, { cwd, env } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env, stdio: 'inherit' });
+    const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+    let lastInterrupt = Number.NEGATIVE_INFINITY;
+    const forward = (signal) => {
+      if (signal === 'SIGINT') {
+        const now = performance.now();
+        if (terminal || now - lastInterrupt < 1000) return;
+        lastInterrupt = now;
+      }
+      child.kill(signal);
+    };
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    for (const signal of signals) process.on(signal, forward);
+    const end = () => {
+      for (const signal of signals) process.off(signal, forward);
+    };
+    child.on('error', (error) => {
+      end();
+      reject(error);
+    });
+    child.on('close', (code, signal) => {
+      end();
+      resolve(signal === null ? code : 128 + constants.signals[signal]);
+    });
+  });
+}
+
+/** The last lines of a log: enough to see the first error of a compiler, not the whole build. */
+export function logTail(log, lines = 25) {
+  return (readText(log) ?? '').trimEnd().split('\n').slice(-lines).join('\n');
+}

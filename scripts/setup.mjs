@@ -1,0 +1,67 @@
+/**
+ * `npm run setup`: everything between a fresh clone and the first run. Runs on Node 20 without any package.
+ * A step that is done is not done again; a run that was cut short can be repeated. See lib/steps.mjs for the steps and
+ * lib/libtorch.mjs for the environment variables that choose the LibTorch.
+ */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { stopChildren } from './lib/child.mjs';
+import { SetupError } from './lib/errors.mjs';
+import { takeLock } from './lib/lock.mjs';
+import { stampFolder } from './lib/paths.mjs';
+import { startLine } from './lib/report.mjs';
+import { describe, readLibTorch, steps } from './lib/steps.mjs';
+
+/** Whether every step is done: a few milliseconds, no network. */
+export function isSetUp() {
+  return steps.every((step) => step.isDone());
+}
+
+/**
+ * Does what is not done yet. Prints a line a step to stderr, nothing when there is nothing to do.
+ * Ends the process with 1 (130 after Ctrl-C) when it cannot go on: nothing that follows could work.
+ */
+export async function setup() {
+  if (isSetUp()) return;
+  let line;
+  const unlock = await takeLock(stampFolder, (owner) => {
+    process.stderr.write(`another set-up (process ${owner}) is at work here; waiting for it\n`);
+  });
+  process.on('exit', unlock);
+  let interrupted = false;
+  const interrupt = async (signal) => {
+    if (interrupted) return;
+    interrupted = true;
+    await stopChildren();
+    line?.stop();
+    process.stderr.write('penumbra set-up: interrupted; the same command continues it\n');
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    for (const [i, step] of steps.entries()) {
+      if (step.isDone()) continue;
+      line = startLine(`[${i + 1}/${steps.length}] ${step.title}`);
+      line.end(await step.run((text) => line.note(text)));
+    }
+  } catch (error) {
+    // A step that fails because its children were stopped: `interrupt` ends the process.
+    if (interrupted) return await new Promise(() => {});
+    line?.stop();
+    if (!(error instanceof SetupError)) throw error;
+    if (error.details) process.stderr.write(`${error.details}\n`);
+    process.stderr.write(`penumbra set-up: ${error.message}\n`);
+    process.exit(1);
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    process.off('exit', unlock);
+    if (!interrupted) unlock();
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await setup();
+  process.stderr.write(`Penumbra is set up. LibTorch ${describe(readLibTorch())}\n`);
+}
