@@ -1,0 +1,143 @@
+#include "handle.h"
+
+#include <atomic>
+#include <utility>
+
+namespace penumbra {
+
+namespace {
+
+std::atomic<int64_t> live{0}, liveBytes{0}, created{0}, collected{0};
+
+// V8 schedules collections by the external memory it is told of. Telling it of every small tensor costs more than
+// the tensor, so changes gather until they matter.
+constexpr int64_t kReportStep = 1 << 20;
+int64_t unreported = 0;
+
+void account(node_api_basic_env env, int64_t change) {
+  unreported += change;
+  if (unreported < kReportStep && unreported > -kReportStep) return;
+  // Zeroed first: the call may collect, and a finalizer then comes back here.
+  const int64_t report = std::exchange(unreported, 0);
+  int64_t total = 0;
+  napi_adjust_external_memory(env, report, &total);
+}
+
+void release(node_api_basic_env env, Handle* handle) {
+  if (handle->state == Handle::State::kTensor) {
+    live.fetch_sub(1, std::memory_order_relaxed);
+    liveBytes.fetch_sub(handle->bytes, std::memory_order_relaxed);
+    handle->tensor.reset();
+    account(env, -handle->bytes);
+  }
+  handle->generator = at::Generator();
+  handle->state = Handle::State::kReleased;
+}
+
+// Runs inside the collector, so a synchronous loop that never returns to the event loop is bounded too.
+void finalize(node_api_basic_env env, void* data, void*) {
+  auto* handle = static_cast<Handle*>(data);
+  if (handle->state == Handle::State::kTensor) collected.fetch_add(1, std::memory_order_relaxed);
+  release(env, handle);
+  delete handle;
+}
+
+napi_value external(napi_env env, Handle* handle) {
+  napi_value value;
+  if (napi_create_external(env, handle, finalize, nullptr, &value) != napi_ok) {
+    delete handle;
+    throw JsError("torch/node-api", "could not create a handle");
+  }
+  return value;
+}
+
+int64_t sizeOf(const at::Tensor& tensor) {
+  // Sparse and other tensors without a strided storage have no simple size.
+  return tensor.layout() == at::kStrided && !tensor.unsafeGetTensorImpl()->is_python_dispatch()
+      ? static_cast<int64_t>(tensor.nbytes())
+      : 0;
+}
+
+napi_value jsRelease(napi_env env, size_t argc, napi_value* argv) {
+  if (argc > 0)
+    if (Handle* handle = tryHandle(env, argv[0])) release(env, handle);
+  return nullptr;
+}
+
+napi_value jsStatistics(napi_env env, size_t, napi_value*) {
+  napi_value result = object(env);
+  set(env, result, "tensors", fromInt64(env, live));
+  set(env, result, "bytes", fromInt64(env, liveBytes));
+  set(env, result, "created", fromInt64(env, created));
+  set(env, result, "collected", fromInt64(env, collected));
+  return result;
+}
+
+}  // namespace
+
+napi_value wrap(napi_env env, at::Tensor tensor) {
+  if (!tensor.defined()) return null(env);
+  auto* handle = new Handle{Handle::State::kTensor, std::move(tensor), at::Generator(), 0};
+  handle->bytes = sizeOf(handle->tensor);
+  napi_value value = external(env, handle);
+  live.fetch_add(1, std::memory_order_relaxed);
+  created.fetch_add(1, std::memory_order_relaxed);
+  liveBytes.fetch_add(handle->bytes, std::memory_order_relaxed);
+  account(env, handle->bytes);
+  return value;
+}
+
+napi_value wrapGenerator(napi_env env, at::Generator generator) {
+  return external(env, new Handle{Handle::State::kGenerator, at::Tensor(), std::move(generator), 0});
+}
+
+Handle* tryHandle(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (napi_get_value_external(env, value, &data) != napi_ok || data == nullptr) return nullptr;
+  auto* handle = static_cast<Handle*>(data);
+  switch (handle->state) {
+    case Handle::State::kTensor:
+    case Handle::State::kGenerator:
+    case Handle::State::kReleased: return handle;
+  }
+  return nullptr;
+}
+
+const at::Tensor& toTensor(napi_env env, napi_value value, const char* argument) {
+  Handle* handle = tryHandle(env, value);
+  if (handle && handle->state == Handle::State::kTensor) return handle->tensor;
+  if (handle && handle->state == Handle::State::kReleased)
+    throw JsError("torch/use-after-release", std::string("argument '") + argument + "' is a tensor that was already released",
+                  "keep it with keep(tensor), or return it from its tidy(), if it is needed after the scope ends");
+  throw JsError("torch/argument-type", std::string("argument '") + argument + "': expected Tensor, got " + describe(env, value));
+}
+
+at::Generator& toGenerator(napi_env env, napi_value value, const char* argument) {
+  Handle* handle = tryHandle(env, value);
+  if (handle && handle->state == Handle::State::kGenerator) return handle->generator;
+  throw JsError("torch/argument-type", std::string("argument '") + argument + "': expected Generator, got " + describe(env, value));
+}
+
+std::vector<at::Tensor> toTensors(napi_env env, napi_value array, const char* argument) {
+  bool isArray = false;
+  check(env, napi_is_array(env, array, &isArray));
+  if (!isArray)
+    throw JsError("torch/argument-type", std::string("argument '") + argument + "': expected an array of Tensors, got " + describe(env, array));
+  uint32_t length = 0;
+  check(env, napi_get_array_length(env, array, &length));
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(length);
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element;
+    check(env, napi_get_element(env, array, i, &element));
+    tensors.push_back(toTensor(env, element, argument));
+  }
+  return tensors;
+}
+
+void registerHandles(napi_env env, napi_value exports) {
+  method(env, exports, "release", jsRelease);
+  method(env, exports, "handleStatistics", jsStatistics);
+}
+
+}  // namespace penumbra
