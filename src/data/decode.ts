@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 
 // One decode uses one thread: the loader's workers are the parallelism. No cache: a file is read once an epoch.
 sharp.concurrency(1);
@@ -70,7 +70,7 @@ export async function resizePixels(pixels: Pixels, options: DecodeOptions): Prom
   return finish(pipeline, 8, options);
 }
 
-async function finish(pipeline: sharp.Sharp, depth: 8 | 16, options: DecodeOptions): Promise<Pixels> {
+async function finish(pipeline: Sharp, depth: 8 | 16, options: DecodeOptions): Promise<Pixels> {
   if (options.size !== undefined) {
     pipeline = pipeline.resize({
       ...options.size,

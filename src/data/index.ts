@@ -1,6 +1,9 @@
 /** Images with labels: readers that detect the format, splits, decoding and batches. */
-
+export { csvLine, parseCsv } from './csv.ts';
+export { type DatasetOptions, openDataset } from './dataset.ts';
 export { BatchLoader } from './loader.ts';
+export type { ColumnNames } from './part.ts';
+export type { Fractions } from './split.ts';
 export type {
   Batch,
   BrokenFile,

@@ -61,6 +61,8 @@ export interface Dataset {
   readonly imageSize: { readonly height: number; readonly width: number } | undefined;
   readonly channels: 1 | 3;
   readonly splits: Readonly<Partial<Record<SplitName, Subset>>>;
+  /** Files in class folders that are no images by their names. */
+  readonly skipped: readonly BrokenFile[];
 }
 
 /** How intensities in [0, 1] become network inputs: `[-1, 1]` linearly, or (x − mean) / std per channel. */

@@ -1,0 +1,217 @@
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { PenumbraError } from '../errors.ts';
+import { parseCsv } from './csv.ts';
+import { readHeader } from './decode.ts';
+import { type StringTable, stringAt } from './string-table.ts';
+import type { BrokenFile, Dataset, PixelSource, SplitName } from './types.ts';
+
+/** Samples as a reader found them, before they are divided: those of one named split, or of none. */
+export interface Part {
+  readonly split: SplitName | undefined;
+  readonly source: PixelSource;
+  /** Sample i is image `rows[i]` of `source`. */
+  readonly rows: Uint32Array<SharedArrayBuffer>;
+  readonly labels: Int32Array;
+  /** File names, where there are any. Row r of the source has name `names[r]`. */
+  readonly names: StringTable | undefined;
+  /** Group names per sample, where a table gives them. */
+  readonly groups: readonly string[] | undefined;
+  /** N×K. */
+  readonly posterior: Float32Array | undefined;
+}
+
+/** What a reader of one format gives. */
+export interface Listing {
+  readonly format: Dataset['format'];
+  readonly classes: readonly string[];
+  readonly parts: readonly Part[];
+  readonly skipped: readonly BrokenFile[];
+}
+
+/** Names of table columns; where absent, the usual ones are looked for. */
+export interface ColumnNames {
+  readonly file?: string;
+  readonly label?: string;
+  readonly split?: string;
+  readonly group?: string;
+}
+
+export const USUAL_COLUMNS: Readonly<Record<keyof ColumnNames, readonly string[]>> = {
+  file: ['file', 'filename', 'path', 'image'],
+  label: ['label', 'class'],
+  split: ['split'],
+  group: ['group', 'patient', 'patient_id', 'patientid', 'subject'],
+};
+
+/** The position of a column in a header line, undefined where it is not there; a column asked for by name must be. */
+export function findColumn(
+  header: readonly string[],
+  role: keyof ColumnNames,
+  columns: ColumnNames,
+  file: string,
+): number | undefined {
+  const wanted = columns[role] === undefined ? USUAL_COLUMNS[role] : [columns[role].toLowerCase()];
+  const names = header.map((name) => name.trim().toLowerCase());
+  const found = wanted.map((name) => names.indexOf(name)).find((at) => at >= 0);
+  if (found === undefined && columns[role] !== undefined) throw missingColumn(header, role, columns, file);
+  return found;
+}
+
+export function missingColumn(
+  header: readonly string[],
+  role: keyof ColumnNames,
+  columns: ColumnNames,
+  file: string,
+): PenumbraError {
+  const wanted = columns[role] ?? USUAL_COLUMNS[role].join(', ');
+  const headless = header.some((name) => /\.(png|jpe?g)$/i.test(name));
+  return new PenumbraError('data/columns', `${file} has no column for the ${role} (looked for: ${wanted})`, {
+    where: { file, column: role },
+    hint: headless
+      ? 'its first line must name the columns, for example file,label'
+      : `name the ${role} column`,
+  });
+}
+
+/** Rows 0…n−1, on shared memory. */
+export function allRows(n: number): Uint32Array<SharedArrayBuffer> {
+  const rows = new Uint32Array(new SharedArrayBuffer(n * 4));
+  for (let i = 0; i < n; i++) rows[i] = i;
+  return rows;
+}
+
+export function sharedRows(values: ArrayLike<number>): Uint32Array<SharedArrayBuffer> {
+  const rows = new Uint32Array(new SharedArrayBuffer(values.length * 4));
+  rows.set(values);
+  return rows;
+}
+
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new PenumbraError('data/not-found', `${path} cannot be read`, { where: { file: path }, cause });
+  }
+}
+
+/** Integers by value, other names by code point: the same order on every machine. */
+export function sortClasses(names: Iterable<string>): string[] {
+  const all = [...names];
+  if (all.every((name) => /^\d+$/.test(name))) return all.sort((a, b) => Number(a) - Number(b));
+  return all.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/**
+ * A table of true posteriors beside a data set, `posterior.csv`: the first column is the key (a file or an
+ * index), and each class has a column `p_<class>`.
+ *
+ * @returns K probabilities by key; undefined where there is no such table.
+ */
+export function readPosterior(
+  path: string,
+  classes: readonly string[],
+): Map<string, Float32Array> | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const rows = new Map<string, Float32Array>();
+  let positions: number[] | undefined;
+  parseCsv(text, path, (fields, line) => {
+    if (positions === undefined) {
+      positions = classes.map((name) => fields.indexOf(`p_${name}`));
+      const absent = positions.indexOf(-1);
+      if (absent < 0) return;
+      throw new PenumbraError('data/posterior', `${path} has no column p_${classes[absent]}`, {
+        where: { file: path, column: `p_${classes[absent]}` },
+      });
+    }
+    const values = Float32Array.from(positions, (at) => Number(fields[at] || NaN));
+    const sum = values.reduce((total, value) => total + value, 0);
+    if (!values.every((value) => value >= 0) || Math.abs(sum - 1) > 1e-3) {
+      throw new PenumbraError(
+        'data/posterior',
+        `${path}, line ${line}: not ${classes.length} probabilities`,
+        {
+          where: { file: path, line },
+          hint: 'each row holds numbers of 0 or more with the sum 1',
+        },
+      );
+    }
+    rows.set(fields[0], values);
+  });
+  return rows;
+}
+
+/** N×K from a posterior table; every sample must be in it. */
+export function pickPosterior(
+  table: Map<string, Float32Array> | undefined,
+  keys: readonly string[],
+  classes: number,
+  path: string,
+): Float32Array | undefined {
+  if (table === undefined) return undefined;
+  const posterior = new Float32Array(keys.length * classes);
+  for (let i = 0; i < keys.length; i++) {
+    const row = table.get(keys[i]);
+    if (row === undefined) {
+      throw new PenumbraError('data/posterior', `${path} has no row for ${keys[i]}`, {
+        where: { file: path, row: i },
+      });
+    }
+    posterior.set(row, i * classes);
+  }
+  return posterior;
+}
+
+/** Class names from `info.json` beside the data (`{"classes": [...]}`), where there is one. */
+export function readClassNames(folder: string): string[] | undefined {
+  const path = join(folder, 'info.json');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  let classes: unknown;
+  try {
+    classes = (JSON.parse(text) as { classes?: unknown } | null)?.classes;
+  } catch (cause) {
+    throw new PenumbraError('data/info', `${path} is not JSON`, { where: { file: path }, cause });
+  }
+  if (classes === undefined) return undefined;
+  const names: unknown[] = Array.isArray(classes) ? classes : [];
+  const good = names.every((name) => typeof name === 'string') && new Set(names).size === names.length;
+  if (!good || names.length < 2) {
+    throw new PenumbraError('data/info', `${path}: classes must be two or more different names`, {
+      where: { file: path },
+    });
+  }
+  return names as string[];
+}
+
+/** Grey or colour, by the first of the first 16 files that has a readable header; colour where none has. */
+export function probeChannels(root: string, paths: StringTable): 1 | 3 {
+  const head = Buffer.alloc(1 << 16);
+  for (let i = 0; i < Math.min(16, paths.length); i++) {
+    let file: number | undefined;
+    try {
+      file = openSync(join(root, stringAt(paths, i)), 'r');
+      return readHeader(head.subarray(0, readSync(file, head, 0, head.length, 0))).channels;
+    } catch {
+      // Broken files are reported when they are loaded.
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+  return 3;
+}
+
+/** `dir/a.png` → `a.png`, for any separator. */
+export function fileName(path: string): string {
+  return basename(path.replaceAll('\\', '/'));
+}

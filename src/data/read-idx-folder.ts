@@ -1,0 +1,155 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { PenumbraError } from '../errors.ts';
+import { parseCsv } from './csv.ts';
+import { idxIntegers, readIdx } from './idx.ts';
+import {
+  allRows,
+  type ColumnNames,
+  findColumn,
+  type Listing,
+  type Part,
+  pickPosterior,
+  readClassNames,
+  readPosterior,
+  readText,
+} from './part.ts';
+import { splitOfName } from './split.ts';
+import { stringTable } from './string-table.ts';
+import type { MemoryPixels } from './types.ts';
+
+/** `train-images-idx3-ubyte`, `t10k-images.idx3-ubyte.gz`, `images-idx4-ubyte`: the prefix names the split. */
+const IMAGES = /^(.*?)images([-.])idx[34]([-.])ubyte(\.gz)?$/i;
+
+export function idxImageFiles(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => IMAGES.test(name))
+    .sort();
+}
+
+/**
+ * Reads the IDX files of a folder, or one pair by its image file: images N×H×W or N×H×W×C (C 1 or 3) of unsigned
+ * bytes, labels N integers. Beside them may lie `info.json` (class names), `<prefix>files.csv` (a `file` and perhaps a
+ * `patient` column, in the order of the images) and `<prefix>posterior.csv` (true posteriors, by `index`).
+ */
+export function readIdxFolder(
+  path: string,
+  given: readonly string[] | undefined,
+  columns: ColumnNames,
+): Listing {
+  const one = IMAGES.test(basename(path));
+  const folder = one ? dirname(path) : path;
+  const files = one ? [basename(path)] : idxImageFiles(folder);
+  const pairs = files.map((name) => ({ name, ...readPair(folder, name) }));
+  const largest = pairs.reduce((most, { labels }) => labels.reduce((a, b) => Math.max(a, b), most), 0);
+  const classes =
+    given ?? readClassNames(folder) ?? Array.from({ length: Math.max(2, largest + 1) }, (_, k) => String(k));
+
+  const [first] = pairs;
+  const parts = pairs.map(({ name, prefix, source, labels }): Part => {
+    for (const side of ['height', 'width', 'channels'] as const) {
+      if (source[side] !== first.source[side]) {
+        throw new PenumbraError(
+          'data/image-size',
+          `${name} has images of ${side} ${source[side]}, and ${first.name} of ${first.source[side]}`,
+          {
+            where: { file: join(folder, name) },
+            hint: 'the splits of one data set must have images of one size',
+          },
+        );
+      }
+    }
+    for (let i = 0; i < labels.length; i++) {
+      if (labels[i] >= 0 && labels[i] < classes.length) continue;
+      throw new PenumbraError(
+        'data/label-range',
+        `${name}: the label of image ${i} is ${labels[i]}, outside 0 to ${classes.length - 1}`,
+        {
+          where: { file: join(folder, name), row: i, label: labels[i] },
+          hint: 'correct it, or name more classes',
+        },
+      );
+    }
+    const posteriorPath = join(folder, `${prefix}posterior.csv`);
+    const keys = Array.from(labels.keys(), String);
+    return {
+      split: splitOfName(prefix.replace(/[-_.]$/, '')),
+      source,
+      rows: allRows(labels.length),
+      labels,
+      ...readNames(join(folder, `${prefix}files.csv`), labels.length, columns),
+      posterior: pickPosterior(readPosterior(posteriorPath, classes), keys, classes.length, posteriorPath),
+    };
+  });
+  return { format: 'idx', classes, parts, skipped: [] };
+}
+
+function readPair(
+  folder: string,
+  name: string,
+): { prefix: string; source: MemoryPixels; labels: Int32Array } {
+  const [, prefix, before, after] = name.match(IMAGES)!;
+  const plain = `${prefix}labels${before}idx1${after}ubyte`;
+  const labelName = [plain, `${plain}.gz`].find((candidate) => existsSync(join(folder, candidate)));
+  const imagePath = join(folder, name);
+  if (labelName === undefined) {
+    throw new PenumbraError('data/not-found', `${name} has no labels beside it: ${plain} is missing`, {
+      where: { file: imagePath },
+    });
+  }
+  const images = readIdx(imagePath);
+  const [count, height, width, channels = 1] = images.shape;
+  const known = images.shape.length === 3 || images.shape.length === 4;
+  if (
+    images.type !== 'uint8' ||
+    !known ||
+    (channels !== 1 && channels !== 3) ||
+    height === 0 ||
+    width === 0
+  ) {
+    throw new PenumbraError(
+      'data/idx',
+      `${name} holds ${images.shape.join('×')} values of ${images.type}; images are N×H×W or N×H×W×C (C 1 or 3) of uint8`,
+      { where: { file: imagePath } },
+    );
+  }
+  const labelArray = readIdx(join(folder, labelName));
+  if (labelArray.shape.length !== 1 || labelArray.shape[0] !== count) {
+    throw new PenumbraError(
+      'data/idx',
+      `${labelName} holds ${labelArray.shape.join('×')} labels for ${count} images in ${name}`,
+      { where: { file: join(folder, labelName) }, hint: 'take both files from the same source' },
+    );
+  }
+  const source: MemoryPixels = { kind: 'memory', pixels: images.bytes, height, width, channels };
+  return { prefix, source, labels: idxIntegers(labelArray, labelName) };
+}
+
+/** File and group names from the table beside the images, where there is one. */
+function readNames(path: string, count: number, columns: ColumnNames): Pick<Part, 'names' | 'groups'> {
+  if (!existsSync(path)) return { names: undefined, groups: undefined };
+  const names: string[] = [];
+  const groups: string[] = [];
+  let file: number | undefined;
+  let group: number | undefined;
+  let isHeader = true;
+  parseCsv(readText(path), path, (fields) => {
+    if (isHeader) {
+      file = findColumn(fields, 'file', {}, path);
+      group = findColumn(fields, 'group', { group: columns.group }, path);
+      isHeader = false;
+      return;
+    }
+    names.push(file === undefined ? '' : fields[file]);
+    if (group !== undefined) groups.push(fields[group]);
+  });
+  if (names.length !== count) {
+    throw new PenumbraError('data/idx', `${path} has ${names.length} rows for ${count} images`, {
+      where: { file: path },
+    });
+  }
+  return {
+    names: file === undefined ? undefined : stringTable(names),
+    groups: group === undefined ? undefined : groups,
+  };
+}

@@ -1,0 +1,140 @@
+import { PenumbraError } from '../errors.ts';
+import { Random } from '../random.ts';
+import type { SplitName, Subset } from './types.ts';
+
+/** Shares of the samples in [0, 1); the rest is `train`. */
+export interface Fractions {
+  readonly val?: number;
+  readonly test?: number;
+}
+
+const SPLIT_STREAM = 3;
+
+/** The split that a file's or folder's name speaks of: its last word, `train`, `val`, `test` or what is used for them. */
+export function splitOfName(name: string): SplitName | undefined {
+  const word = name.toLowerCase().match(/[a-z0-9]+$/)?.[0];
+  if (word === 'train' || word === 'training') return 'train';
+  if (word === 'val' || word === 'valid' || word === 'validation' || word === 'dev') return 'val';
+  // The MNIST files call their test set t10k.
+  if (word === 'test' || word === 'testing' || word === 't10k') return 'test';
+  return undefined;
+}
+
+/**
+ * Divides samples by fraction: seeded, stratified by class, and whole groups only.
+ *
+ * Groups in a random order, the largest first (so that small ones can even out), each go to the split that lacks most
+ * of the group's classes: the largest Σ_c g_c · (T_sc − n_sc) / T_sc, with g_c the group's samples of class c, T_sc the
+ * number that split s should have of it and n_sc what it has. Where every sample is a group of its own this is exact
+ * stratification, up to rounding.
+ *
+ * @returns for each split with a share, its samples in stored order.
+ */
+export function splitByFraction(
+  labels: Int32Array,
+  groups: Int32Array | undefined,
+  fractions: Fractions,
+  seed: number,
+): Partial<Record<SplitName, Uint32Array>> {
+  const shares = checkedShares(fractions);
+  const members = membersByGroup(groups, labels.length);
+  const order = new Random(seed, SPLIT_STREAM).shuffle(Uint32Array.from(members.keys()));
+  order.sort((a, b) => members[b].length - members[a].length); // Stable: equal sizes stay shuffled.
+
+  const classes = labels.reduce((most, label) => Math.max(most, label + 1), 0);
+  const wanted = new Float64Array(classes);
+  for (const label of labels) wanted[label]++;
+  const counts = shares.map(() => new Float64Array(classes));
+  const assigned = new Uint8Array(labels.length);
+  for (const group of order) {
+    let best = 0;
+    let bestNeed = -Infinity;
+    for (let s = 0; s < shares.length; s++) {
+      let need = 0;
+      for (const i of members[group]) need += 1 - counts[s][labels[i]] / (wanted[labels[i]] * shares[s][1]);
+      if (need > bestNeed + 1e-9) {
+        best = s;
+        bestNeed = need;
+      }
+    }
+    for (const i of members[group]) {
+      counts[best][labels[i]]++;
+      assigned[i] = best;
+    }
+  }
+  const indices = Uint32Array.from(labels.keys());
+  return Object.fromEntries(shares.map(([split], s) => [split, indices.filter((i) => assigned[i] === s)]));
+}
+
+/** @throws {PenumbraError} for an empty split, a class that a split has none of, or a group in more than one split. */
+export function checkSplits(name: string, subsets: readonly Subset[]): void {
+  const splitOfGroup = new Map<number, SplitName>();
+  for (const { split, classes, length, labels, groups } of subsets) {
+    if (length === 0) {
+      throw new PenumbraError('data/empty-split', `${name}: split ${split} has no samples`, {
+        where: { data: name, split },
+        hint: 'add samples to it, take it away, or choose other fractions',
+      });
+    }
+    const counts = new Uint32Array(classes.length);
+    for (const label of labels) counts[label]++;
+    const missing = classes.filter((_, k) => counts[k] === 0);
+    if (missing.length > 0) {
+      throw new PenumbraError(
+        'data/missing-class',
+        `${name}: split ${split} has no sample of ${missing.length === 1 ? 'class' : `${missing.length} classes:`} ` +
+          missing.slice(0, 5).join(', ') +
+          (missing.length > 5 ? ', …' : ''),
+        {
+          where: { data: name, split, class: missing[0] },
+          hint: 'add samples of it, take the class out of every split, or choose other fractions or another seed',
+        },
+      );
+    }
+    for (const group of groups ?? []) {
+      const other = splitOfGroup.get(group) ?? split;
+      splitOfGroup.set(group, split);
+      if (other === split) continue;
+      throw new PenumbraError(
+        'data/group-straddles',
+        `${name}: a group is in split ${other} and in ${split}`,
+        {
+          where: { data: name, split, group },
+          hint: 'samples of one patient belong in one split; correct the lists, or the expression that names the group',
+        },
+      );
+    }
+  }
+}
+
+function checkedShares(fractions: Fractions): [SplitName, number][] {
+  const { val = 0, test = 0 } = fractions;
+  if (!(val >= 0 && test >= 0 && val + test < 1)) {
+    throw new PenumbraError(
+      'data/fractions',
+      `fractions val ${val} and test ${test} leave nothing for train`,
+      {
+        where: { argument: 'fractions' },
+        hint: 'give shares of 0 or more with a sum under 1, for example val 0.1 and test 0.2',
+      },
+    );
+  }
+  const shares: [SplitName, number][] = [
+    ['train', 1 - val - test],
+    ['val', val],
+    ['test', test],
+  ];
+  return shares.filter(([, share]) => share > 0);
+}
+
+/** The samples of each group. Without groups every sample is one of its own. */
+function membersByGroup(groups: Int32Array | undefined, length: number): number[][] {
+  if (groups === undefined) return Array.from({ length }, (_, i) => [i]);
+  const members = new Map<number, number[]>();
+  for (let i = 0; i < length; i++) {
+    const group = members.get(groups[i]);
+    if (group === undefined) members.set(groups[i], [i]);
+    else group.push(i);
+  }
+  return [...members.values()];
+}
