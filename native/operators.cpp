@@ -19,6 +19,7 @@ struct Overload {
   c10::OperatorHandle handle;
   std::vector<Slot> slots;
   std::vector<Kind> returns;
+  std::vector<int> aliases;    // per result: the slot whose tensor it is (`(a!)`), or -1
   size_t positional = 0;       // slots before the keyword-only ones
   int generatorSlot = -1;
   bool random = false;
@@ -48,9 +49,20 @@ struct Arguments {
   }
 };
 
+int aliasedSlot(const c10::FunctionSchema& schema, const c10::Argument& result) {
+  if (!result.alias_info() || !result.alias_info()->isWrite()) return -1;
+  for (size_t i = 0; i < schema.arguments().size(); ++i) {
+    const auto* alias = schema.arguments()[i].alias_info();
+    if (alias && alias->isWrite() && alias->beforeSets() == result.alias_info()->beforeSets() &&
+        schema.arguments()[i].type()->kind() == c10::TypeKind::TensorType)
+      return static_cast<int>(i);
+  }
+  return -1;
+}
+
 Overload overloadOf(c10::OperatorHandle handle) {
   const c10::FunctionSchema& schema = handle.schema();
-  Overload overload{handle, {}, {}};
+  Overload overload{handle, {}, {}, {}};
   bool takesTensor = false;
   for (const auto& argument : schema.arguments()) {
     Slot slot = slotOf(argument);
@@ -62,7 +74,10 @@ Overload overloadOf(c10::OperatorHandle handle) {
   }
   if (!takesTensor)
     for (Slot& slot : overload.slots) slot.wholeNumbersAreFloats = slot.name == "fill_value" || slot.name == "s";
-  for (const auto& result : schema.returns()) overload.returns.push_back(slotOf(result).kind);
+  for (const auto& result : schema.returns()) {
+    overload.returns.push_back(slotOf(result).kind);
+    overload.aliases.push_back(aliasedSlot(schema, result));
+  }
   overload.random = handle.hasTag(at::Tag::nondeterministic_seeded);
   return overload;
 }
@@ -174,6 +189,13 @@ void requireGenerator(const Overload& overload, const c10::Stack& stack) {
   throw JsError("torch/needs-generator", "draws random numbers and needs a generator", "pass { generator: new Generator(seed) }");
 }
 
+const Argument* argumentFor(const Overload& overload, const Arguments& arguments, size_t slot) {
+  const Argument* given = slot < arguments.count ? &arguments.positional[slot] : nullptr;
+  if (!arguments.options.empty() && (!given || given->given == Given::kUndefined))
+    if (const Argument* option = arguments.option(overload.slots[slot].name)) return option;
+  return given;
+}
+
 napi_value call(napi_env env, const Operator& op, size_t argc, napi_value* argv) {
   const Arguments arguments = readArguments(env, argc, argv);
   const Overload& overload = op.overloads.size() == 1 && arguments.options.empty() && arguments.count <= op.overloads.front().positional
@@ -184,9 +206,7 @@ napi_value call(napi_env env, const Operator& op, size_t argc, napi_value* argv)
   stack.reserve(overload.slots.size());
   for (size_t i = 0; i < overload.slots.size(); ++i) {
     const Slot& slot = overload.slots[i];
-    const Argument* given = i < arguments.count ? &arguments.positional[i] : nullptr;
-    if (!arguments.options.empty() && (!given || given->given == Given::kUndefined))
-      if (const Argument* option = arguments.option(slot.name)) given = option;
+    const Argument* given = argumentFor(overload, arguments, i);
     if (given) stack.push_back(toIValue(env, slot, given->given, given->value));
     else if (slot.defaultValue) stack.push_back(*slot.defaultValue);
     else if (slot.optional) stack.emplace_back();
@@ -196,11 +216,17 @@ napi_value call(napi_env env, const Operator& op, size_t argc, napi_value* argv)
 
   overload.handle.callBoxed(stack);
 
+  // A result that is one of the arguments comes back as that very value, not as a second handle.
+  const auto result = [&](size_t i) {
+    if (overload.aliases[i] >= 0)
+      if (const Argument* given = argumentFor(overload, arguments, overload.aliases[i])) return given->value;
+    return fromIValue(env, stack[i], overload.returns[i]);
+  };
   if (stack.empty()) return undefined(env);
-  if (stack.size() == 1) return fromIValue(env, stack.front(), overload.returns.empty() ? Kind::kTensor : overload.returns.front());
+  if (stack.size() == 1) return result(0);
   napi_value results;
   check(env, napi_create_array_with_length(env, stack.size(), &results));
-  for (uint32_t i = 0; i < stack.size(); ++i) check(env, napi_set_element(env, results, i, fromIValue(env, stack[i], overload.returns[i])));
+  for (uint32_t i = 0; i < stack.size(); ++i) check(env, napi_set_element(env, results, i, result(i)));
   return results;
 }
 

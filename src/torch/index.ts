@@ -1,0 +1,22 @@
+import { installMethods } from './operators.ts';
+
+installMethods();
+
+export { autocast, enableGrad, grad, noGrad } from './autograd.ts';
+export { fromTypedArray, tensor } from './create.ts';
+export {
+  type EngineInfo,
+  engineInfo,
+  getThreads,
+  type MemoryStatistics,
+  memoryStatistics,
+  resetPeak,
+  setDeterministic,
+  setMemoryLimit,
+  setThreads,
+  trimMemory,
+} from './engine.ts';
+export { Generator } from './generator.ts';
+export { aten } from './operators.ts';
+export { disposeAll, keep, type NestedNumbers, Scope, Tensor, tidy } from './tensor.ts';
+export type { Complex, Device, DType, Layout, MemoryFormat, Scalar } from './types.ts';

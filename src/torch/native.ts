@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PenumbraError } from '../errors.ts';
+
+/** The native half of a tensor or generator; opaque to JavaScript. */
+export type Handle = { readonly __handle: never };
+/** A memory-mapped file; opaque. */
+export type FileMap = { readonly __map: never };
+
+export interface NativeSlot {
+  name: string;
+  type: string;
+  kind: string;
+  length: number;
+  optional: boolean;
+  list: boolean;
+  optionalElements: boolean;
+  keywordOnly: boolean;
+  written: boolean;
+  hasDefault: boolean;
+}
+
+export interface NativeSchema {
+  name: string;
+  overload: string;
+  schema: string;
+  random: boolean;
+  arguments: NativeSlot[];
+  returns: NativeSlot[];
+}
+
+export interface NativeInfo {
+  version: string;
+  path: string;
+  cpuCapability: string;
+  mkl: boolean;
+  mkldnn: boolean;
+  configuration: string;
+  threads: number;
+  interopThreads: number;
+  cudaDevices: number;
+  cudaProblem: string;
+}
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** What `native/` registers, one line a function. */
+interface Binding {
+  setErrorFactory(factory: (code: string, message: string, hint?: string) => Error): void;
+  operator(name: string): (...args: unknown[]) => unknown;
+  schemas(): NativeSchema[];
+  release(handle: Handle): void;
+  handleStatistics(): { tensors: number; bytes: number; created: number; collected: number };
+  backward(tensor: Handle, gradient: Handle | null, retainGraph: boolean, createGraph: boolean): void;
+  grad(
+    outputs: Handle[],
+    inputs: Handle[],
+    gradOutputs: Handle[] | null,
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+  ): (Handle | null)[];
+  gradient(tensor: Handle): Handle | null;
+  setGradient(tensor: Handle, gradient: Handle | null): void;
+  gradEnabled(): boolean;
+  setGradEnabled(enabled: boolean): void;
+  enterAutocast(device: string, dtype: string): object;
+  leaveAutocast(token: object): void;
+  share(data: TypedArray, shape: readonly number[], dtype: string): Handle;
+  data(tensor: Handle): TypedArray;
+  mapFile(path: string): { map: FileMap; size: number };
+  mappedBytes(map: FileMap, offset: number, length: number): Buffer;
+  mappedTensor(map: FileMap, offset: number, shape: readonly number[], dtype: string): Handle;
+  shape(tensor: Handle): number[];
+  strides(tensor: Handle): number[];
+  dtype(tensor: Handle): string;
+  device(tensor: Handle): string;
+  requiresGrad(tensor: Handle): boolean;
+  item(tensor: Handle): number | bigint | boolean;
+  isContiguous(tensor: Handle, memoryFormat: string): boolean;
+  allocatorStatistics(): { allocated: number; peak: number; reserved: number };
+  trimAllocator(): void;
+  resetPeak(): void;
+  setMemoryLimit(bytes: number): void;
+  info(): NativeInfo;
+  setThreads(threads: number): void;
+  threads(): number;
+  setDeterministic(enabled: boolean): void;
+  generator(seed: number | bigint, device: string): Handle;
+  generatorState(generator: Handle): Handle;
+  setGeneratorState(generator: Handle, state: Handle): void;
+}
+
+function load(): Binding {
+  const path = process.env.PENUMBRA_ADDON ?? findAddon(dirname(fileURLToPath(import.meta.url)));
+  try {
+    const binding = createRequire(import.meta.url)(path) as Binding;
+    binding.setErrorFactory((code, message, hint) => new PenumbraError(code, message, { hint }));
+    return binding;
+  } catch (cause) {
+    if (cause instanceof PenumbraError) throw cause;
+    throw new PenumbraError('torch/addon', `the engine could not be loaded: ${(cause as Error).message}`, {
+      hint: 'run `npm run setup` in the project folder; `npx penumbra doctor` shows what is missing',
+      cause,
+    });
+  }
+}
+
+/** The add-on lies in `build/` of the package, above both `src/` and `dist/`. */
+function findAddon(start: string): string {
+  for (let folder = start; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'build', 'penumbra.node');
+    if (existsSync(candidate)) return candidate;
+    if (folder === dirname(folder)) break;
+  }
+  throw new PenumbraError('torch/addon', 'the engine is not built', {
+    hint: 'run `npm run setup` in the project folder',
+  });
+}
+
+export const native: Binding = load();
