@@ -52,6 +52,13 @@ napi_value jsSetGradient(napi_env env, size_t argc, napi_value* argv) {
   return nullptr;
 }
 
+// setData(tensor, other): the same tensor object, and so the same leaf, over other's memory (device, dtype, layout).
+napi_value jsSetData(napi_env env, size_t, napi_value* argv) {
+  at::Tensor tensor = toTensor(env, argv[0], "tensor");
+  tensor.set_data(toTensor(env, argv[1], "other"));
+  return nullptr;
+}
+
 napi_value jsGradEnabled(napi_env env, size_t, napi_value*) { return fromBool(env, c10::GradMode::is_enabled()); }
 
 napi_value jsSetGradEnabled(napi_env env, size_t, napi_value* argv) {
@@ -92,6 +99,7 @@ void registerAutograd(napi_env env, napi_value exports) {
   method(env, exports, "grad", jsGrad);
   method(env, exports, "gradient", jsGradient);
   method(env, exports, "setGradient", jsSetGradient);
+  method(env, exports, "setData", jsSetData);
   method(env, exports, "gradEnabled", jsGradEnabled);
   method(env, exports, "setGradEnabled", jsSetGradEnabled);
   method(env, exports, "enterAutocast", jsEnterAutocast);

@@ -75,6 +75,7 @@ interface Binding {
   ): (Handle | null)[];
   gradient(tensor: Handle): Handle | null;
   setGradient(tensor: Handle, gradient: Handle | null): void;
+  setData(tensor: Handle, other: Handle): void;
   gradEnabled(): boolean;
   setGradEnabled(enabled: boolean): void;
   enterAutocast(device: string, dtype: string): object;

@@ -1,0 +1,197 @@
+import { PenumbraError } from '../../errors.ts';
+import { noGrad } from '../autograd.ts';
+import { native } from '../native.ts';
+import { keep, type Tensor, tidy } from '../tensor.ts';
+import type { Device, MemoryFormat } from '../types.ts';
+
+/** Names as in PyTorch's `state_dict`: `layer1.0.conv1.weight`. */
+export type StateDict = Map<string, Tensor>;
+
+export interface LoadOptions {
+  /** Whether missing and unexpected names are errors (the default), or only reported. */
+  strict?: boolean;
+}
+
+export interface LoadReport {
+  /** Names that the module has and the state did not. */
+  missing: string[];
+  /** Names that the state had and the module has not. */
+  unexpected: string[];
+  /** Names whose shapes differed; only where `strict` is off. */
+  mismatched: string[];
+}
+
+/**
+ * A part of a network: named parameters (trained), named buffers (saved, not trained) and named children.
+ * Subclasses register each of them once, in the order of PyTorch's, and write `forward`.
+ */
+export abstract class Module {
+  /** Training mode: batch norm uses the batch's statistics and dropout drops. */
+  training = true;
+  private readonly ownParameters = new Map<string, Tensor>();
+  private readonly ownBuffers = new Map<string, Tensor>();
+  private readonly children = new Map<string, Module>();
+
+  abstract forward(input: Tensor): Tensor;
+
+  protected parameter(name: string, tensor: Tensor): Tensor {
+    this.ownParameters.set(name, keep(tensor.requires_grad_()));
+    return tensor;
+  }
+
+  protected buffer(name: string, tensor: Tensor): Tensor {
+    this.ownBuffers.set(name, keep(tensor));
+    return tensor;
+  }
+
+  protected child<M extends Module>(name: string, module: M): M {
+    this.children.set(name, module);
+    return module;
+  }
+
+  *modules(): Generator<Module> {
+    yield this;
+    for (const child of this.children.values()) yield* child.modules();
+  }
+
+  *namedParameters(prefix = ''): Generator<[string, Tensor]> {
+    for (const [name, tensor] of this.ownParameters) yield [prefix + name, tensor];
+    for (const [name, child] of this.children) yield* child.namedParameters(`${prefix}${name}.`);
+  }
+
+  *namedBuffers(prefix = ''): Generator<[string, Tensor]> {
+    for (const [name, tensor] of this.ownBuffers) yield [prefix + name, tensor];
+    for (const [name, child] of this.children) yield* child.namedBuffers(`${prefix}${name}.`);
+  }
+
+  parameters(): Tensor[] {
+    return Array.from(this.namedParameters(), ([, tensor]) => tensor);
+  }
+
+  /** Number of trained numbers. */
+  get parameterCount(): number {
+    return this.parameters().reduce((sum, tensor) => sum + tensor.size, 0);
+  }
+
+  train(training = true): this {
+    for (const module of this.modules()) module.training = training;
+    return this;
+  }
+
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** The tensors themselves, not copies. */
+  stateDict(): StateDict {
+    return new Map(this.ownState(''));
+  }
+
+  private *ownState(prefix: string): Generator<[string, Tensor]> {
+    for (const [name, tensor] of this.ownParameters) yield [prefix + name, tensor];
+    for (const [name, tensor] of this.ownBuffers) yield [prefix + name, tensor];
+    for (const [name, child] of this.children) yield* child.ownState(`${prefix}${name}.`);
+  }
+
+  /**
+   * Copies `state` into this module's own tensors.
+   * @throws `torch/state-dict` with every name at fault, before anything is changed
+   */
+  loadStateDict(state: StateDict, options: LoadOptions = {}): LoadReport {
+    const own = this.stateDict();
+    const report: LoadReport = {
+      missing: [...own.keys()].filter((name) => !state.has(name)),
+      unexpected: [...state.keys()].filter((name) => !own.has(name)),
+      mismatched: [...own].filter(([name, tensor]) => shapesDiffer(tensor, state.get(name))).map(([name]) => name),
+    };
+    if ((options.strict ?? true) && report.missing.length + report.unexpected.length + report.mismatched.length > 0) {
+      const parts = [
+        listed('missing', report.missing),
+        listed('unexpected', report.unexpected),
+        listed(
+          'of another shape',
+          report.mismatched.map((name) => `${name} (${state.get(name)!.shape.join('×')}, expected ${own.get(name)!.shape.join('×')})`),
+        ),
+      ].filter((part) => part !== '');
+      throw new PenumbraError('torch/state-dict', `the weights do not fit the network: ${parts.join('; ')}`, {
+        hint: 'these are the weights of another network, or of another number of classes',
+      });
+    }
+    noGrad(() => {
+      for (const [name, tensor] of own)
+        if (state.has(name) && !report.mismatched.includes(name)) tensor.copy_(state.get(name)!);
+    });
+    return report;
+  }
+
+  /** Moves every tensor to a device and, where it has four dimensions, to a memory format. */
+  to(options: { device?: Device; memoryFormat?: MemoryFormat }): this {
+    tidy(() =>
+      noGrad(() => {
+        for (const tensor of this.stateDict().values()) {
+          const format = tensor.ndim === 4 ? (options.memoryFormat ?? null) : null;
+          const moved = tensor.detach().to({ device: options.device ?? null, memory_format: format });
+          native.setData(tensor.handle, moved.handle);
+        }
+      }),
+    );
+    return this;
+  }
+
+  /** Forgets all gradients. */
+  zeroGrad(): void {
+    for (const tensor of this.parameters()) tensor.grad = null;
+  }
+
+  /** Releases every parameter and buffer. */
+  dispose(): void {
+    for (const tensor of this.stateDict().values()) {
+      tensor.grad = null;
+      tensor.dispose();
+    }
+  }
+}
+
+/** What `chain` can apply: a module, or a plain function of one tensor. */
+export type Layer = Module | ((input: Tensor) => Tensor);
+
+/**
+ * Applies layers one after another and lets go of each intermediate result as soon as the next one exists, so that
+ * only what autograd has saved stays in memory. The input itself is left alone.
+ */
+export function chain(input: Tensor, ...layers: readonly Layer[]): Tensor {
+  let current = input;
+  for (const layer of layers) {
+    const next = layer instanceof Module ? layer.forward(current) : layer(current);
+    if (next !== current && current !== input) current.dispose();
+    current = next;
+  }
+  return current;
+}
+
+/** Layers in a row, named by their position. */
+export class Sequential extends Module {
+  readonly layers: readonly Module[];
+
+  constructor(...layers: Module[]) {
+    super();
+    this.layers = layers;
+    layers.forEach((layer, i) => {
+      this.child(String(i), layer);
+    });
+  }
+
+  override forward(input: Tensor): Tensor {
+    return chain(input, ...this.layers);
+  }
+}
+
+function shapesDiffer(own: Tensor, other: Tensor | undefined): boolean {
+  return other !== undefined && own.shape.join() !== other.shape.join();
+}
+
+function listed(what: string, names: readonly string[]): string {
+  if (names.length === 0) return '';
+  const shown = names.slice(0, 5).join(', ');
+  return `${what}: ${shown}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+}
