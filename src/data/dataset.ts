@@ -1,10 +1,5 @@
-import { readdirSync, statSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { type ColumnNames, fileName, type Listing, type Part } from './part.ts';
-import { readClassFolders } from './read-class-folders.ts';
-import { idxImageFiles, readIdxFolder } from './read-idx-folder.ts';
-import { findTables, readTables } from './read-table.ts';
 import { checkSplits, type Fractions, splitByFraction } from './split.ts';
 import { stringAt } from './string-table.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName, type Subset } from './types.ts';
@@ -28,21 +23,6 @@ export interface DatasetOptions {
   readonly columns?: ColumnNames;
   /** The folder that a table's paths are relative to. Default: the table's own. */
   readonly root?: string;
-}
-
-/**
- * Opens a data set and finds out its format:
- * - a folder of IDX files (`train-images-idx3-ubyte` …, also `.gz`), or one such image file;
- * - a `.csv` of `file,label`, or a folder with `train.csv` (and `val.csv`, `test.csv`) or a single `.csv`;
- * - a folder of class folders, or of `train`/`val`/`test` folders of class folders, with PNG or JPEG files.
- *
- * Images are not decoded here: files that turn out broken are left out and listed by the loader.
- *
- * @throws {PenumbraError} with the file, line, split or class where the data contradict themselves.
- */
-export function openDataset(path: string, options: DatasetOptions = {}): Dataset {
-  const full = resolve(path);
-  return datasetOf(basename(full), readListing(full, options), options);
 }
 
 /** A data set of what a reader found: divided where it is not yet, and checked. */
@@ -89,26 +69,6 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
 }
 
 type GroupedPart = Omit<Part, 'groups'> & { readonly groups: Int32Array | undefined };
-
-function readListing(path: string, options: DatasetOptions): Listing {
-  const { classes, columns = {} } = options;
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new PenumbraError('data/not-found', `there is no ${path}`, { where: { file: path } });
-  }
-  if (!stat.isDirectory()) {
-    if (/\.csv$/i.test(path)) return readTables([{ path, split: undefined }], classes, columns, options.root);
-    if (/images[-.]idx[34][-.]ubyte(\.gz)?$/i.test(path)) return readIdxFolder(path, classes, columns);
-    throw unknownFormat(path);
-  }
-  if (idxImageFiles(path).length > 0) return readIdxFolder(path, classes, columns);
-  const tables = findTables(path);
-  if (tables.length > 0) return readTables(tables, classes, columns, options.root);
-  if (readdirSync(path, { withFileTypes: true }).some((entry) => entry.isDirectory())) {
-    return readClassFolders(path, classes);
-  }
-  throw unknownFormat(path);
-}
 
 /** Group names become numbers that mean the same in every part. */
 function numberGroups(parts: readonly Part[], group: RegExp | string | undefined): GroupedPart[] {
@@ -193,12 +153,5 @@ function ambiguous(name: string, what: string): PenumbraError {
   return new PenumbraError('data/split-names', `${name}: ${what}`, {
     where: { data: name },
     hint: 'name the parts train, val and test',
-  });
-}
-
-function unknownFormat(path: string): PenumbraError {
-  return new PenumbraError('data/format', `${path} is no data set that Penumbra can read`, {
-    where: { file: path },
-    hint: 'it reads IDX files (train-images-idx3-ubyte …), a .csv of file,label, and folders of PNG or JPEG per class',
   });
 }

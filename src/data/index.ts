@@ -1,8 +1,10 @@
 /** Images with labels: readers that detect the format, splits, decoding and batches. */
 export { csvLine, parseCsv } from './csv.ts';
-export { type DatasetOptions, openDataset } from './dataset.ts';
+export type { DatasetOptions } from './dataset.ts';
 export { BatchLoader } from './loader.ts';
+export { type OpenOptions, openDataset } from './open.ts';
 export type { ColumnNames } from './part.ts';
+export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
 export type { Fractions } from './split.ts';
 export type {
   Batch,

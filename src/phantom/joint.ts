@@ -168,7 +168,7 @@ function outlines(joint: Joint) {
 
     const shaft = shaftWidth * w;
     const femurWaist = smooth((-at - 0.3) / 0.75);
-    const tibiaWaist = smooth((at - 0.15) / 0.8);
+    const tibiaWaist = smooth((at - 0.15) / 1.05);
     for (let side = 0; side < 2; side++) {
       // Lips that point out at the joint margins.
       femurSide[side][t] = w + (shaft - w) * femurWaist + spurs[side] * gauss((at + 0.15) / 0.075);
@@ -202,5 +202,5 @@ function softMin(a: number, b: number): number {
 }
 
 function clamp(value: number, low: number, high: number): number {
-  return value < low ? low : value > high ? high : value;
+  return Math.max(low, Math.min(high, value));
 }

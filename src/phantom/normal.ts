@@ -1,5 +1,5 @@
 /**
- * The standard normal distribution function Φ(x), to about 1e-15 (Hart 1968, in the form of G. West, "Better
+ * The standard normal distribution function Φ(x), to about 1e-15 absolute (Hart 1968, in the form of G. West, "Better
  * approximations to cumulative normal functions", Wilmott 2005).
  */
 export function normalCdf(x: number): number {

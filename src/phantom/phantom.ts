@@ -11,7 +11,7 @@ export interface PhantomOptions {
   readonly size?: number;
   /** Image i is a function of (seed, i) and the size alone. Default: 0. */
   readonly seed?: number;
-  /** τ of the readers, on the severity scale [0, 1]; above 0. Default: 0.06. */
+  /** τ of the readers, on the severity scale [0, 1]; above 0. Default: 0.085. */
   readonly readerNoise?: number;
   /** R independent readings of each image, 1 to 64; the first is the label. Default: 1. */
   readonly readers?: number;
@@ -130,7 +130,7 @@ class Canvas {
         const at = y * size + x;
         const value = absorption[at] + grain * bone[at] * texture[at] + NOISE * quickNormal(random);
         const grey = Math.round(255 * value);
-        out[mirrored ? y * size + size - 1 - x : at] = grey < 0 ? 0 : grey > 255 ? 255 : grey;
+        out[mirrored ? y * size + size - 1 - x : at] = Math.max(0, Math.min(255, grey));
       }
     }
   }

@@ -8,7 +8,7 @@ export const GRADES: readonly string[] = ['G0_none', 'G1_doubtful', 'G2_minimal'
 export const GRADE_THRESHOLDS: readonly number[] = [0.34, 0.52, 0.72, 0.88];
 
 /** The default spread τ of a reader's perceived severity, on the severity scale [0, 1]. */
-export const DEFAULT_READER_NOISE = 0.06;
+export const DEFAULT_READER_NOISE = 0.085;
 
 /**
  * How virtual readers grade: an ordinal probit. A reader perceives `s + τ·ε` with ε standard normal, new at each
