@@ -122,6 +122,7 @@ napi_value jsData(napi_env env, size_t, napi_value* argv) {
     throw JsError("torch/argument-value", "expected a contiguous tensor", "call .contiguous() first");
   if (c10::isComplexType(tensor.scalar_type()))
     throw JsError("torch/argument-value", "complex tensors have no typed array", "use view_as_real first");
+  if (tensor.is_neg()) throw JsError("torch/argument-value", "the tensor is a negated view", "call .resolve_neg() first");
   const size_t bytes = tensor.nbytes();
   napi_value buffer;
   if (bytes == 0) {
@@ -159,19 +160,21 @@ struct MapHandle {
 
 napi_value jsMapFile(napi_env env, size_t, napi_value* argv) {
   const std::string path = toString(env, argv[0]);
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (path.find('\0') != std::string::npos) throw JsError("torch/file", "the path has a zero byte in it");
+  // Not to wait for ever where the path is a pipe.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw JsError("torch/file", std::string(std::strerror(errno)) + ": " + path);
   struct stat status {};
   auto file = std::make_shared<MappedFile>();
   std::string problem;
   if (fstat(descriptor, &status) != 0) problem = std::strerror(errno);
   else if (!S_ISREG(status.st_mode)) problem = "not a regular file";
-  else if (status.st_size == 0) problem = "the file is empty";
-  else {
-    void* data = mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
-    if (data == MAP_FAILED) problem = std::strerror(errno);
-    else *file = MappedFile{};
-    if (data != MAP_FAILED) {
+  else if (status.st_size > 0) {  // nothing can be mapped of an empty file
+    // NORESERVE: a file larger than the memory can be read, too.
+    void* data = mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
+    if (data == MAP_FAILED) {
+      problem = std::strerror(errno);
+    } else {
       file->data = static_cast<char*>(data);
       file->size = status.st_size;
     }

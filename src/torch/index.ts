@@ -18,5 +18,6 @@ export {
 } from './engine.ts';
 export { Generator } from './generator.ts';
 export { aten } from './operators.ts';
+export { readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
 export { disposeAll, keep, type NestedNumbers, Scope, Tensor, tidy } from './tensor.ts';
 export type { Complex, Device, DType, Layout, MemoryFormat, Scalar } from './types.ts';
