@@ -257,9 +257,10 @@ function addonKey() {
   });
 }
 
+/** The generator reads the schemas through the add-on: what it writes depends on the library, the add-on and itself. */
 function operatorsKey() {
   const found = readLibTorch();
-  return hashInputs({ paths: [generator], words: [found?.version ?? '', found?.identity ?? ''] });
+  return hashInputs({ paths: [generator, native], words: [found?.version ?? '', found?.identity ?? ''] });
 }
 
 function typeScriptKey() {

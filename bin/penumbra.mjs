@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/**
+ * The command line's launcher. Runs on Node 20; completes the set-up where that is needed, then runs the compiled
+ * program in this process, or under the project's own Node where this one is too old.
+ */
+import { pathToFileURL } from 'node:url';
+import { findNode, mainFile } from '../scripts/lib/paths.mjs';
+import { setup } from '../scripts/setup.mjs';
+
+await setup();
+const node = findNode();
+if (node === process.execPath) {
+  const { run } = await import(pathToFileURL(mainFile).href);
+  await run(process.argv);
+} else {
+  const { runForeground } = await import('../scripts/lib/child.mjs');
+  process.exitCode = await runForeground(node, [mainFile, ...process.argv.slice(2)]);
+}

@@ -1,0 +1,90 @@
+/** The command line: `penumbra <verb>`. Each verb is a file beside this one that loads its work when it is called. */
+import { readFileSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { formatError, PenumbraError } from '../errors.ts';
+import { register as registerDoctor } from './doctor.ts';
+
+/** In the order of the help. A verb registers its options only; `--help` must not load the engine. */
+const verbs: ((program: Command) => void)[] = [registerDoctor];
+
+const examples = `
+Examples:
+  $ penumbra doctor                                     what this machine has, and whether the main job can run
+  $ penumbra compare phantom --objectives hard,ls,ols --model resnet18 --seeds 3
+                                                        the main job on virtual radiographs; ends with an HTML report
+  $ penumbra train DATA --objective ols --model resnet50
+                                                        one network from image files, IDX files or a table
+  $ penumbra evaluate RUN DATA --split test --json figures.json
+                                                        accuracy and calibration of a trained run, with intervals
+
+Every verb explains itself: penumbra <verb> --help`;
+
+export function createProgram(): Command {
+  const program = new Command('penumbra')
+    .description(
+      'Trains medical-image classifiers whose probabilities can be believed, and shows that they can.',
+    )
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [verb]', 'print the help of a verb')
+    .addHelpText('after', examples)
+    .showSuggestionAfterError(true)
+    .exitOverride();
+  for (const register of verbs) register(program);
+  return program;
+}
+
+/**
+ * Runs one command line and sets the process's exit code: 0 done, 1 failed, 2 a command line that makes no sense.
+ * @param argv as in `process.argv`: Node, the script, then the arguments
+ */
+export async function run(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', endOnClosedPipe);
+  const program = createProgram();
+  if (argv.length <= 2) {
+    program.outputHelp();
+    return;
+  }
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Prints what went wrong, once, and returns the exit code. */
+function report(error: unknown): number {
+  // Commander has printed its own message by then, and uses the same class for the end of --help and --version.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`${formatError(error)}\n`);
+  if (error instanceof PenumbraError) return error.code.startsWith('usage/') ? 2 : 1;
+  // Not raised on purpose, so a fault of ours: the place helps whoever reads the report.
+  if (error instanceof Error && error.stack !== undefined) process.stderr.write(`${error.stack}\n`);
+  return 1;
+}
+
+/** `penumbra … | head`: the reader has seen enough; that is no error. */
+function endOnClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+}
+
+function version(): string {
+  // The same depth from `src/cli` and from `dist/cli`.
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return manifest.version;
+}
+
+const script = process.argv[1];
+if (script !== undefined && isThisFile(script)) await run(process.argv);
+
+function isThisFile(path: string): boolean {
+  try {
+    return realpathSync(path) === fileURLToPath(import.meta.url);
+  } catch {
+    return false;
+  }
+}
