@@ -3,11 +3,14 @@
  * The command line's launcher. Runs on Node 20; completes the set-up where that is needed, then runs the compiled
  * program in this process, or under the project's own Node where this one is too old.
  */
+import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { findNode, mainFile } from '../scripts/lib/paths.mjs';
 import { setup } from '../scripts/setup.mjs';
 
-await setup();
+// The doctor looks at what is there, also where a set-up cannot succeed; it needs the compiled program only.
+const isExamination = process.argv[2] === 'doctor' && existsSync(mainFile) && findNode() !== undefined;
+if (!isExamination) await setup();
 const node = findNode();
 if (node === process.execPath) {
   const { run } = await import(pathToFileURL(mainFile).href);

@@ -3,7 +3,16 @@
  * that went into the step, so a step runs again exactly when its inputs changed, its result is gone, or it was cut short.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
@@ -24,8 +33,9 @@ export function hashInputs({ paths = [], words = [], accept = () => true }) {
   return hash.digest('hex');
 }
 
+/** Whether the stamp is there, for these inputs, and the results are as the step left them. */
 export function isFresh(folder, name, key, outputs = []) {
-  return readText(stampPath(folder, name)) === key && outputs.every((path) => existsSync(path));
+  return readText(stampPath(folder, name)) === stampText(key, outputs);
 }
 
 /** Before the work: an interrupted step must not look done. */
@@ -33,8 +43,8 @@ export function clearStamp(folder, name) {
   rmSync(stampPath(folder, name), { force: true });
 }
 
-export function writeStamp(folder, name, key) {
-  writeAtomically(stampPath(folder, name), key);
+export function writeStamp(folder, name, key, outputs = []) {
+  writeAtomically(stampPath(folder, name), stampText(key, outputs));
 }
 
 /** Readers see the old content or the new one, never a part. */
@@ -65,6 +75,17 @@ export function filesBelow(path) {
   return entries.flatMap((entry) =>
     entry.isDirectory() ? filesBelow(join(path, entry.name)) : [join(path, entry.name)],
   );
+}
+
+/** The sizes of the results stand in the stamp: a full disk or an editor can leave a file that exists and is wrong. */
+function stampText(key, outputs) {
+  return [key, ...outputs.map(sizeOf)].join('\n');
+}
+
+function sizeOf(path) {
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return 'missing';
+  return status.isDirectory() ? 'folder' : status.size;
 }
 
 function stampPath(folder, name) {

@@ -133,7 +133,7 @@ const addon = {
     copyFileSync(join(folder, 'penumbra.node'), `${addonFile}.tmp`);
     renameSync(`${addonFile}.tmp`, addonFile);
     rmSync(mark, { force: true });
-    writeStamp(stampFolder, 'addon', key);
+    writeStamp(stampFolder, 'addon', key, [addonFile]);
     return 'built';
   },
 };
@@ -152,7 +152,7 @@ const operators = {
     });
     if (filesBelow(generated).length === 0)
       throw new SetupError(`the generator wrote nothing; its log: ${log('operators')}`);
-    writeStamp(stampFolder, 'operators', key);
+    writeStamp(stampFolder, 'operators', key, [generated]);
     return `from the schemas of LibTorch ${readLibTorch().version}`;
   },
 };
@@ -173,7 +173,7 @@ const typeScript = {
       what: 'the TypeScript build',
     });
     removeStale(join(root, 'dist'), join(root, 'src'));
-    writeStamp(stampFolder, 'typescript', key);
+    writeStamp(stampFolder, 'typescript', key, [mainFile]);
     return 'compiled to dist';
   },
 };
