@@ -187,7 +187,8 @@ export class BatchLoader implements AsyncDisposable {
     const file = new URL('./decode-worker' + extension, import.meta.url);
     const workerData: WorkerData = { spec: this.spec, floor: this.floor };
     return Array.from({ length: this.workers }, () => {
-      const worker = new Worker(file, { workerData, name: 'penumbra-decode' });
+      // Without this process's own flags: some, such as --input-type, are not for files.
+      const worker = new Worker(file, { workerData, name: 'penumbra-decode', execArgv: [] });
       const exited = Promise.withResolvers<void>();
       const thread: Thread = { worker, load: 0, exited: exited.promise };
       worker.unref();
