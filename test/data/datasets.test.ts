@@ -213,8 +213,8 @@ describe('data that contradict themselves are refused, with the place', () => {
       'a split that is left empty',
       pictures('a/1.png', 'b/2.png'),
       { fractions: { val: 0.4, test: 0.4 } },
-      'data/missing-class',
-      {},
+      'data/empty-split',
+      { split: 'val' },
     ],
     [
       'an empty split',
