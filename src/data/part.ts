@@ -74,19 +74,6 @@ export function missingColumn(
   });
 }
 
-/** Rows 0…n−1, on shared memory. */
-export function allRows(n: number): Uint32Array<SharedArrayBuffer> {
-  const rows = new Uint32Array(new SharedArrayBuffer(n * 4));
-  for (let i = 0; i < n; i++) rows[i] = i;
-  return rows;
-}
-
-export function sharedRows(values: ArrayLike<number>): Uint32Array<SharedArrayBuffer> {
-  const rows = new Uint32Array(new SharedArrayBuffer(values.length * 4));
-  rows.set(values);
-  return rows;
-}
-
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -12,7 +12,7 @@ import {
 import { csvLine } from './csv.ts';
 import { datasetOf } from './dataset.ts';
 import { encodeIdx } from './idx.ts';
-import { allRows } from './part.ts';
+import { allRows } from './rows.ts';
 import type { Fractions } from './split.ts';
 import type { Dataset, Subset } from './types.ts';
 

@@ -1,15 +1,8 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
-import {
-  type Listing,
-  type Part,
-  pickPosterior,
-  probeChannels,
-  readPosterior,
-  sharedRows,
-  sortClasses,
-} from './part.ts';
+import { type Listing, type Part, pickPosterior, probeChannels, readPosterior, sortClasses } from './part.ts';
+import { sharedRows } from './rows.ts';
 import { splitOfName } from './split.ts';
 import { StringTableBuilder, stringAt } from './string-table.ts';
 import type { BrokenFile, FilePixels, SplitName } from './types.ts';

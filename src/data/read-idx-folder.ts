@@ -4,7 +4,6 @@ import { PenumbraError } from '../errors.ts';
 import { parseCsv } from './csv.ts';
 import { idxIntegers, readIdx } from './idx.ts';
 import {
-  allRows,
   type ColumnNames,
   findColumn,
   type Listing,
@@ -14,6 +13,7 @@ import {
   readPosterior,
   readText,
 } from './part.ts';
+import { allRows } from './rows.ts';
 import { splitOfName } from './split.ts';
 import { stringTable } from './string-table.ts';
 import type { MemoryPixels } from './types.ts';

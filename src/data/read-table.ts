@@ -13,9 +13,9 @@ import {
   readClassNames,
   readPosterior,
   readText,
-  sharedRows,
   sortClasses,
 } from './part.ts';
+import { sharedRows } from './rows.ts';
 import { splitOfName } from './split.ts';
 import { type StringTable, StringTableBuilder, stringAt } from './string-table.ts';
 import type { FilePixels, SplitName } from './types.ts';
@@ -87,7 +87,6 @@ class Rows {
   readonly splitOf: (SplitName | undefined)[] = [];
   readonly lineOf: number[] = [];
   readonly tableOf: number[] = [];
-  readonly seen = new Map<string, number>();
   tables = 0;
 }
 
@@ -108,7 +107,7 @@ function readTable(rows: Rows, path: string, split: SplitName | undefined, colum
       group = findColumn(fields, 'group', columns, path);
       return;
     }
-    const name = posix.normalize(fields[file].replaceAll('\\', '/'));
+    const name = plainPath(fields[file]);
     const text = fields[label].trim();
     if (fields[file] === '' || text === '') {
       throw new PenumbraError(
@@ -133,19 +132,6 @@ function readTable(rows: Rows, path: string, split: SplitName | undefined, colum
         );
       }
     }
-    const before = rows.seen.get(name);
-    if (before !== undefined) {
-      const place = rows.tableOf[before] === table ? `line ${rows.lineOf[before]}` : 'another split';
-      throw new PenumbraError(
-        'data/duplicate-file',
-        `${path}, line ${line}: ${name} was listed before, in ${place}`,
-        {
-          where: { file: path, line },
-          hint: 'a file twice in the data counts twice, or leaks from training into the test; keep one of the rows',
-        },
-      );
-    }
-    rows.seen.set(name, rows.paths.length);
     rows.paths.add(name);
     rows.labelOf.push(numberOf(rows.labels, text));
     if (group !== undefined) rows.groupOf.push(numberOf(rows.groups, fields[group].trim()));
@@ -214,9 +200,19 @@ function classNumbers(
   return numbers;
 }
 
-/** Holds every listed file against its folder's listing: one system call a folder, not one a file. */
+/** Forward slashes, and no `.` or `..` or doubled slashes inside: two names of one file become the same. */
+function plainPath(path: string): string {
+  return /\\|\/\/|(^|\/)\.\.?(\/|$)/.test(path) ? posix.normalize(path.replaceAll('\\', '/')) : path;
+}
+
+/**
+ * Holds every listed file against its folder's listing (one system call a folder, not one a file), and against the
+ * other rows.
+ */
 function checkFiles(root: string, paths: StringTable, rows: Rows, tables: readonly { path: string }[]): void {
-  const listings = new Map<string, Set<string>>();
+  // Per folder, each file that is there and the row that named it; UNNAMED until one does.
+  const UNNAMED = -1;
+  const listings = new Map<string, Map<string, number>>();
   const first: string[] = [];
   let missing = 0;
   let firstRow = 0;
@@ -227,12 +223,20 @@ function checkFiles(root: string, paths: StringTable, rows: Rows, tables: readon
     let listing = listings.get(folder);
     if (listing === undefined) {
       const full = resolve(root, folder);
-      listing = new Set(existsSync(full) ? readdirSync(full) : []);
+      listing = new Map();
+      if (existsSync(full)) for (const name of readdirSync(full)) listing.set(name, UNNAMED);
       listings.set(folder, listing);
     }
-    if (listing.has(path.slice(cut + 1))) continue;
-    if (missing++ === 0) firstRow = row;
-    if (first.length < 5) first.push(path);
+    const name = path.slice(cut + 1);
+    const before = listing.get(name);
+    if (before === UNNAMED) {
+      listing.set(name, row);
+    } else if (before === undefined) {
+      if (missing++ === 0) firstRow = row;
+      if (first.length < 5) first.push(path);
+    } else {
+      throw duplicate(path, before, row, rows, tables);
+    }
   }
   if (missing === 0) return;
   const { path } = tables[rows.tableOf[firstRow]];
@@ -244,6 +248,26 @@ function checkFiles(root: string, paths: StringTable, rows: Rows, tables: readon
     {
       where: { file: path, line: rows.lineOf[firstRow], missing },
       hint: 'paths are relative to the table; give the folder that they are relative to as `root`',
+    },
+  );
+}
+
+function duplicate(
+  name: string,
+  before: number,
+  row: number,
+  rows: Rows,
+  tables: readonly { path: string }[],
+) {
+  const { path } = tables[rows.tableOf[row]];
+  const line = rows.lineOf[row];
+  const earlier = `${tables[rows.tableOf[before]].path}, line ${rows.lineOf[before]}`;
+  return new PenumbraError(
+    'data/duplicate-file',
+    `${path}, line ${line}: ${name} was listed before, in ${earlier}`,
+    {
+      where: { file: path, line },
+      hint: 'a file twice in the data counts twice, or leaks from training into the test; keep one of the rows',
     },
   );
 }

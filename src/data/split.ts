@@ -1,5 +1,6 @@
 import { PenumbraError } from '../errors.ts';
 import { Random } from '../random.ts';
+import { allRows } from './rows.ts';
 import type { SplitName, Subset } from './types.ts';
 
 /** Shares of the samples in [0, 1); the rest is `train`. */
@@ -37,9 +38,11 @@ export function splitByFraction(
   seed: number,
 ): Partial<Record<SplitName, Uint32Array>> {
   const shares = checkedShares(fractions);
-  const members = membersByGroup(groups, labels.length);
-  const order = new Random(seed, SPLIT_STREAM).shuffle(Uint32Array.from(members.keys()));
-  order.sort((a, b) => members[b].length - members[a].length); // Stable: equal sizes stay shuffled.
+  const { starts, members } = membersByGroup(groups, labels.length);
+  const sizeOf = (group: number) => starts[group + 1] - starts[group];
+  const order = new Random(seed, SPLIT_STREAM).shuffle(allRows(starts.length - 1));
+  // Stable, so that equal sizes stay shuffled.
+  if (groups !== undefined) order.sort((a, b) => sizeOf(b) - sizeOf(a));
 
   const classes = labels.reduce((most, label) => Math.max(most, label + 1), 0);
   const wanted = new Float64Array(classes);
@@ -47,22 +50,26 @@ export function splitByFraction(
   const counts = shares.map(() => new Float64Array(classes));
   const assigned = new Uint8Array(labels.length);
   for (const group of order) {
+    const [from, to] = [starts[group], starts[group + 1]];
     let best = 0;
     let bestNeed = -Infinity;
     for (let s = 0; s < shares.length; s++) {
       let need = 0;
-      for (const i of members[group]) need += 1 - counts[s][labels[i]] / (wanted[labels[i]] * shares[s][1]);
+      for (let m = from; m < to; m++) {
+        const label = labels[members[m]];
+        need += 1 - counts[s][label] / (wanted[label] * shares[s][1]);
+      }
       if (need > bestNeed + 1e-9) {
         best = s;
         bestNeed = need;
       }
     }
-    for (const i of members[group]) {
-      counts[best][labels[i]]++;
-      assigned[i] = best;
+    for (let m = from; m < to; m++) {
+      counts[best][labels[members[m]]]++;
+      assigned[members[m]] = best;
     }
   }
-  const indices = Uint32Array.from(labels.keys());
+  const indices = allRows(labels.length);
   return Object.fromEntries(shares.map(([split], s) => [split, indices.filter((i) => assigned[i] === s)]));
 }
 
@@ -127,14 +134,19 @@ function checkedShares(fractions: Fractions): [SplitName, number][] {
   return shares.filter(([, share]) => share > 0);
 }
 
-/** The samples of each group. Without groups every sample is one of its own. */
-function membersByGroup(groups: Int32Array | undefined, length: number): number[][] {
-  if (groups === undefined) return Array.from({ length }, (_, i) => [i]);
-  const members = new Map<number, number[]>();
-  for (let i = 0; i < length; i++) {
-    const group = members.get(groups[i]);
-    if (group === undefined) members.set(groups[i], [i]);
-    else group.push(i);
-  }
-  return [...members.values()];
+/** Group g's samples are `members[starts[g]…starts[g + 1]]`. Without groups every sample is one of its own. */
+function membersByGroup(
+  groups: Int32Array | undefined,
+  length: number,
+): { starts: Uint32Array; members: Uint32Array } {
+  const members = allRows(length);
+  if (groups === undefined) return { starts: allRows(length + 1), members };
+  const numbers = new Map<number, number>();
+  for (const group of groups) if (!numbers.has(group)) numbers.set(group, numbers.size);
+  const starts = new Uint32Array(numbers.size + 1);
+  for (const group of groups) starts[numbers.get(group)! + 1]++;
+  for (let g = 0; g < numbers.size; g++) starts[g + 1] += starts[g];
+  const next = starts.slice();
+  for (let i = 0; i < length; i++) members[next[numbers.get(groups[i])!]++] = i;
+  return { starts, members };
 }
