@@ -111,6 +111,20 @@ describe('equal-mass bins', () => {
   });
 });
 
+test.each([
+  [[1.2], [1], 'metrics/probability'],
+  [[-0.1], [1], 'metrics/probability'],
+  [[Number.NaN], [1], 'metrics/probability'],
+  [[0.5], [2], 'metrics/probability'],
+  [[0.5], [Number.NaN], 'metrics/probability'],
+  [[0.5], [1, 0], 'metrics/shape'],
+  [[], [], 'metrics/empty'],
+])('confidences %j against %j are %s', (confidence, outcome, code) => {
+  for (const bins of [reliability, reliabilityEqualMass]) {
+    expect(() => bins(Float64Array.from(confidence), outcome)).toThrow(expect.objectContaining({ code }));
+  }
+});
+
 test('class bins add up to the class-wise error', () => {
   const p = predictions(
     [
@@ -124,5 +138,6 @@ test('class bins add up to the class-wise error', () => {
   for (let k = 0; k < 3; k++) {
     expect(calibrationError(classBins(p, k, { bins: 4 }))).toBeCloseTo(perClass[k]!, 12);
   }
+  expect(() => classBins(p, 3)).toThrow('no class 3');
   expect(mce(p, { bins: 4 })).toBeGreaterThanOrEqual(ece(p, { bins: 4 }));
 });

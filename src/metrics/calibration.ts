@@ -1,5 +1,12 @@
 import { PenumbraError } from '../errors.ts';
-import { checkShape, type Floats, floatsLike, type Predictions, topLabels } from './predictions.ts';
+import {
+  checkShape,
+  type Floats,
+  floatsLike,
+  MAX_TOLERANCE,
+  type Predictions,
+  topLabels,
+} from './predictions.ts';
 import { argsort } from './sort.ts';
 
 /**
@@ -195,6 +202,11 @@ export function classwiseEce(p: Predictions, options: BinOptions = {}): Classwis
 /** The bins of one class: p_ik against 1[y_i = k]. */
 export function classBins(p: Predictions, k: number, options: BinOptions = {}): ReliabilityBin[] {
   checkShape(p);
+  if (!Number.isInteger(k) || k < 0 || k >= p.classes) {
+    throw new PenumbraError('metrics/option', `There is no class ${k}; there are ${p.classes}.`, {
+      where: { option: 'k' },
+    });
+  }
   const n = p.labels.length;
   const column = floatsLike(p.probabilities, n);
   const outcome = new Uint8Array(n);
@@ -387,4 +399,16 @@ function checkPair(confidence: Floats, outcome: ArrayLike<number>): void {
       { hint: 'Give one outcome for each confidence, and at least one.' },
     );
   }
+  for (let i = 0; i < confidence.length; i++) {
+    if (isFraction(confidence[i]!) && isFraction(outcome[i]!)) continue;
+    throw new PenumbraError(
+      'metrics/probability',
+      `Row ${i}: confidence ${confidence[i]} and outcome ${outcome[i]} must both be in [0, 1].`,
+      { hint: 'Give probabilities, not logits, and 0 or 1 for what happened.', where: { row: i } },
+    );
+  }
+}
+
+function isFraction(x: number): boolean {
+  return x >= 0 && x <= 1 + MAX_TOLERANCE; // False for NaN.
 }

@@ -17,8 +17,16 @@ const examples = readdirSync(import.meta.dirname)
     }));
   });
 
-test('there are examples', () => {
-  expect(examples.length).toBeGreaterThan(20);
+test('every example was found', () => {
+  const marks = readdirSync(import.meta.dirname)
+    .filter((file) => !file.endsWith('.test.ts'))
+    .reduce(
+      (sum, file) =>
+        sum + readFileSync(`${import.meta.dirname}/${file}`, 'utf8').split('@example').length - 1,
+      0,
+    );
+  expect(examples.length).toBe(marks);
+  expect(marks).toBeGreaterThan(20);
 });
 
 test.each(examples)('$name', ({ lines }) => {

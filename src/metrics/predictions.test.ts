@@ -69,6 +69,12 @@ describe('predictions', () => {
     expect(thrown(() => predictions(new Float32Array(6), [0, 1], { classes: 4 })).code).toBe('metrics/shape');
   });
 
+  test('a wider tolerance can be asked for, up to 0.01', () => {
+    expect(thrown(() => predictions([[0.5, 0.495]], [0])).code).toBe('metrics/row-sum');
+    expect(predictions([[0.5, 0.495]], [0], { tolerance: 0.01 }).classes).toBe(2);
+    expect(thrown(() => predictions([[0.5, 0.3]], [0], { tolerance: 0.5 })).code).toBe('metrics/option');
+  });
+
   test('metrics check shapes of unchecked input', () => {
     const p = { probabilities: new Float32Array(5), labels: new Int32Array(2), classes: 2 };
     expect(thrown(() => checkShape(p)).code).toBe('metrics/shape');

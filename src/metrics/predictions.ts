@@ -20,9 +20,15 @@ export interface Predictions {
 export interface PredictionsOptions {
   /** K. Default: the row length, or for a flat array its length over the number of labels. */
   readonly classes?: number;
-  /** How far a row's sum may be from 1. Default 1e-3, which lets rounded CSV and fp32 softmax pass but not logits. */
+  /**
+   * How far a row's sum may be from 1, at most 0.01. Default 1e-3, which lets rounded CSV and fp32 softmax pass but not
+   * logits.
+   */
   readonly tolerance?: number;
 }
+
+/** The greatest tolerance that can be asked for: what may lie above 1 and still count as a rounded probability. */
+export const MAX_TOLERANCE = 0.01;
 
 /**
  * Checked predictions from a flat N×K array or from rows. A typed array is used as it is, not copied, and never
@@ -89,6 +95,15 @@ export function checkShape(p: Predictions): void {
  */
 export function checkDistributions(values: Floats, n: number, classes: number, tolerance = 1e-3): void {
   checkLength('probabilities', values.length, n * classes, n, classes);
+  if (!(tolerance >= 0 && tolerance <= MAX_TOLERANCE)) {
+    throw new PenumbraError(
+      'metrics/option',
+      `tolerance must be from 0 to ${MAX_TOLERANCE}, got ${tolerance}.`,
+      {
+        where: { option: 'tolerance' },
+      },
+    );
+  }
   for (let i = 0, at = 0; i < n; i++) {
     let sum = 0;
     for (let k = 0; k < classes; k++, at++) {

@@ -167,7 +167,9 @@ test('AUROC equals the count over all pairs, in fp32 and fp64', () => {
 });
 
 test('−0 and 0 tie', () => {
-  expect(binaryAuroc(Float64Array.of(-0, 0), [0, 1])).toBe(0.5);
+  for (const Kind of [Float32Array, Float64Array]) {
+    expect(binaryAuroc(Kind.of(-0, 0, 0.5), [0, 1, 1])).toBe(0.75);
+  }
   expect(auroc(predictions(Float32Array.of(0, 1, -0, 1), [0, 1])).perClass).toEqual([0.5, 0.5]);
 });
 
