@@ -179,10 +179,11 @@ async function installWithPip({ env, cache, log, say }) {
   checkPip(python, env);
   mkdirSync(cache, { recursive: true });
   for (const entry of readdirSync(cache)) {
-    // What an interrupted run left. The set-up's lock says that nobody is writing there.
+    // What an interrupted run left.
     if (entry.startsWith('.partial-')) rmSync(join(cache, entry), { recursive: true, force: true });
   }
-  const partial = join(cache, `.partial-${name}`);
+  // Named by process: the pip of a killed set-up may still be writing into its own.
+  const partial = join(cache, `.partial-${name}-${process.pid}`);
   const pip = (requirements, append) =>
     runLogged(
       python,

@@ -38,6 +38,13 @@ const generated = join(root, 'src/torch/generated');
 const libTorchRecord = join(stampFolder, 'libtorch.json');
 const log = (name) => join(stampFolder, `${name}.log`);
 
+/** First of all: nobody should wait for a download to learn that a compiler is missing. @type {Step} */
+const tools = {
+  title: 'build tools',
+  isDone: () => addon.isDone(),
+  run: async () => checkTools(),
+};
+
 /** @type {Step} */
 const packages = {
   title: 'npm packages',
@@ -101,7 +108,6 @@ const addon = {
     const found = readLibTorch();
     const headers = inPackage('node-api-headers', 'include');
     if (headers === undefined) throw new SetupError('the npm package node-api-headers is missing: npm ci');
-    checkCompiler();
     clearStamp(stampFolder, 'addon');
     // A kill (-9) in the middle of a write can leave an object file that make takes for finished. The mark says that
     // a build did not come to its end, good or bad, so that the next one starts anew.
@@ -184,8 +190,8 @@ const typeScript = {
  * @type {Step[]}
  */
 export const steps = isClone
-  ? [packages, node, libTorch, addon, operators, typeScript]
-  : [node, libTorch, addon];
+  ? [tools, packages, node, libTorch, addon, operators, typeScript]
+  : [tools, node, libTorch, addon];
 
 /** The LibTorch that the set-up found, or undefined before it ran. */
 export function readLibTorch() {
@@ -275,27 +281,35 @@ function typeScriptKey() {
   });
 }
 
-function checkCompiler() {
+/** Says all that is missing in one line, so that one apt-get mends it. */
+function checkTools() {
   const required = [
-    { command: process.env.CXX || 'g++', needs: [11, 0], package: 'g++' },
-    { command: 'cmake', needs: [3, 18], package: 'cmake' },
-    { command: 'make', needs: [4, 0], package: 'make' },
+    { command: process.env.CXX || 'g++', needs: [11, 0], debian: 'g++' },
+    { command: 'cmake', needs: [3, 18], debian: 'cmake' },
+    { command: 'make', needs: [4, 0], debian: 'make' },
   ];
-  for (const { command, needs, package: debianPackage } of required) {
+  const present = [];
+  const problems = [];
+  const toInstall = [];
+  for (const { command, needs, debian } of required) {
     const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
-    if (status !== 0) throw new SetupError(`${command} is missing: apt-get install ${debianPackage}`);
-    const version = stdout.split('\n', 1)[0].match(/(\d+)\.(\d+)(?:\.\d+)?\s*$|(\d+)\.(\d+)/);
-    if (version === null) continue; // A compiler of another name: the build itself will tell.
-    const major = Number(version[1] ?? version[3]);
-    const minor = Number(version[2] ?? version[4]);
-    // clang counts its versions differently; 14 is the first that takes the C++20 in use.
-    const [oldestMajor, oldestMinor] = /clang/.test(stdout) ? [14, 0] : needs;
-    if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
-      throw new SetupError(
-        `${command} is ${major}.${minor}, Penumbra needs ${oldestMajor}.${oldestMinor} or later: apt-get install ${debianPackage}`,
-      );
+    // The version stands at the end of the first line; a distribution's own number may stand in parentheses before it.
+    const line = status === 0 ? stdout.split('\n', 1)[0] : undefined;
+    const version = line?.match(/(\d+)\.(\d+)[.\d]*\s*$/) ?? line?.match(/(\d+)\.(\d+)/);
+    // clang counts differently; 14 is the first that takes the C++20 in use.
+    const [major, minor] = line !== undefined && /clang/.test(line) ? [14, 0] : needs;
+    if (line === undefined) problems.push(`${command} is missing`);
+    else if (version && (Number(version[1]) - major || Number(version[2]) - minor) < 0) {
+      problems.push(`${command} is ${version[0].trim()}, ${major}.${minor} or later is needed`);
+    } else {
+      present.push(`${command} ${version?.[0].trim() ?? ''}`.trimEnd());
+      continue;
     }
+    toInstall.push(debian);
   }
+  if (problems.length > 0)
+    throw new SetupError(`${problems.join(', ')}: apt-get install ${toInstall.join(' ')}`);
+  return present.join(', ');
 }
 
 /** Removes compiled files whose source is gone; else a deleted verb would live on. */

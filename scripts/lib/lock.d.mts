@@ -1,0 +1,1 @@
+export declare function takeLock(folder: string, onWait?: (owner: number) => void): Promise<() => void>;
