@@ -96,7 +96,12 @@ export function runForeground(command, args, { cwd, env } = {}) {
   });
 }
 
-/** The last lines of a log: enough to see the first error of a compiler, not the whole build. */
-export function logTail(log, lines = 25) {
-  return (readText(log) ?? '').trimEnd().split('\n').slice(-lines).join('\n');
+/** What matters of a log: the first error with what follows it, and the end. Short logs are shown whole. */
+export function logTail(log, lines = 12) {
+  const all = (readText(log) ?? '').trimEnd().split('\n');
+  const end = all.length - lines;
+  const error = all.findIndex((line) => /\berror\b/i.test(line));
+  if (error < 0 || error >= end) return all.slice(-2 * lines).join('\n');
+  const between = end > error + lines ? ['…'] : [];
+  return [...all.slice(error, Math.min(error + lines, end)), ...between, ...all.slice(end)].join('\n');
 }
