@@ -8,9 +8,9 @@ import { pathToFileURL } from 'node:url';
 import { findNode, mainFile } from '../scripts/lib/paths.mjs';
 import { setup } from '../scripts/setup.mjs';
 
-// The doctor looks at what is there, also where a set-up cannot succeed; it needs the compiled program only.
-const isExamination = process.argv[2] === 'doctor' && existsSync(mainFile) && findNode() !== undefined;
-if (!isExamination) await setup();
+// The doctor tells what is missing, so a set-up that fails is no reason to end; it needs the compiled program only.
+const canExamine = process.argv[2] === 'doctor' && existsSync(mainFile) && findNode() !== undefined;
+await setup({ required: !canExamine });
 const node = findNode();
 if (node === process.execPath) {
   const { run } = await import(pathToFileURL(mainFile).href);

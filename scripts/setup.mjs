@@ -19,9 +19,10 @@ export function isSetUp() {
 
 /**
  * Does what is not done yet. Prints a line a step to stderr, nothing when there is nothing to do.
- * Ends the process with 1 (130 after Ctrl-C) when it cannot go on: nothing that follows could work.
+ * When it cannot go on it says why and ends the process with 1 (130 after Ctrl-C): nothing that follows could work.
+ * @param {{required?: boolean}} [options] not required: a failure is said, and the caller goes on
  */
-export async function setup() {
+export async function setup({ required = true } = {}) {
   if (isSetUp()) return;
   let line;
   const unlock = await takeLock(stampFolder, (owner) => {
@@ -52,7 +53,7 @@ export async function setup() {
     if (!(error instanceof SetupError)) throw error;
     if (error.details) process.stderr.write(`${error.details}\n`);
     process.stderr.write(`penumbra set-up: ${error.message}\n`);
-    process.exit(1);
+    if (required) process.exit(1);
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
