@@ -3,10 +3,20 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { formatError, PenumbraError } from '../errors.ts';
+import { register as registerCompare } from './compare.ts';
 import { register as registerDoctor } from './doctor.ts';
+import { register as registerEvaluate } from './evaluate.ts';
+import { register as registerPhantom } from './phantom.ts';
+import { register as registerTrain } from './train.ts';
 
 /** In the order of the help. A verb registers its options only; `--help` must not load the engine. */
-const verbs: ((program: Command) => void)[] = [registerDoctor];
+const verbs: ((program: Command) => void)[] = [
+  registerCompare,
+  registerTrain,
+  registerEvaluate,
+  registerPhantom,
+  registerDoctor,
+];
 
 const examples = `
 Examples:

@@ -1,20 +1,7 @@
 import type { Comparison, FigureName, Summary } from '../metrics/index.ts';
+import type { EpochMetrics } from '../training/index.ts';
 
-/** One line of a run's `metrics.jsonl`: an epoch. Rates are fractions, losses in nats. */
-export interface EpochMetrics {
-  /** From 1. */
-  readonly epoch: number;
-  /** Optimizer steps so far. */
-  readonly step: number;
-  readonly learningRate: number;
-  /** The objective's own loss, mean over the epoch's samples: not comparable between objectives. */
-  readonly trainLoss: number;
-  readonly trainTop1: number;
-  /** On the validation split; absent where there is none or the epoch was not evaluated. */
-  readonly val?: { readonly nll: number; readonly top1: number; readonly ece: number };
-  readonly seconds: number;
-  readonly imagesPerSecond: number;
-}
+export type { EpochMetrics };
 
 export interface StudyRun {
   readonly seed: number;
@@ -67,7 +54,12 @@ export interface StudyResult {
     /** Files that could not be read. */
     readonly broken: number;
   };
-  readonly model: { readonly name: string; readonly parameters: number; readonly size: number; readonly channels: number };
+  readonly model: {
+    readonly name: string;
+    readonly parameters: number;
+    readonly size: number;
+    readonly channels: number;
+  };
   /** Settings worth showing, in order: epochs, batch size, optimizer … */
   readonly settings: readonly (readonly [string, string])[];
   readonly methods: readonly StudyMethod[];

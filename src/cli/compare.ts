@@ -1,0 +1,113 @@
+import { type Command, Option } from 'commander';
+import type { SplitName } from '../data/index.ts';
+import {
+  addDataOptions,
+  addTrainOptions,
+  type DataFlags,
+  interruptible,
+  openData,
+  trainSettings,
+  whole,
+} from './options.ts';
+
+export function register(program: Command): void {
+  const command = program
+    .command('compare')
+    .description('Trains the same network under several objectives and shows which probabilities to believe.')
+    .argument('<data>', 'data set, as for train')
+    .option(
+      '--objectives <names>',
+      'which; the first is the baseline. Options follow a colon: hard,ls:epsilon=0.2,ols',
+      'hard,ls,ols',
+    )
+    .option('--seeds <n>', 'runs of each objective', whole, 3)
+    .option('--seed <n>', 'the first seed (default: 0)', whole)
+    .addOption(
+      new Option('--split <name>', 'which split judges (default: test where there is one, else val)').choices(
+        ['val', 'test'],
+      ),
+    )
+    .option('--out <folder>', "the comparison's folder (default: runs/compare-<data>-<model>)")
+    .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
+    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole);
+  addTrainOptions(addDataOptions(command))
+    .addHelpText(
+      'after',
+      `
+Finished runs are not run again: the same command goes on where it was stopped.
+
+Examples:
+  $ penumbra compare phantom --seeds 1 --epochs 5
+  $ penumbra compare images/ --objectives hard,ls,ols --model resnet18 --size 64 --seeds 3
+  $ penumbra compare table.csv --objectives hard,ols,ols:variant=fine-grained --split val`,
+    )
+    .action(compare);
+}
+
+type Flags = DataFlags &
+  Record<string, unknown> & {
+    objectives: string;
+    seeds: number;
+    seed?: number;
+    split?: SplitName;
+    out?: string;
+    bins?: number;
+    replicates?: number;
+  };
+
+async function compare(path: string, flags: Flags): Promise<void> {
+  const { compare: runComparison } = await import('../study/compare.ts');
+  const { renderTable } = await import('../study/table.ts');
+  const { showFit } = await import('./fit-progress.ts');
+  const dataset = openData(path, flags);
+  const settings = { ...trainSettings(flags), ...(flags.seed !== undefined && { seed: flags.seed }) };
+  using interrupt = interruptible('stopping after this step …');
+  let show = showFit('');
+  const done = await runComparison({
+    settings,
+    objectives: splitObjectives(flags.objectives),
+    seeds: flags.seeds,
+    dataset,
+    dataPath: path,
+    folder: flags.out ?? `runs/compare-${dataset.name}-${settings.model ?? 'resnet18'}`,
+    command: `penumbra ${process.argv.slice(2).join(' ')}`,
+    ...(flags.split && { split: flags.split }),
+    ...(flags.bins !== undefined && { bins: flags.bins }),
+    ...(flags.replicates !== undefined && { replicates: flags.replicates }),
+    signal: interrupt.signal,
+    onEvent(event) {
+      if (event.type === 'fit') show(event.event);
+      else if (event.type === 'judge') process.stderr.write(`judging: ${event.message}\n`);
+      else {
+        const name = `[${event.number}/${event.runs}] ${event.objective} seed ${event.seed}`;
+        if (event.state === 'start') show = showFit(name);
+        if (event.state === 'finished-before') process.stderr.write(`${name}: finished before\n`);
+      }
+    },
+  });
+  if (done === null) {
+    process.stderr.write('stopped; the same command goes on.\n');
+    process.exitCode = 130;
+    return;
+  }
+  process.stdout.write(
+    renderTable(done.result, { color: process.stdout.isTTY, width: process.stdout.columns ?? 100 }),
+  );
+  process.stdout.write(
+    `\nfigures: ${done.files.json}\ntables:  ${done.files.markdown}\nreport:  ${done.files.html}\n`,
+  );
+}
+
+/** `hard,ols:variant=paper,alpha=0.3,ls`: a part that is `option=value` belongs to the objective before it. */
+export function splitObjectives(text: string): string[] {
+  const objectives: string[] = [];
+  for (const part of text
+    .split(',')
+    .map((piece) => piece.trim())
+    .filter((piece) => piece !== '')) {
+    const last = objectives.length - 1;
+    if (part.includes('=') && !part.includes(':') && last >= 0) objectives[last] += `,${part}`;
+    else objectives.push(part);
+  }
+  return objectives;
+}

@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Dataset, openDataset } from '../data/index.ts';
+import { PenumbraError } from '../errors.ts';
+import type { TrainOptions } from '../training/index.ts';
+
+/** Options of every verb that reads a data set. */
+export interface DataFlags {
+  val?: number;
+  test?: number;
+  group?: string;
+  phantomImages?: number;
+  phantomSize?: number;
+  phantomSeed?: number;
+}
+
+export function addDataOptions(command: Command): Command {
+  return command
+    .option(
+      '--val <share>',
+      'share of the data for validation, where its names give no splits (default: 0.1)',
+      fraction,
+    )
+    .option('--test <share>', 'share for testing, likewise (default: 0.2)', fraction)
+    .option(
+      '--group <regex>',
+      'which part of a file name is the patient: patients are never divided between splits',
+    )
+    .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
+    .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
+    .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
+}
+
+export function openData(path: string, flags: DataFlags): Dataset {
+  const fractions = {
+    ...(flags.val !== undefined && { val: flags.val }),
+    ...(flags.test !== undefined && { test: flags.test }),
+  };
+  return openDataset(path, {
+    ...(Object.keys(fractions).length > 0 && { fractions }),
+    ...(flags.group !== undefined && { group: flags.group }),
+    phantom: {
+      ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
+      ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
+      ...(flags.phantomSeed !== undefined && { seed: flags.phantomSeed }),
+    },
+  });
+}
+
+/** Settings of a training run as flags. Flags win over the file that `--config` names. */
+export function addTrainOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'JSON file of settings; flags win over it')
+    .option('--model <name>', 'resnet18 or resnet50 (default: resnet18)')
+    .addOption(
+      new Option('--stem <kind>', 'first layers: small keeps the resolution of small images').choices([
+        'auto',
+        'standard',
+        'small',
+      ]),
+    )
+    .option('--epochs <n>', 'passes over the training split (default: 20)', whole)
+    .option('--batch-size <n>', 'images per step (default: 64)', whole)
+    .addOption(new Option('--optimizer <name>', 'default: sgd').choices(['sgd', 'adamw']))
+    .option('--learning-rate <rate>', 'peak rate (default: 0.05)', number)
+    .option('--weight-decay <rate>', 'L2 penalty (default: 0.0005)', number)
+    .addOption(
+      new Option('--schedule <name>', 'default: cosine').choices(['constant', 'cosine', 'multi-step']),
+    )
+    .option('--milestones <epochs>', 'epochs at which the multi-step schedule divides by ten: 10,15', numbers)
+    .option('--warm-up <epochs>', 'epochs of linear warm-up (default: 1)', number)
+    .option('--size <pixels>', 'side of the network input (default: 224 for files, else as stored)', whole)
+    .option('--channels <n>', '1 or 3 (default: as the images have)', whole)
+    .option('--no-flip', 'do not mirror images at random')
+    .option('--crop-padding <pixels>', 'border for the random crop (default: an eighth of the size)', whole)
+    .option('--weights <file>', 'safetensors to start from; a head of another size starts fresh')
+    .option('--workers <n>', 'decoding threads', whole)
+    .option('--threads <n>', 'threads of the engine (default: the number of cores)', whole)
+    .option('--device <name>', 'auto, cpu, cuda:0 … (default: auto)')
+    .addOption(new Option('--precision <name>', 'default: auto').choices(['auto', 'float32', 'bfloat16']))
+    .option('--checkpoint-steps <n>', 'a checkpoint every so many steps, besides one an epoch', whole)
+    .option(
+      '--checkpoint-seconds <n>',
+      'a checkpoint after so many seconds inside an epoch (default: 300)',
+      number,
+    )
+    .option(
+      '--evaluate-every <epochs>',
+      'epochs between evaluations on the validation split (default: 1)',
+      whole,
+    );
+}
+
+const settingFlags = [
+  'model',
+  'stem',
+  'epochs',
+  'batchSize',
+  'optimizer',
+  'learningRate',
+  'weightDecay',
+  'schedule',
+  'milestones',
+  'warmUp',
+  'size',
+  'channels',
+  'cropPadding',
+  'weights',
+  'workers',
+  'threads',
+  'device',
+  'precision',
+  'checkpointSteps',
+  'checkpointSeconds',
+  'evaluateEvery',
+] as const; // prettier-ignore
+
+/** The settings that flags and the `--config` file give; what neither names is left to the defaults. */
+export function trainSettings(flags: Record<string, unknown>): TrainOptions {
+  const settings: Record<string, unknown> = typeof flags.config === 'string' ? readConfig(flags.config) : {};
+  for (const name of settingFlags) if (flags[name] !== undefined) settings[name] = flags[name];
+  // Commander gives a negatable flag a default of true.
+  if (flags.flip === false) settings.flip = false;
+  return settings as TrainOptions;
+}
+
+function readConfig(path: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
+  } catch (cause) {
+    throw new PenumbraError('usage/config', `--config ${path}: ${(cause as Error).message}`, {
+      cause,
+      where: { file: path },
+    });
+  }
+  throw new PenumbraError('usage/config', `--config ${path}: expected a JSON object of settings`, {
+    where: { file: path },
+  });
+}
+
+export function whole(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < 0)
+    throw new InvalidArgumentError('expected a whole number.');
+  return value;
+}
+
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
+  return value;
+}
+
+function fraction(text: string): number {
+  const value = number(text);
+  if (value < 0 || value >= 1) throw new InvalidArgumentError('expected a share in [0, 1).');
+  return value;
+}
+
+function numbers(text: string): number[] {
+  return text.split(',').map(number);
+}
+
+/**
+ * Ctrl-C (or a polite kill) asks the work to stop at the next good moment; a second one ends at once.
+ * @returns the signal, and a disposer that takes the handlers away again
+ */
+export function interruptible(message: string): { signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(130);
+    process.stderr.write(`\n${message} (again to stop at once)\n`);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}

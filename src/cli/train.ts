@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import {
+  addDataOptions,
+  addTrainOptions,
+  type DataFlags,
+  interruptible,
+  openData,
+  trainSettings,
+  whole,
+} from './options.ts';
+
+export function register(program: Command): void {
+  const command = program
+    .command('train')
+    .description('Trains one network with one objective.')
+    .argument('<data>', 'folder of IDX files, of class folders, or a .csv of file,label; or the word phantom')
+    .option('--out <folder>', 'the run folder (default: runs/<data>-<model>-<objective>-seed<seed>)')
+    .option(
+      '--objective <name>',
+      'hard, ls[:epsilon=0.1], ols[:variant=paper|zero-start|fine-grained,alpha=0.5] (default: ols)',
+    )
+    .option('--seed <n>', 'initial weights, order and augmentation (default: 0)', whole);
+  addTrainOptions(addDataOptions(command))
+    .addHelpText(
+      'after',
+      `
+A run that was stopped goes on when the same command is given again.
+
+Examples:
+  $ penumbra train phantom --objective ols --epochs 5
+  $ penumbra train images/ --model resnet50 --objective ls:epsilon=0.1 --out runs/ls
+  $ penumbra train table.csv --group '^(P\\d+)' --size 128`,
+    )
+    .action(train);
+}
+
+type Flags = DataFlags & Record<string, unknown> & { out?: string; objective?: string; seed?: number };
+
+async function train(path: string, flags: Flags): Promise<void> {
+  const { fit, resolveConfig } = await import('../training/index.ts');
+  const { showFit } = await import('./fit-progress.ts');
+  const config = resolveConfig({
+    ...trainSettings(flags),
+    ...(flags.objective !== undefined && { objective: flags.objective }),
+    ...(flags.seed !== undefined && { seed: flags.seed }),
+  });
+  const dataset = openData(path, flags);
+  const name = `${dataset.name}-${config.model}-${config.objective.replace(/[^\w.-]+/g, '_')}-seed${config.seed}`;
+  using interrupt = interruptible('stopping after this step …');
+  const result = await fit({
+    config,
+    dataset,
+    dataPath: path,
+    folder: flags.out ?? `runs/${name}`,
+    signal: interrupt.signal,
+    onEvent: showFit(config.objective),
+  });
+  for (const { file, reason } of result.broken.slice(0, 10))
+    process.stderr.write(`could not read ${file}: ${reason}\n`);
+  if (result.broken.length > 10)
+    process.stderr.write(`… and ${result.broken.length - 10} files more (done.json lists them)\n`);
+  if (result.finished) {
+    process.stdout.write(`${result.folder}\n`);
+    return;
+  }
+  process.stderr.write(`stopped; a checkpoint is in ${result.folder}. The same command goes on from it.\n`);
+  process.exitCode = 130;
+}

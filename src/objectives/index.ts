@@ -1,0 +1,16 @@
+export { Hard } from './hard.ts';
+export { LabelSmoothing, type LabelSmoothingOptions } from './label-smoothing.ts';
+export type { Objective, ObjectiveBatch, ObjectiveContext } from './objective.ts';
+export {
+  OnlineLabelSmoothing,
+  type OnlineLabelSmoothingOptions,
+  type OnlineLabelSmoothingVariant,
+} from './online-label-smoothing.ts';
+export {
+  createObjective,
+  formatObjective,
+  objectiveLabel,
+  objectiveNames,
+  type ObjectiveSpec,
+  parseObjective,
+} from './registry.ts';

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { PenumbraError } from '../errors.ts';
+import { modelNames } from '../models/index.ts';
+import { formatObjective, parseObjective } from '../objectives/index.ts';
+
+const normalization = z.union([
+  z.literal('symmetric'),
+  z.strictObject({ mean: z.array(z.number()).min(1), std: z.array(z.number().positive()).min(1) }),
+]);
+
+/** Every setting of a training run with its default and the reason for it. */
+const schema = z.strictObject({
+  model: z.string().default('resnet18'),
+  /** `auto`: small for images of at most 32 pixels, where the standard stem would leave one pixel. */
+  stem: z.enum(['auto', 'standard', 'small']).default('auto'),
+  objective: z.string().default('ols'),
+  epochs: z.int().min(1).default(20),
+  batchSize: z.int().min(1).default(64),
+  seed: z.int().min(0).default(0),
+  optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
+  /** For batches of 64 with SGD; AdamW wants about 0.001. */
+  learningRate: z.number().positive().default(0.05),
+  momentum: z.number().min(0).max(1).default(0.9),
+  nesterov: z.boolean().default(true),
+  weightDecay: z.number().min(0).default(5e-4),
+  /** Cosine needs no milestones to be chosen. */
+  schedule: z.enum(['constant', 'cosine', 'multi-step']).default('cosine'),
+  milestones: z.array(z.number().positive()).default([]),
+  /** Epochs of linear warm-up: a large rate on fresh batch norms can diverge. */
+  warmUp: z.number().min(0).default(1),
+  /** Side of the network input; null is 224 for files and the stored size otherwise. */
+  size: z.int().min(8).max(4096).nullable().default(null),
+  channels: z.union([z.literal(1), z.literal(3)]).nullable().default(null),
+  normalization: normalization.default('symmetric'),
+  flip: z.boolean().default(true),
+  /** Black pixels around the image before the random crop; null is an eighth of the size. */
+  cropPadding: z.int().min(0).nullable().default(null),
+  workers: z.int().min(0).max(64).nullable().default(null),
+  device: z.string().default('auto'),
+  precision: z.enum(['auto', 'float32', 'bfloat16']).default('auto'),
+  /** null is LibTorch's own choice: the number of cores. */
+  threads: z.int().min(1).max(1024).nullable().default(null),
+  /** A checkpoint every so many seconds inside an epoch, besides the one at its end. */
+  checkpointSeconds: z.number().min(0).default(300),
+  /** A checkpoint every so many steps; 0 leaves it to time. */
+  checkpointSteps: z.int().min(0).default(0),
+  /** Epochs between evaluations on the validation split; the last epoch always is one. */
+  evaluateEvery: z.int().min(1).default(1),
+  /** Safetensors with initial weights; a head of another size starts fresh. */
+  weights: z.string().nullable().default(null),
+});
+
+/** Every setting of a training run, complete. */
+export type TrainConfig = z.output<typeof schema>;
+/** Settings that differ from the defaults. */
+export type TrainOptions = z.input<typeof schema>;
+
+export const settingNames: readonly string[] = Object.keys(schema.shape);
+
+/**
+ * Fills in defaults and checks every value.
+ * @throws `training/config` naming the setting, what was expected, and for a misspelt name the nearest one
+ */
+export function resolveConfig(options: TrainOptions): TrainConfig {
+  const result = schema.safeParse(options);
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    if (issue.code === 'unrecognized_keys') {
+      const key = issue.keys[0]!;
+      throw new PenumbraError('training/config', `there is no setting '${key}'`, {
+        hint: `did you mean '${nearest(key, settingNames)}'?`,
+        where: { setting: key },
+      });
+    }
+    throw new PenumbraError('training/config', `setting '${issue.path.join('.')}': ${issue.message}`, {
+      where: { setting: issue.path.join('.') },
+    });
+  }
+  const config = { ...result.data, objective: formatObjective(parseObjective(result.data.objective)) };
+  if (!modelNames.includes(config.model)) {
+    throw new PenumbraError('training/config', `there is no model '${config.model}'`, {
+      hint: `one of: ${modelNames.join(', ')}`,
+      where: { setting: 'model' },
+    });
+  }
+  if (config.schedule === 'multi-step' && config.milestones.length === 0) {
+    throw new PenumbraError('training/config', 'the multi-step schedule needs milestones', {
+      hint: 'for example milestones [10, 15]: the learning rate is divided by ten after epochs 10 and 15',
+      where: { setting: 'milestones' },
+    });
+  }
+  return config;
+}
+
+/** The candidate with the smallest edit distance. */
+export function nearest(word: string, candidates: readonly string[]): string {
+  let best = candidates[0]!;
+  let least = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,7 @@
+export { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
+export { nearest, resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
+export { evaluateRun, type RunPredictions } from './evaluate-run.ts';
+export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
+export { chooseMode, type Mode } from './mode.ts';
+export { predict, type PredictOptions, type SplitPredictions } from './predict.ts';
+export { type EpochMetrics, fingerprint, type RunDescription, RunFolder, writeAtomically } from './run-folder.ts';

@@ -1,0 +1,82 @@
+import { setImmediate } from 'node:timers/promises';
+import type { BatchLoader, Batch } from '../data/index.ts';
+import { type Predictions, predictions } from '../metrics/index.ts';
+import type { Classifier } from '../models/index.ts';
+import { autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';
+import type { Mode } from './mode.ts';
+
+/** A batch's images as a tensor [N, channels, H, W] in the mode's device; over the batch's own memory on the CPU. */
+export function toImages(batch: Batch, mode: Pick<Mode, 'device'>): Tensor {
+  const images = fromTypedArray(batch.images, { shape: batch.shape });
+  // N×H×W×C memory seen as [N, C, H, W] is the channels-last layout, without a copy.
+  const ordered = batch.layout === 'NHWC' ? images.permute([0, 3, 1, 2]) : images;
+  return mode.device === 'cpu' ? ordered : ordered.to({ device: mode.device });
+}
+
+/** Runs `forward` in the mode's precision; its result comes back in float32. */
+export function inMode(mode: Mode, forward: () => Tensor): Tensor {
+  if (mode.precision === 'float32') return forward();
+  const result = autocast(forward, { device: mode.device, dtype: mode.precision });
+  const wide = result.to({ dtype: 'float32' });
+  if (wide !== result) result.dispose();
+  return wide;
+}
+
+export interface PredictOptions {
+  readonly activation?: 'softmax' | 'sigmoid';
+  /** Called after every batch with the number of samples done. */
+  readonly onProgress?: (done: number) => void;
+}
+
+/** What a network says of a split, and of which samples (broken files are left out). */
+export interface SplitPredictions extends Predictions {
+  /** Sample numbers in the split. */
+  readonly indices: Int32Array;
+}
+
+/** Probabilities for every sample of a loader's split, in evaluation mode. */
+export async function predict(
+  model: Classifier,
+  loader: BatchLoader,
+  classes: number,
+  mode: Mode,
+  options: PredictOptions = {},
+): Promise<SplitPredictions> {
+  const probabilities: Float32Array[] = [];
+  const labels: Int32Array[] = [];
+  const indices: Int32Array[] = [];
+  const training = model.training;
+  model.eval();
+  let done = 0;
+  try {
+    for await (const batch of loader.epoch(0)) {
+      tidy(() =>
+        noGrad(() => {
+          const logits = inMode(mode, () => model.forward(toImages(batch, mode)));
+          const p = options.activation === 'sigmoid' ? logits.sigmoid() : logits.softmax(1);
+          probabilities.push(p.toTypedArray() as Float32Array);
+        }),
+      );
+      labels.push(batch.labels);
+      indices.push(batch.indices);
+      done += batch.labels.length;
+      batch.release();
+      options.onProgress?.(done);
+      await setImmediate(); // Signals and messages of decoding threads are heard between batches.
+    }
+  } finally {
+    model.train(training);
+  }
+  const rows = { probabilities: join(probabilities, Float32Array), labels: join(labels, Int32Array) };
+  return { ...predictions(rows.probabilities, rows.labels, { classes }), indices: join(indices, Int32Array) };
+}
+
+function join<A extends Float32Array | Int32Array>(parts: readonly A[], type: new (length: number) => A): A {
+  const result = new type(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    result.set(part, at);
+    at += part.length;
+  }
+  return result;
+}

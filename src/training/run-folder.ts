@@ -1,0 +1,226 @@
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { PenumbraError } from '../errors.ts';
+import type { TrainConfig } from './config.ts';
+
+/** What a run was made of: `config.json`. */
+export interface RunDescription {
+  readonly config: TrainConfig;
+  readonly data: {
+    /** As given on the command line. */
+    readonly path: string;
+    readonly name: string;
+    readonly classes: readonly string[];
+    readonly trainSamples: number;
+    readonly valSamples: number;
+    /** Identifies the training split: a hash over its size, labels and groups. */
+    readonly fingerprint: string;
+  };
+  readonly model: {
+    readonly size: number;
+    readonly channels: 1 | 3;
+    readonly parameters: number;
+    /** How logits become probabilities. */
+    readonly activation: 'softmax' | 'sigmoid';
+  };
+  readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };
+  readonly software: Readonly<Record<string, string>>;
+}
+
+/** One epoch: a line of `metrics.jsonl`. Rates are fractions, losses in nats. */
+export interface EpochMetrics {
+  /** From 1. */
+  readonly epoch: number;
+  /** Optimizer steps so far. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** The objective's own loss, mean over the epoch's samples: not comparable between objectives. */
+  readonly trainLoss: number;
+  readonly trainTop1: number;
+  /** On the validation split; absent where there is none or the epoch was not evaluated. */
+  readonly val?: { readonly nll: number; readonly top1: number; readonly ece: number };
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+}
+
+/**
+ * A run's folder: plain files that other tools read.
+ *
+ *     config.json               the resolved configuration, the data's identity, mode and versions
+ *     metrics.jsonl             a line an epoch
+ *     events.out.tfevents.*     the same for TensorBoard
+ *     checkpoints/              the two newest states to go on from
+ *     model.safetensors         the trained weights, by torchvision's names
+ *     objective.safetensors     what the method learnt (OLS: the soft target of each class), where it learns
+ *     done.json                 written last: the run is finished
+ */
+export class RunFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  get checkpoints(): string {
+    return this.file('checkpoints');
+  }
+
+  get finished(): boolean {
+    return existsSync(this.file('done.json'));
+  }
+
+  /** @throws `training/run` where the folder holds no run */
+  description(): RunDescription {
+    const path = this.file('config.json');
+    if (!existsSync(path)) {
+      throw new PenumbraError('training/run', `${this.path} is no run folder: it has no config.json`, {
+        hint: 'name the folder that `penumbra train` or `penumbra compare` wrote',
+        where: { file: path },
+      });
+    }
+    try {
+      return JSON.parse(readFileSync(path, 'utf8')) as RunDescription;
+    } catch (cause) {
+      throw new PenumbraError('training/run', `${path} is not readable as JSON`, { where: { file: path }, cause });
+    }
+  }
+
+  /**
+   * Starts the folder, or checks that an existing one is of the same run.
+   * @throws `training/other-run` naming the first setting that differs
+   */
+  claim(description: RunDescription): void {
+    mkdirSync(this.path, { recursive: true });
+    if (!existsSync(this.file('config.json'))) {
+      writeAtomically(this.file('config.json'), `${JSON.stringify(description, null, 2)}\n`);
+      return;
+    }
+    const difference = firstDifference(essence(this.description()), essence(description), '');
+    if (difference === null) return;
+    throw new PenumbraError('training/other-run', `${this.path} holds another run: ${difference}`, {
+      hint: 'choose another --out folder, or the settings of the first run to go on with it',
+      where: { file: this.file('config.json') },
+    });
+  }
+
+  /** Lines of `metrics.jsonl` up to `epochs`; the rest belongs to work that was lost and is done again. */
+  metrics(epochs = Number.POSITIVE_INFINITY): EpochMetrics[] {
+    const path = this.file('metrics.jsonl');
+    if (!existsSync(path)) return [];
+    const lines: EpochMetrics[] = [];
+    for (const line of readFileSync(path, 'utf8').split('\n')) {
+      try {
+        if (line !== '') lines.push(JSON.parse(line) as EpochMetrics);
+      } catch {
+        break; // The last line of a run that was killed while writing it.
+      }
+    }
+    return lines.filter((metrics) => metrics.epoch <= epochs);
+  }
+
+  resetMetrics(lines: readonly EpochMetrics[]): void {
+    writeAtomically(this.file('metrics.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  }
+
+  appendMetrics(metrics: EpochMetrics): void {
+    appendFileSync(this.file('metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
+  }
+
+  finish(summary: object): void {
+    writeAtomically(this.file('done.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  }
+
+  /**
+   * Keeps a second process out of the folder until the returned value is disposed.
+   * @throws `training/locked` where a living process holds it
+   */
+  lock(): Disposable {
+    mkdirSync(this.path, { recursive: true });
+    const path = this.file('run.lock');
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const file = openSync(path, 'wx');
+        writeSync(file, String(process.pid));
+        closeSync(file);
+        return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+      const holder = Number(readFileSync(path, 'utf8'));
+      if (attempt > 0 || isAlive(holder)) {
+        throw new PenumbraError('training/locked', `${this.path} is in use by process ${holder}`, {
+          hint: 'wait for it to end, or choose another folder',
+          where: { file: path },
+        });
+      }
+      rmSync(path, { force: true });
+    }
+  }
+}
+
+/** A file that is there whole or not at all, also after a power failure. */
+export function writeAtomically(path: string, content: string): void {
+  const temporary = `${path}.tmp`;
+  writeFileSync(temporary, content);
+  const file = openSync(temporary, 'r');
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(temporary, path);
+}
+
+/** Identifies a split by what a model can learn from it, without reading every image. */
+export function fingerprint(split: { length: number; labels: Int32Array; classes: readonly string[] }): string {
+  return createHash('sha256')
+    .update(`${split.length}\0${split.classes.join('\0')}\0`)
+    .update(new Uint8Array(split.labels.buffer, split.labels.byteOffset, split.labels.byteLength))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+/** What must be equal for a run to be the same: workers and checkpoint intervals change no number. */
+function essence({ config, data, mode }: RunDescription): unknown {
+  const { workers: _, checkpointSeconds: __, checkpointSteps: ___, ...settings } = config;
+  return { config: settings, data: { classes: data.classes, fingerprint: data.fingerprint }, mode };
+}
+
+function firstDifference(a: unknown, b: unknown, path: string): string | null {
+  if (typeof a === 'object' && a !== null && typeof b === 'object' && b !== null) {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const difference = firstDifference(
+        (a as Record<string, unknown>)[key],
+        (b as Record<string, unknown>)[key],
+        path === '' ? key : `${path}.${key}`,
+      );
+      if (difference !== null) return difference;
+    }
+    return null;
+  }
+  return a === b ? null : `${path} is ${JSON.stringify(a)} there and ${JSON.stringify(b)} now`;
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
