@@ -1,0 +1,54 @@
+/**
+ * From radiology reports to findings with a probability and the words that said so.
+ *
+ * @example
+ * import { assessReport } from 'penumbra/reports';
+ * const rows = assessReport({ id: '1', text: 'IMPRESSION: Probable pneumonia. No effusion.' });
+ * rows.find((row) => row.finding === 'Pneumonia')?.probability; // 0.785
+ */
+export {
+  extendFindings,
+  type FindingPhrase,
+  type FindingSet,
+  findingSet,
+  findingSetNames,
+  parseFindings,
+  type Role,
+} from './findings/findings.ts';
+export {
+  type CueKind,
+  type Direction,
+  defaultLexicon,
+  type Lexicon,
+  type LexiconEntry,
+  parseLexicon,
+  readLexicon,
+  type Scope,
+} from './lexicon/lexicon.ts';
+export {
+  type AppliedCue,
+  type Assessor,
+  type AssessorOptions,
+  assessMention,
+  assessReport,
+  createAssessor,
+  type MentionAssessment,
+} from './rules/assess.ts';
+export {
+  type FindingScore,
+  type GoldLabel,
+  type GoldMention,
+  type GoldStatus,
+  type MentionScore,
+  type ReportScore,
+  scoreMentions,
+  scoreReports,
+} from './score/score.ts';
+export {
+  type Evidence,
+  type FindingRow,
+  labelAndRate,
+  type Report,
+  type Section,
+  type Status,
+} from './types.ts';

@@ -1,0 +1,335 @@
+import type { Section } from '../types.ts';
+import {
+  AFTER_BLANK_LINE,
+  AFTER_BULLET,
+  AFTER_NEWLINE,
+  AFTER_SPACE,
+  ALL_CAPITALS,
+  CAPITAL,
+  NUMBER,
+  Tokens,
+  tokenize,
+  WORDLIKE,
+} from './tokenize.ts';
+import { Trie } from './trie.ts';
+import type { Vocabulary } from './vocabulary.ts';
+
+/** Sections by number, as `Sentences.section` stores them. */
+export const sectionNames: readonly Section[] = [
+  'body',
+  'findings',
+  'impression',
+  'history',
+  'comparison',
+  'technique',
+  'recommendation',
+];
+const BODY = 0;
+const IMPRESSION = 2;
+
+/** Headings as they are written in reports, lower case. A heading ends with a colon or stands alone on its line. */
+const headings: Readonly<Record<Section, readonly string[]>> = {
+  body: ['final report', 'report', 'addendum', 'wet read', 'wet read version', 'preliminary report'],
+  findings: [
+    'findings',
+    'finding',
+    'findings and impression',
+    'findings/impression',
+    'observations',
+    'description',
+    'chest findings',
+    'radiographic findings',
+  ],
+  impression: [
+    'impression',
+    'impressions',
+    'impression and recommendation',
+    'impression and recommendations',
+    'impression/recommendation',
+    'conclusion',
+    'conclusions',
+    'opinion',
+    'summary',
+    'assessment',
+    'interpretation',
+    'final diagnosis',
+    'radiologic diagnosis',
+  ],
+  history: [
+    'history',
+    'clinical history',
+    'patient history',
+    'relevant history',
+    'medical history',
+    'past medical history',
+    'indication',
+    'indications',
+    'clinical indication',
+    'clinical indications',
+    'indication for study',
+    'indication for exam',
+    'clinical information',
+    'clinical details',
+    'clinical data',
+    'clinical statement',
+    'clinical question',
+    'reason',
+    'reason for exam',
+    'reason for examination',
+    'reason for study',
+    'reason for this examination',
+    'reason for the exam',
+    'history and indication',
+    'admitting diagnosis',
+    'medical condition',
+    'underlying medical condition',
+    'symptoms',
+    'presenting complaint',
+  ],
+  comparison: [
+    'comparison',
+    'comparisons',
+    'comparison study',
+    'comparison studies',
+    'compared to',
+    'compared with',
+    'prior studies',
+    'previous studies',
+    'reference exam',
+    'reference examination',
+  ],
+  technique: [
+    'technique',
+    'exam',
+    'examination',
+    'examinations',
+    'study',
+    'type of examination',
+    'type of exam',
+    'procedure',
+    'procedures',
+    'views',
+    'protocol',
+    'contrast',
+    'exam date',
+    'date',
+    'date of exam',
+    'date and time of exam',
+    'radiologist',
+    'signed',
+    'electronically signed by',
+    'dictated by',
+  ],
+  recommendation: [
+    'recommendation',
+    'recommendations',
+    'recommendation(s)',
+    'notification',
+    'notifications',
+    'follow up',
+    'suggestion',
+    'advice',
+    'plan',
+  ],
+};
+
+const abbreviations = [
+  'vs',
+  'dr',
+  'drs',
+  'mr',
+  'mrs',
+  'ms',
+  'st',
+  'approx',
+  'cf',
+  'e.g',
+  'i.e',
+  'viz',
+  'prev',
+  'poss',
+];
+
+/** Sentences of one text: token ranges [from, to) and the section each stands in. Reused from text to text. */
+export class Sentences {
+  count = 0;
+  from = new Int32Array(256);
+  to = new Int32Array(256);
+  section = new Uint8Array(256);
+
+  push(from: number, to: number, section: number): void {
+    if (to <= from) return;
+    if (this.count === this.from.length) {
+      const size = this.count * 2;
+      const wider = (a: Int32Array): Int32Array<ArrayBuffer> => {
+        const b = new Int32Array(size);
+        b.set(a);
+        return b;
+      };
+      this.from = wider(this.from);
+      this.to = wider(this.to);
+      const sections = new Uint8Array(size);
+      sections.set(this.section);
+      this.section = sections;
+    }
+    this.from[this.count] = from;
+    this.to[this.count] = to;
+    this.section[this.count++] = section;
+  }
+}
+
+/** Sentences longer than this are cut, so that a text without full stops cannot make scope rules slow. */
+const longestSentence = 250;
+
+/** Finds sections and sentences. Made once for a vocabulary. */
+export class Segmenter {
+  private readonly headings = new Trie(1);
+  private readonly abbreviation = new Set<number>();
+  private readonly stop: number;
+  private readonly question: number;
+  private readonly exclamation: number;
+  private readonly colon: number;
+  private readonly closing: number;
+
+  constructor(vocabulary: Vocabulary) {
+    const scratch = new VocabularyFiller(vocabulary);
+    sectionNames.forEach((name, section) => {
+      for (const heading of headings[name]) this.headings.add(scratch.ids(heading), 0, section);
+    });
+    for (const word of abbreviations) this.abbreviation.add(vocabulary.add(word));
+    this.stop = vocabulary.add('.');
+    this.question = vocabulary.add('?');
+    this.exclamation = vocabulary.add('!');
+    this.colon = vocabulary.add(':');
+    this.closing = vocabulary.add(')');
+  }
+
+  /**
+   * Splits tokens into sentences. With `section`, the text is one field of a report and headings inside it only
+   * change the section where they name another one.
+   *
+   * A line break alone ends no sentence (reports are wrapped), except before a list mark, a heading, an empty line,
+   * or a capital after a line that is too short to have been wrapped. An unheaded paragraph after the history,
+   * comparison or technique is the report's body, as MIMIC-CXR's reports are often written.
+   */
+  segment(tokens: Tokens, sentences: Sentences, section: Section = 'body'): Sentences {
+    sentences.count = 0;
+    let current = sectionNames.indexOf(section);
+    const field = current;
+    let from = 0;
+    let content = 0; // sentences in the current section
+    let lineStart = 0;
+    const { count, flags, word } = tokens;
+    for (let i = 0; i < count; ) {
+      const flag = flags[i]!;
+      const before = i > from ? word[i - 1]! : 0;
+      let boundary = false;
+      if (i > from) {
+        if (flag & (AFTER_BLANK_LINE | AFTER_BULLET)) boundary = true;
+        else if (flag & AFTER_NEWLINE && this.newLineBegins(tokens, i, lineStart)) boundary = true;
+        else if (before === this.stop) boundary = this.stopEnds(tokens, i, from);
+        else if (before === this.question || before === this.exclamation) {
+          boundary = (flag & CAPITAL) !== 0 && i - 1 > from && (flags[i - 1]! & AFTER_SPACE) === 0;
+        } else if (i - from >= longestSentence) boundary = true;
+      }
+      if (flag & AFTER_NEWLINE) lineStart = i;
+      // A wrapped line may begin with a heading that has no stop before it, so lines are asked too.
+      if (i === from || boundary || flag & AFTER_NEWLINE) {
+        const heading = this.headingAt(tokens, i);
+        if (heading >= 0) {
+          sentences.push(from, i, current);
+          current = heading & 15;
+          i = from = heading >> 4;
+          content = 0;
+          continue;
+        }
+      }
+      if (boundary) {
+        sentences.push(from, i, current);
+        content++;
+        from = i;
+        if (flag & AFTER_BLANK_LINE && content > 0 && current > IMPRESSION) {
+          current = field;
+          content = 0;
+        }
+      }
+      i++;
+    }
+    sentences.push(from, count, current);
+    return sentences;
+  }
+
+  /** A heading that begins at token `i`: `(token after it) << 4 | section`, or -1. */
+  private headingAt(tokens: Tokens, i: number): number {
+    const { word, flags, count } = tokens;
+    let node = this.headings.start(word[i]!);
+    if (node === 0) return -1;
+    let capitals = true;
+    let found = -1;
+    for (let j = i + 1; ; j++) {
+      if ((flags[j - 1]! & (ALL_CAPITALS | WORDLIKE)) === WORDLIKE) capitals = false;
+      const value = this.headings.value(node, 0);
+      if (value >= 0) {
+        if (j < count && word[j] === this.colon) found = ((j + 1) << 4) | value;
+        else if (
+          flags[i]! & AFTER_NEWLINE &&
+          value !== BODY &&
+          (capitals || flags[i]! & AFTER_BLANK_LINE) &&
+          (j === count || flags[j]! & AFTER_NEWLINE)
+        )
+          found = (j << 4) | value;
+        else if (
+          value === BODY &&
+          capitals &&
+          flags[i]! & AFTER_NEWLINE &&
+          (j === count || flags[j]! & AFTER_NEWLINE)
+        )
+          found = (j << 4) | value;
+      }
+      if (j >= count) return found;
+      node = this.headings.step(node, word[j]!);
+      if (node === 0) return found;
+    }
+  }
+
+  private stopEnds(tokens: Tokens, i: number, from: number): boolean {
+    const { flags, word } = tokens;
+    const flag = flags[i]!;
+    if (i - 2 >= from && this.abbreviation.has(word[i - 2]!)) return false;
+    // "apex.There": no space, but a capital; "3.Stable" the same. "a.b" stays together.
+    if ((flag & AFTER_SPACE) === 0) return (flag & CAPITAL) !== 0;
+    return true;
+  }
+
+  private newLineBegins(tokens: Tokens, i: number, lineStart: number): boolean {
+    const { flags, word, start, end, count } = tokens;
+    // "2." or "2)" opens a list item.
+    if (flags[i]! & NUMBER && i + 1 < count && (word[i + 1] === this.stop || word[i + 1] === this.closing)) {
+      return (flags[i + 1]! & AFTER_SPACE) === 0;
+    }
+    const shortLine = end[i - 1]! - start[lineStart]! < 45;
+    return shortLine && (flags[i]! & (CAPITAL | ALL_CAPITALS)) === CAPITAL;
+  }
+}
+
+/** Turns phrases into word ids with the tokenizer itself, adding words as it goes. */
+export class VocabularyFiller {
+  private readonly vocabulary: Vocabulary;
+  private readonly tokens = new Tokens();
+
+  constructor(vocabulary: Vocabulary) {
+    this.vocabulary = vocabulary;
+  }
+
+  ids(phrase: string): number[] {
+    const { tokens } = this;
+    // The first pass finds the borders, which do not depend on what the vocabulary holds.
+    tokenize(phrase, this.vocabulary, tokens);
+    const ids: number[] = [];
+    for (let i = 0; i < tokens.count; i++) {
+      const word = phrase.slice(tokens.start[i], tokens.end[i]).toLowerCase();
+      ids.push(this.vocabulary.add(/^[\u2012-\u2015]$/.test(word) ? '-' : word)); // every dash is the token "-"
+    }
+    return ids;
+  }
+}

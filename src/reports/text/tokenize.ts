@@ -1,0 +1,177 @@
+import { fold, foldHash, type Vocabulary } from './vocabulary.ts';
+
+/** Facts about a token that later steps ask for. */
+export const AFTER_NEWLINE = 1;
+/** An empty line stands before the token. */
+export const AFTER_BLANK_LINE = 2;
+/** The token starts with an ASCII capital. */
+export const CAPITAL = 4;
+/** A word of two or more letters, all of them ASCII capitals. */
+export const ALL_CAPITALS = 8;
+export const NUMBER = 16;
+/** White space (or the beginning of the text) stands before the token. */
+export const AFTER_SPACE = 32;
+/** A word or a number, not a punctuation mark. */
+export const WORDLIKE = 64;
+/** A bullet (-, *, •) opens the line that the token begins. */
+export const AFTER_BULLET = 128;
+
+/**
+ * Tokens of one text as parallel arrays that are reused from text to text, so that tokenizing allocates nothing.
+ * `start` and `end` are UTF-16 offsets into the text, `word` ids of the vocabulary (0: not in it).
+ */
+export class Tokens {
+  count = 0;
+  start = new Int32Array(1024);
+  end = new Int32Array(1024);
+  word = new Int32Array(1024);
+  flags = new Uint8Array(1024);
+
+  push(start: number, end: number, word: number, flags: number): void {
+    if (this.count === this.start.length) this.grow();
+    const i = this.count++;
+    this.start[i] = start;
+    this.end[i] = end;
+    this.word[i] = word;
+    this.flags[i] = flags;
+  }
+
+  private grow(): void {
+    const size = this.start.length * 2;
+    const wider = (from: Int32Array): Int32Array<ArrayBuffer> => {
+      const to = new Int32Array(size);
+      to.set(from);
+      return to;
+    };
+    this.start = wider(this.start);
+    this.end = wider(this.end);
+    this.word = wider(this.word);
+    const flags = new Uint8Array(size);
+    flags.set(this.flags);
+    this.flags = flags;
+  }
+}
+
+const LETTER = 1;
+const DIGIT = 2;
+const SPACE = 3;
+const NEWLINE = 4;
+const HYPHEN = 5;
+const APOSTROPHE = 6;
+const OTHER = 0;
+
+/** Character classes of the first 128 code units; everything above counts as a letter unless listed in `classOf`. */
+const classes = new Uint8Array(128);
+for (let c = 0; c < 128; c++) {
+  if ((c >= 65 && c <= 90) || (c >= 97 && c <= 122)) classes[c] = LETTER;
+  else if (c >= 48 && c <= 57) classes[c] = DIGIT;
+  else if (c === 10 || c === 13) classes[c] = NEWLINE;
+  else if (c <= 32 || c === 127) classes[c] = SPACE;
+  else if (c === 45) classes[c] = HYPHEN;
+  else if (c === 39) classes[c] = APOSTROPHE;
+  else if (c === 95) classes[c] = LETTER; // "___" stands for a word that was removed
+}
+
+function classOf(c: number): number {
+  if (c < 128) return classes[c]!;
+  if (c === 0x2019) return APOSTROPHE;
+  if (c === 0x2010 || c === 0x2011) return HYPHEN;
+  if (c === 0xa0 || c === 0xfeff || (c >= 0x2000 && c <= 0x200d) || c === 0x3000) return SPACE;
+  if (c === 0x2028 || c === 0x2029 || c === 0x85) return NEWLINE;
+  if (c === 0xb7 || (c >= 0x2012 && c <= 0x2027) || c === 0x2043) return OTHER;
+  return LETTER;
+}
+
+/**
+ * Splits `text` into words, numbers and punctuation marks. A hyphen joins words without becoming a token ("air-space"
+ * is two words, like "air space"), so that phrases match with and without it; "--" and dashes become the token "-".
+ * A full stop inside a number or an abbreviation ("5.2", "e.g.") does not become a token.
+ */
+export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): Tokens {
+  tokens.count = 0;
+  const length = text.length;
+  let flags = AFTER_NEWLINE | AFTER_BLANK_LINE | AFTER_SPACE;
+  let i = 0;
+  while (i < length) {
+    const c = text.charCodeAt(i);
+    switch (classOf(c)) {
+      case SPACE:
+        flags |= AFTER_SPACE;
+        i++;
+        continue;
+      case NEWLINE: {
+        if (c === 13 && text.charCodeAt(i + 1) === 10) i++;
+        flags |= flags & AFTER_NEWLINE ? AFTER_BLANK_LINE | AFTER_SPACE : AFTER_NEWLINE | AFTER_SPACE;
+        i++;
+        continue;
+      }
+      case LETTER:
+      case DIGIT: {
+        const start = i;
+        let hash = 0;
+        let digits = classOf(c) === DIGIT;
+        let capitals = true;
+        for (;;) {
+          const unit = text.charCodeAt(i);
+          hash = foldHash(hash, fold(unit));
+          if (unit < 65 || unit > 90) capitals = false;
+          i++;
+          if (i >= length) break;
+          const next = text.charCodeAt(i);
+          const kind = classOf(next);
+          if (kind === LETTER || kind === DIGIT) {
+            if (kind === LETTER) digits = false;
+            continue;
+          }
+          const after = i + 1 < length ? classOf(text.charCodeAt(i + 1)) : SPACE;
+          if (kind === APOSTROPHE && after === LETTER) continue;
+          // "5.2" and "e.g": a point between digits or after a single letter belongs to the word.
+          if (
+            next === 46 &&
+            ((digits && after === DIGIT) || (i - start === 1 && after === LETTER && !digits))
+          )
+            continue;
+          if (next === 46 && i - start > 1 && after === LETTER && text.charCodeAt(i - 2) === 46) continue;
+          break;
+        }
+        if (c >= 65 && c <= 90) flags |= CAPITAL;
+        if (capitals && i - start > 1) flags |= ALL_CAPITALS;
+        tokens.push(
+          start,
+          i,
+          vocabulary.find(hash, text, start, i),
+          flags | WORDLIKE | (digits ? NUMBER : 0),
+        );
+        flags = 0;
+        continue;
+      }
+      case HYPHEN: {
+        const start = i;
+        while (i < length && classOf(text.charCodeAt(i)) === HYPHEN) i++;
+        if (flags & AFTER_NEWLINE) flags |= AFTER_BULLET;
+        else if (i - start > 1) {
+          tokens.push(start, i, vocabulary.find(45, '-', 0, 1), flags);
+          flags = 0;
+        }
+        continue;
+      }
+      default: {
+        if (flags & AFTER_NEWLINE && (c === 42 || c === 0x2022 || c === 0xb7 || c === 0x2043)) {
+          flags |= AFTER_BULLET;
+          i++;
+          continue;
+        }
+        if (c === 39 || c === 34 || c === 42 || c === 0x2019 || c === 0x201c || c === 0x201d) {
+          i++; // Quotation marks say nothing here.
+          continue;
+        }
+        const dash = c >= 0x2012 && c <= 0x2015;
+        const word = dash ? vocabulary.find(45, '-', 0, 1) : vocabulary.find(fold(c), text, i, i + 1);
+        tokens.push(i, i + 1, word, flags);
+        flags = 0;
+        i++;
+      }
+    }
+  }
+  return tokens;
+}
