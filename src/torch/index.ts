@@ -21,3 +21,5 @@ export { aten } from './operators.ts';
 export { readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
 export { disposeAll, keep, type NestedNumbers, Scope, Tensor, tidy } from './tensor.ts';
 export type { Complex, Device, DType, Layout, MemoryFormat, Scalar } from './types.ts';
+export * as nn from './nn/index.ts';
+export * as optim from './optim/index.ts';
