@@ -238,19 +238,25 @@ export function levelText(result: StudyResult): string {
   return `${Number((100 * (1 - alphaOf(result))).toFixed(2))} %`;
 }
 
-/** The methods whose figure is the best of all; none where there is nothing to compare. */
+/**
+ * The methods whose figure is the best of all; none where there is nothing to compare. Figures that are shown as equal
+ * are equally good here: nobody shall look for a difference that is not on the page.
+ */
 export function bestOf(result: StudyResult, figure: ShownFigure): ReadonlySet<StudyMethod> {
+  const scale = 10 ** (figure.unit === '%' ? figure.digits + 2 : figure.digits);
   const known = result.methods.flatMap((method) => {
     const { value } = estimateOf(method, figure);
     if (value === null) return [];
+    const shown = Math.round(value * scale);
     return {
       method,
-      score: figure.better === 'higher' ? value : figure.better === 'lower' ? -value : -Math.abs(value),
+      score: figure.better === 'higher' ? shown : figure.better === 'lower' ? -shown : -Math.abs(shown),
     };
   });
   if (known.length < 2) return new Set();
   const most = Math.max(...known.map((k) => k.score));
-  return new Set(known.filter((k) => k.score === most).map((k) => k.method));
+  const best = known.filter((k) => k.score === most);
+  return new Set(best.length === known.length ? [] : best.map((k) => k.method));
 }
 
 /** `Top-1 %`, `NLL (nats)`: a figure's name with its unit, for the head of a row. */
@@ -274,6 +280,16 @@ export function formatFigure(figure: ShownFigure, value: number | null, signed =
 export function formatInterval(figure: ShownFigure, e: Estimate, signed = false): string | undefined {
   if (e.low === null || e.high === null) return undefined;
   return `${formatFigure(figure, e.low, signed)}, ${formatFigure(figure, e.high, signed)}`;
+}
+
+/** Recall (%), AUROC and class ECE (%) of one class as they are shown. */
+export function classCells(method: StudyMethod, label: number): [recall: string, auroc: string, ece: string] {
+  const { recall, auroc, ece } = method.summary.perClass[label]!;
+  return [
+    recall === null ? UNDEFINED : formatNumber(100 * recall, 1),
+    auroc === null ? UNDEFINED : formatNumber(auroc, 3),
+    formatNumber(100 * ece, 2),
+  ];
 }
 
 /** Stands where a figure is undefined. */

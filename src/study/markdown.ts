@@ -1,6 +1,7 @@
 import {
   bestOf,
   betterArrow,
+  classCells,
   estimateOf,
   figureHead,
   formatCount,
@@ -9,7 +10,6 @@ import {
   methodName,
   plural,
   shownFigures,
-  UNDEFINED,
 } from './figures.ts';
 import { capital, list, notes, readings, subject } from './reading.ts';
 import type { StudyResult } from './result.ts';
@@ -28,9 +28,9 @@ export function renderMarkdown(result: StudyResult): string {
     '## Reading',
     ...readings(result).map((reading) => {
       const items = [
-        ...reading.better.map((c) => `- ✓ ${escapeMarkdown(c)}`),
-        ...reading.worse.map((c) => `- ✗ ${escapeMarkdown(c)}`),
-        ...reading.undecided.map((c) => `- ${escapeMarkdown(c)}`),
+        ...reading.better.map((c) => `- ✓ ${escapeMarkdown(c.text)}`),
+        ...reading.worse.map((c) => `- ✗ ${escapeMarkdown(c.text)}`),
+        ...reading.undecided.map((c) => `- ${escapeMarkdown(c.text)}`),
       ];
       const sentences = [reading.confidence, ...(reading.verdict === undefined ? [] : [reading.verdict])];
       const head = `**${escapeMarkdown(methodName(result, reading.method))}.** ${escapeMarkdown(sentences.join(' '))}`;
@@ -77,14 +77,7 @@ function classTable(result: StudyResult, names: readonly string[]): string {
   const rows = result.data.classes.map((name, k) => [
     escapeMarkdown(name),
     formatCount(result.data.support[k]!),
-    ...result.methods.flatMap((m) => {
-      const { recall, auroc, ece } = m.summary.perClass[k]!;
-      return [
-        recall === null ? UNDEFINED : (100 * recall).toFixed(1),
-        auroc === null ? UNDEFINED : auroc.toFixed(3),
-        (100 * ece).toFixed(1),
-      ];
-    }),
+    ...result.methods.flatMap((m) => classCells(m, k)),
   ]);
   return table(head, rows);
 }

@@ -25,14 +25,23 @@ export interface Reading {
   readonly confidence: string;
   /** One sentence against the baseline; `undefined` for the baseline itself and where nothing was compared. */
   readonly verdict: string | undefined;
-  /** The figures behind it, grouped by what they say, each ready to stand in a list. */
-  readonly better: readonly string[];
-  readonly worse: readonly string[];
-  readonly undecided: readonly string[];
+  /** The figures behind it, grouped by what they say, each ready to stand in a list; no worse one is left out. */
+  readonly better: readonly Clause[];
+  readonly worse: readonly Clause[];
+  readonly undecided: readonly Clause[];
 }
 
-/** The figures that are put in words; the others stand in the tables. */
-const TOLD = new Set(['ece', 'top1', 'top5', 'balancedAccuracy', 'auroc', 'nll', 'brier', 'totalVariation']);
+/** The figures that are put in words, and in which order; the others stand in the tables unless they are worse. */
+const TOLD = ['ece', 'top1', 'top5', 'balancedAccuracy', 'auroc', 'nll', 'brier', 'totalVariation'];
+
+/** A figure in words. */
+export interface Clause {
+  readonly figure: ShownFigure;
+  /** `ECE 4.1 % against 13.7 %: lower by 9.6 points (95 % 7.9 to 11.2, p = 0.006)`. */
+  readonly text: string;
+  /** One of the two that everybody asks for first: ECE and Top-1. */
+  readonly main: boolean;
+}
 
 /** A reading of every method, in their order. */
 export function readings(result: StudyResult): Reading[] {
@@ -42,7 +51,7 @@ export function readings(result: StudyResult): Reading[] {
 
 function readingOf(result: StudyResult, method: StudyMethod, baseline: StudyMethod): Reading {
   const confidence = confidenceSentence(result, method);
-  const groups: Record<Verdict, { figure: ShownFigure; text: string }[]> = {
+  const groups: Record<Verdict, Clause[]> = {
     better: [],
     worse: [],
     differs: [],
@@ -51,13 +60,17 @@ function readingOf(result: StudyResult, method: StudyMethod, baseline: StudyMeth
   };
   if (method !== baseline) {
     const alpha = alphaOf(result);
-    for (const figure of shownFigures(result)) {
-      if (!TOLD.has(figure.name)) continue;
+    for (const figure of inTellingOrder(shownFigures(result))) {
       const difference = differenceOf(result, figure, method.objective, baseline.objective);
       const verdict = verdictOf(figure, difference, alpha);
       if (difference === undefined || verdict === 'untested') continue;
+      if (verdict !== 'worse' && !TOLD.includes(figure.name)) continue;
       const text = differenceText(result, figure, method, baseline, difference, verdict);
-      groups[verdict].push({ figure, text });
+      groups[verdict].push({
+        figure,
+        text,
+        main: !figure.truth && (figure.name === 'ece' || figure.name === 'top1'),
+      });
     }
   }
   const { better, worse, undecided } = groups;
@@ -67,16 +80,26 @@ function readingOf(result: StudyResult, method: StudyMethod, baseline: StudyMeth
     method,
     confidence,
     verdict: told === 0 ? undefined : verdictSentence(name, better, worse, undecided),
-    better: better.map((c) => c.text),
-    worse: worse.map((c) => c.text),
-    undecided: undecided.map((c) => c.text),
+    better,
+    worse,
+    undecided,
   };
 }
 
-type Clauses = readonly { readonly figure: ShownFigure }[];
+/** Those against labels first, then those against the truth; each as in {@link TOLD}, the others behind. */
+function inTellingOrder(figures: readonly ShownFigure[]): ShownFigure[] {
+  const rank = ({ name, truth }: ShownFigure) =>
+    (truth ? 100 : 0) + (TOLD.includes(name) ? TOLD.indexOf(name) : TOLD.length);
+  return [...figures].sort((a, b) => rank(a) - rank(b));
+}
 
-function verdictSentence(baseline: string, better: Clauses, worse: Clauses, undecided: Clauses): string {
-  const names = (clauses: Clauses) => list(clauses.map((c) => c.figure.label));
+function verdictSentence(
+  baseline: string,
+  better: readonly Clause[],
+  worse: readonly Clause[],
+  undecided: readonly Clause[],
+): string {
+  const names = (clauses: readonly Clause[]) => list(clauses.map((c) => inSentence(c.figure.label)));
   const parts: string[] = [];
   if (better.length > 0) parts.push(`significantly better than ${baseline} in ${names(better)}`);
   if (worse.length > 0) {
@@ -193,8 +216,16 @@ export function notes(result: StudyResult): string[] {
     );
   }
   if (result.pairs.length > 0 && replicates > 0) {
+    const pairs = result.pairs.length;
+    const least = 2 / (replicates + 1);
     lines.push(
-      `Significant: p < ${alpha} by the paired bootstrap on the same images, Holm-corrected over ${plural(result.pairs.length, 'pair')} of methods for each figure. ${formatCount(replicates)} resamples show no p below ${formatP3(2 / (replicates + 1))} before correction. No significant difference does not mean that there is none.`,
+      `Significant: p < ${alpha} by the paired bootstrap on the same images, Holm-corrected over ${plural(pairs, 'pair')} of methods for each figure. No significant difference does not mean that there is none.`,
+    );
+    // Holm multiplies the least p by the number of pairs, and no other is less after the correction.
+    lines.push(
+      least * pairs < alpha
+        ? `${formatCount(replicates)} resamples show no p below ${formatLeast(least)} before correction and ${formatLeast(least * pairs)} after it.`
+        : `${formatCount(replicates)} resamples show no p below ${formatLeast(least)}, ${formatLeast(Math.min(1, least * pairs))} after correction: too few for any difference to be called significant. Use more.`,
     );
   }
   lines.push(
@@ -214,13 +245,18 @@ export function notes(result: StudyResult): string[] {
   return lines;
 }
 
-function formatP3(p: number): string {
+function formatLeast(p: number): string {
   return p >= 0.001 ? p.toFixed(3) : p.toExponential(0);
 }
 
 /** `a`, `a and b`, `a, b and c`. */
 export function list(words: readonly string[]): string {
   return words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
+/** A figure's name in the middle of a sentence: a small letter unless it is a name or an abbreviation. */
+function inSentence(label: string): string {
+  return /^(Top|Brier|[A-Z]{2})/.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
 }
 
 /** Upper-cases the first letter. */

@@ -26,7 +26,8 @@ export interface TableOptions {
 
 /**
  * A comparison for the terminal: a row for each figure, a column for each method (value, interval, `*` for the best,
- * `✓` or `✗` where it is significantly better or worse than the baseline), then a reading in sentences and the notes.
+ * `✓` or `✗` where it is significantly better or worse than the baseline), then a reading in sentences (ECE, Top-1 and
+ * whatever is worse with their numbers) and the notes.
  * Ends with a newline.
  */
 export function renderTable(result: StudyResult, options: TableOptions = {}): string {
@@ -141,9 +142,9 @@ function readingLines(result: StudyResult, width: number, paint: Painter): strin
       paint.bold(methodName(result, method)),
       ...text(confidence),
       ...(verdict === undefined ? [] : text(verdict)),
-      ...better.flatMap((c) => item('✓', c)),
-      ...worse.flatMap((c) => item('✗', c)),
-      ...undecided.flatMap((c) => item('', c)),
+      ...better.filter((c) => c.main).flatMap((c) => item('✓', c.text)),
+      ...worse.flatMap((c) => item('✗', c.text)),
+      ...undecided.filter((c) => c.main).flatMap((c) => item('', c.text)),
       '',
     ];
   });

@@ -10,14 +10,14 @@ export interface Curve {
 
 const WIDTH = 280;
 const HEIGHT = 214;
-const LEFT = 42;
+const LEFT = 36;
 const RIGHT = 270;
 const TOP = 10;
 const BOTTOM = 172;
 const DASHES = ['', '7 3', '2 2.5', '9 3 2 3', '4 2', '1 3', '12 3'];
 
-/** Curves over epochs: each run thin, the mean over runs bold where all runs have a value. */
-export function curvePanel(title: string, unit: string, curves: readonly Curve[], lastEpoch: number): Markup {
+/** Curves over epochs, from the first to `lastEpoch`: each run thin, the mean over runs bold where all runs have a value. */
+export function curvePanel(title: string, curves: readonly Curve[], lastEpoch: number): Markup {
   const known = curves.flatMap((c) =>
     c.runs.flatMap((run) => run.flatMap(([, v]) => (isNumber(v) ? [v] : []))),
   );
@@ -27,7 +27,7 @@ export function curvePanel(title: string, unit: string, curves: readonly Curve[]
   const first = Math.min(1, lastEpoch);
   const x = linear([first, lastEpoch], [LEFT + 4, RIGHT - 4]);
   const y = linear(domain, [BOTTOM, TOP]);
-  const steps = ticks(domain[0], domain[1], 4);
+  const steps = ticks(domain[0], domain[1], 6);
   const epochs = ticks(first, lastEpoch, 5).values.filter((e) => Number.isInteger(e));
   return picture(
     WIDTH,
@@ -46,15 +46,6 @@ export function curvePanel(title: string, unit: string, curves: readonly Curve[]
     ),
     tag('line', { class: 'frame', x1: LEFT, x2: RIGHT, y1: BOTTOM, y2: BOTTOM }),
     tag('text', { class: 'axis', x: (LEFT + RIGHT) / 2, y: BOTTOM + 32, 'text-anchor': 'middle' }, 'epoch'),
-    tag(
-      'text',
-      {
-        class: 'axis',
-        transform: `translate(11 ${(TOP + BOTTOM) / 2}) rotate(-90)`,
-        'text-anchor': 'middle',
-      },
-      unit,
-    ),
     curves.map((curve) =>
       tag(
         'g',

@@ -44,6 +44,7 @@ export function forest(result: StudyResult, figures: readonly ShownFigure[]): Ma
     const domain = extent(
       estimates.flatMap((e) => [e.value, e.low, e.high].filter((v) => v !== null).map((v) => v * scale)),
       0.08,
+      6 * 10 ** -figure.digits,
     );
     const x = linear(domain, [left, right]);
     const steps = ticks(domain[0], domain[1], 4);

@@ -4,6 +4,7 @@ import {
   baselineOf,
   bestOf,
   betterArrow,
+  classCells,
   differenceOf,
   estimateOf,
   figureHead,
@@ -26,7 +27,7 @@ import type { EpochMetrics, StudyMethod, StudyResult } from '../result.ts';
 import { legend, markOf } from '../table.ts';
 import { type Curve, curvePanel, dashOf } from './curves.ts';
 import { forest, marker } from './forest.ts';
-import { greatestShare, reliabilityPanel } from './reliability.ts';
+import { FEW, greatestShare, reliabilityPanel } from './reliability.ts';
 import { STYLE } from './style.ts';
 import { type Child, Markup, markup, picture, tag } from './svg.ts';
 
@@ -115,15 +116,15 @@ function readingSection(result: StudyResult): Markup {
       'div',
       { class: 'reading' },
       tag('h3', {}, swatch(m), methodName(result, reading.method)),
-      tag('p', {}, reading.confidence, reading.verdict === undefined ? undefined : ` ${reading.verdict}`),
+      tag('p', {}, prose([reading.confidence, reading.verdict ?? ''].join(' ').trimEnd())),
       reading.verdict === undefined
         ? undefined
         : tag(
             'ul',
             {},
-            reading.better.map((c) => item('✓', 'good', c)),
-            reading.worse.map((c) => item('✗', 'bad', c)),
-            reading.undecided.map((c) => item('·', 'none', c)),
+            reading.better.map((c) => item('✓', 'good', prose(c.text))),
+            reading.worse.map((c) => item('✗', 'bad', prose(c.text))),
+            reading.undecided.map((c) => item('·', 'none', prose(c.text))),
           ),
     );
   });
@@ -218,7 +219,7 @@ function reliabilitySection(result: StudyResult): Markup {
     : '';
   return section(
     'Reliability',
-    `Predictions are sorted into bins by how sure the network was. A bar is the share that was right, a point stands at the bin’s mean confidence with a 95 % Wilson interval; on the dashed diagonal, 80 % sure is right in 80 %. A filled gap is over-confidence, a hatched one under-confidence. A bin without predictions stays empty.${runs}`,
+    `Predictions are sorted into bins by how sure the network was. A bar is the share that was right, a point stands at the bin’s mean confidence with a 95 % Wilson interval; on the dashed diagonal, 80 % sure is right in 80 %. A filled gap is over-confidence, a hatched one under-confidence. A bin without predictions stays empty, one with fewer than ${FEW} images is faint.${runs}`,
     tag('div', { class: 'panels' }, panels),
     tag(
       'p',
@@ -261,56 +262,52 @@ function truthSection(result: StudyResult): Markup | undefined {
   );
 }
 
+type EpochValue = (e: EpochMetrics) => number | null | undefined;
+
 function curveSection(result: StudyResult): Markup | undefined {
-  const epochs = result.methods.flatMap((m) => m.runs.flatMap((r) => r.epochs));
+  const { methods } = result;
+  const epochs = methods.flatMap((m) => m.runs.flatMap((r) => r.epochs));
   if (epochs.length === 0) return undefined;
   const last = Math.max(...epochs.map((e) => e.epoch));
-  const curveOf = (method: number, value: (e: EpochMetrics) => number | null | undefined): Curve => ({
+  const curveOf = (method: number, value: EpochValue): Curve => ({
     method,
-    runs: result.methods[method]!.runs.map((r) => r.epochs.map((e) => [e.epoch, value(e) ?? null])),
+    runs: methods[method]!.runs.map((r) => r.epochs.map((e) => [e.epoch, value(e) ?? null])),
   });
-  const panel = (
-    title: string,
-    unit: string,
-    methods: readonly number[],
-    value: (e: EpochMetrics) => number | null | undefined,
-  ) =>
-    tag(
-      'figure',
-      {},
-      tag('h3', {}, title),
-      curvePanel(
-        title,
-        unit,
-        methods.map((m) => curveOf(m, value)),
-        last,
-      ),
-    );
-  const every = result.methods.map((_, m) => m);
-  const percent = (v: number | null | undefined) => (v === null || v === undefined ? null : 100 * v);
+  const panel = (title: string, head: Child, which: readonly number[], value: EpochValue) => {
+    const curves = which.map((m) => curveOf(m, value));
+    return tag('figure', {}, head ?? tag('h3', {}, title), curvePanel(title, curves, last));
+  };
+  const every = methods.map((_, m) => m);
   const validated = epochs.some((e) => e.val !== undefined);
+  const several = methods.some((m) => m.runs.length > 1);
+  const percent = (v: number | null | undefined) => (v === null || v === undefined ? null : 100 * v);
+  const validation = [
+    panel('Validation NLL (nats)', undefined, every, (e) => e.val?.nll),
+    panel('Validation Top-1 (%)', undefined, every, (e) => percent(e.val?.top1)),
+    panel('Validation ECE (%)', undefined, every, (e) => percent(e.val?.ece)),
+  ];
+  const intro = [
+    several ? 'Each thin line is one seed, the bold line their mean.' : 'One line for each method.',
+    'The training losses of different objectives are different quantities: each has a panel and a scale of its own, and only its course can be read.',
+    ...(validated ? ['The validation figures mean the same for all.'] : []),
+  ];
   return section(
     'Learning curves',
-    `Each thin line is one seed, the bold line their mean. The training losses of different objectives are different quantities: each has a panel and a scale of its own, and only their course can be read${validated ? ', while the validation figures are the same for all' : ''}.`,
+    intro.join(' '),
     tag(
       'div',
       { class: 'legend' },
-      result.methods.map((method, m) => tag('span', {}, lineSwatch(m), methodName(result, method))),
+      methods.map((method, m) => tag('span', {}, lineSwatch(m), methodName(result, method))),
     ),
+    validated ? tag('div', { class: 'panels' }, validation) : undefined,
     tag(
       'div',
       { class: 'panels' },
-      validated
-        ? [
-            panel('Validation NLL', 'nats', every, (e) => e.val?.nll),
-            panel('Validation Top-1', '%', every, (e) => percent(e.val?.top1)),
-            panel('Validation ECE', '%', every, (e) => percent(e.val?.ece)),
-          ]
-        : undefined,
-      panel('Training Top-1', '%', every, (e) => percent(e.trainTop1)),
-      every.map((m) =>
-        panel(`Training loss, ${methodName(result, result.methods[m]!)}`, 'loss', [m], (e) => e.trainLoss),
-      ),
+      every.map((m) => {
+        const name = methodName(result, methods[m]!);
+        const head = [tag('h3', {}, swatch(m), name), tag('figcaption', {}, 'training loss')];
+        return panel(`Training loss of ${name}`, head, [m], (e) => e.trainLoss);
+      }),
     ),
   );
 }
@@ -331,8 +328,8 @@ function pairSection(result: StudyResult): Markup | undefined {
         better: ['good', `✓ ${first} better`],
         worse: ['good', `✓ ${second} better`],
         differs: ['', 'they differ'],
-        undecided: ['meaning', 'no significant difference'],
-        untested: ['meaning', 'not tested'],
+        undecided: ['soft', 'no significant difference'],
+        untested: ['soft', 'not tested'],
       }[verdict] as [string, string];
       const points = figure.unit === '%' ? ' (points)' : figure.unit === '' ? '' : ` (${figure.unit})`;
       return tag(
@@ -392,13 +389,13 @@ function classSection(result: StudyResult): Markup {
       {},
       tag('th', { class: 'left', rowspan: 2 }, 'Class'),
       tag('th', { rowspan: 2 }, 'Images'),
-      result.methods.map((method) => tag('th', { colspan: 3 }, methodName(result, method))),
+      result.methods.map((method) => tag('th', { class: 'group', colspan: 3 }, methodName(result, method))),
     ),
     tag(
       'tr',
       {},
       result.methods.map(() => [
-        tag('th', {}, 'Recall (%)'),
+        tag('th', { class: 'first' }, 'Recall (%)'),
         tag('th', {}, 'AUROC'),
         tag('th', {}, 'ECE (%)'),
       ]),
@@ -410,7 +407,9 @@ function classSection(result: StudyResult): Markup {
       {},
       tag('th', { scope: 'row' }, name),
       tag('td', {}, formatCount(support[k]!)),
-      result.methods.map((method) => classCells(method, k).map((text) => tag('td', {}, text))),
+      result.methods.map((method) =>
+        classCells(method, k).map((text, i) => tag('td', { class: i === 0 ? 'first' : undefined }, text)),
+      ),
     ),
   );
   const tall = classes.length > 30 ? 'scroll tall' : 'scroll';
@@ -419,16 +418,6 @@ function classSection(result: StudyResult): Markup {
     `Recall: the share of a class’s images that was recognised. ECE: the gap between a class’s probability and how often it is that class. ${UNDEFINED}: undefined, because no image of the class (or no other) is there. Figures of classes with few images are uncertain.`,
     tag('div', { class: tall }, tag('table', {}, tag('thead', {}, heads), tag('tbody', {}, rows))),
   );
-}
-
-/** Recall, AUROC and class ECE of one class as they are shown. */
-function classCells(method: StudyMethod, label: number): string[] {
-  const { recall, auroc, ece } = method.summary.perClass[label]!;
-  return [
-    recall === null ? UNDEFINED : (100 * recall).toFixed(1),
-    auroc === null ? UNDEFINED : auroc.toFixed(3),
-    (100 * ece).toFixed(2),
-  ];
 }
 
 function howSection(result: StudyResult): Markup {
@@ -458,7 +447,7 @@ function howSection(result: StudyResult): Markup {
     tag(
       'ul',
       { class: 'small' },
-      notes(result).map((line) => tag('li', {}, line)),
+      notes(result).map((line) => tag('li', {}, prose(line))),
     ),
     tag('div', { class: 'scroll' }, tag('table', {}, tag('thead', {}, head), tag('tbody', {}, runs))),
     tag(
@@ -476,9 +465,16 @@ function section(title: string, intro: string | undefined, ...children: Child[])
     'section',
     {},
     tag('h2', {}, title),
-    intro === undefined ? undefined : tag('p', { class: 'note intro' }, intro),
+    intro === undefined ? undefined : tag('p', { class: 'note intro' }, prose(intro)),
     markup(children),
   );
+}
+
+/** A number and its unit stay on one line. */
+function prose(text: string): string {
+  return text
+    .replace(/(\d) (%|points|nats|px|seeds?)/g, '$1\u00a0$2')
+    .replace(/\bp ([=<]) (?=\d)/g, 'p\u00a0$1\u00a0');
 }
 
 function markSpan(result: StudyResult, figure: ShownFigure, method: StudyMethod): Child {

@@ -15,6 +15,9 @@ export interface ReliabilityOptions {
   readonly binomial?: boolean;
 }
 
+/** Bins with fewer images than this are drawn faint: their height is mostly chance. */
+export const FEW = 10;
+
 const WIDTH = 280;
 const LEFT = 42;
 const RIGHT = 270;
@@ -47,6 +50,7 @@ export function reliabilityPanel(bins: readonly ReliabilityBin[], options: Relia
     confidenceSum += count * confidence;
     outcomeSum += count * accuracy;
     const { left, width } = span(x(bin.lower), x(bin.upper));
+    const few = count / runs < FEW ? 'bin few' : 'bin';
     const over = confidence > accuracy;
     const [low, high] = binomial ? wilson(accuracy, count / runs) : [accuracy, accuracy];
     const tip = [
@@ -57,7 +61,7 @@ export function reliabilityPanel(bins: readonly ReliabilityBin[], options: Relia
     drawn.push(
       tag(
         'g',
-        { class: 'bin' },
+        { class: few },
         tag('title', {}, tip.filter((t) => t !== undefined).join('\n')),
         tag('rect', { class: 'bar', x: left, y: y(accuracy), width, height: y(0) - y(accuracy) }),
         tag('rect', {
@@ -71,10 +75,16 @@ export function reliabilityPanel(bins: readonly ReliabilityBin[], options: Relia
     );
     if (binomial) {
       points.push(
-        tag('line', { class: 'whisker', x1: x(confidence), x2: x(confidence), y1: y(low), y2: y(high) }),
+        tag('line', {
+          class: `whisker ${few}`,
+          x1: x(confidence),
+          x2: x(confidence),
+          y1: y(low),
+          y2: y(high),
+        }),
       );
     }
-    points.push(tag('circle', { class: 'point', cx: x(confidence), cy: y(accuracy), r: 2.4 }));
+    points.push(tag('circle', { class: `point ${few}`, cx: x(confidence), cy: y(accuracy), r: 2.4 }));
     histogram.push(
       tag(
         'rect',

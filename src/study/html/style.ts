@@ -21,7 +21,7 @@ h1 { font-size: 27px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em
 h2 { font-size: 19px; margin: 44px 0 6px; padding-top: 14px; border-top: 1px solid var(--line); }
 h3 { font-size: 15px; margin: 0 0 2px; }
 p { margin: 0 0 10px; max-width: 78ch; }
-.lead, .note, figcaption, .meaning, footer { color: var(--soft); }
+.lead, .note, .soft, figcaption, .meaning, footer { color: var(--soft); }
 .note, figcaption, footer, .small { font-size: 13px; }
 code, pre { font: 12.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { background: var(--faint); padding: 9px 12px; border-radius: 5px; margin: 12px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -34,9 +34,11 @@ th, td { padding: 5px 10px; text-align: right; vertical-align: top; border-botto
 th { font-weight: 600; vertical-align: bottom; }
 thead th { border-bottom: 1.5px solid var(--soft); background: var(--paper); }
 .tall thead { position: sticky; top: 0; }
-tbody th, th.left, td.left { text-align: left; vertical-align: top; }
+tbody th, th.left, td.left { text-align: left; } tbody th { vertical-align: top; }
+th.group { text-align: center; } td { white-space: nowrap; } td.left { white-space: normal; }
+td.first, th.first { padding-left: 26px; }
 tbody.pair tr:first-child th { padding-top: 16px; border-bottom: 1px solid var(--soft); }
-.meaning { display: block; font-weight: 400; font-size: 12px; line-height: 1.35; max-width: 44ch; }
+.meaning { display: block; font-weight: 400; font-size: 12px; line-height: 1.35; max-width: 62ch; }
 td .ci { color: var(--soft); font-size: 12px; white-space: nowrap; display: block; }
 td.best { background: var(--best); } td.best b { font-weight: 700; } td b { font-weight: 400; }
 .good, .mark.good { color: var(--good); fill: var(--good); font-weight: 700; }
@@ -60,7 +62,7 @@ svg .diagonal { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 3; }
 svg .reference { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
 svg .bar { fill: var(--bar); fill-opacity: 0.55; } svg .count { fill: var(--bar); }
 svg .gap { stroke: var(--gap); stroke-width: 0.8; } svg .over { fill: var(--gap); fill-opacity: 0.38; } svg .under { fill: url(#hatch); }
-svg .whisker { stroke: var(--ink); stroke-width: 1; } svg .point { fill: var(--ink); }
+svg .few { opacity: 0.4; } svg .whisker { stroke: var(--ink); stroke-width: 1; } svg .point { fill: var(--ink); }
 svg .mean.accuracy { stroke: var(--ink); stroke-width: 1.6; } svg .mean.confidence { stroke: var(--ink); stroke-width: 1.6; stroke-dasharray: 3 2; }
 .m0 { --c: var(--m0); } .m1 { --c: var(--m1); } .m2 { --c: var(--m2); } .m3 { --c: var(--m3); } .m4 { --c: var(--m4); } .m5 { --c: var(--m5); } .m6 { --c: var(--m6); }
 svg .method .dot { fill: var(--c); } svg .method .interval { stroke: var(--c); stroke-width: 2.4; stroke-linecap: round; }
@@ -79,6 +81,6 @@ footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px;
   tr, .reading, .panels figure { break-inside: avoid; } thead { display: table-header-group; }
   .scroll, .tall { overflow: visible; max-height: none; } .tall thead { position: static; }
   .panels { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 12pt 8pt; }
-  .intro { break-after: avoid; }
+  p { max-width: none; } .intro { break-inside: avoid; break-after: avoid; } .panels h3 { font-size: 9pt; } td.first, th.first { padding-left: 9pt; }
 }
 `;

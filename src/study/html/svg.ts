@@ -91,8 +91,11 @@ export function ticks(low: number, high: number, count: number): Ticks {
   return { values, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
-/** The least and the greatest of the finite numbers, widened by `margin` of their span; [0, 1] where there is none. */
-export function extent(values: Iterable<number>, margin = 0.06): [number, number] {
+/**
+ * The least and the greatest of the finite numbers, widened by `margin` of their span; [0, 1] where there is none. The
+ * span is at least `least`, so that a picture does not blow up what the numbers on the page do not show.
+ */
+export function extent(values: Iterable<number>, margin = 0.06, least = 0): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const v of values) {
@@ -101,8 +104,9 @@ export function extent(values: Iterable<number>, margin = 0.06): [number, number
     high = Math.max(high, v);
   }
   if (low > high) return [0, 1];
-  const span = high - low || Math.abs(low) * 0.2 || 1;
-  return [low - margin * span, high + margin * span];
+  const span = Math.max(high - low, least) || Math.abs(low) * 0.2 || 1;
+  const spare = (span - (high - low)) / 2 + margin * span;
+  return [low - spare, high + spare];
 }
 
 function coordinate(value: number): string {
