@@ -5,10 +5,12 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <unordered_map>
 
 namespace penumbra {
@@ -41,6 +43,18 @@ struct Statistics {
 };
 
 size_t roundUp(size_t value, size_t to) { return (value + to - 1) / to * to; }
+
+// Held for a few instructions, by one thread nearly always: a mutex would cost more than what it guards.
+class SpinLock {
+ public:
+  void lock() {
+    while (taken_.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+  }
+  void unlock() { taken_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> taken_{false};
+};
 
 class CachingAllocator final : public c10::Allocator {
  public:
@@ -100,7 +114,7 @@ class CachingAllocator final : public c10::Allocator {
   void* small(size_t size) {
     const size_t list = (size - 1) / kAlignment;
     {
-      std::lock_guard lock(smallMutex_);
+      std::lock_guard lock(smallLock_);
       if (!smallFree_[list]) carve(list);
       if (FreeItem* item = smallFree_[list]) {
         smallFree_[list] = item->next;
@@ -168,7 +182,7 @@ class CachingAllocator final : public c10::Allocator {
     if (data == nullptr) return;
     CachingAllocator& self = instance();
     if (const size_t offset = static_cast<char*>(data) - self.smallRegion_; self.smallRegion_ && offset < kSmallRegion) {
-      std::lock_guard lock(self.smallMutex_);
+      std::lock_guard lock(self.smallLock_);
       FreeItem*& list = self.smallFree_[self.slabList_[offset / kSlab]];
       list = new (data) FreeItem{list};
       return;
@@ -217,7 +231,7 @@ class CachingAllocator final : public c10::Allocator {
   struct FreeItem {
     FreeItem* next;
   };
-  std::mutex smallMutex_;
+  SpinLock smallLock_;
   char* smallRegion_ = nullptr;
   char* smallEnd_ = nullptr;
   std::vector<uint8_t> slabList_;  // the free list that each slab belongs to

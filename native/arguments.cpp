@@ -114,7 +114,10 @@ at::Scalar toScalar(napi_env env, const Slot& slot, Given given, napi_value valu
   return whole && !slot.wholeNumbersAreFloats ? at::Scalar(static_cast<int64_t>(number)) : at::Scalar(number);
 }
 
-c10::IValue element(napi_env env, const Slot& slot, Given given, napi_value value) {
+c10::IValue element(napi_env env, const Slot& slot, const Argument& argument) {
+  const auto& [value, given, handle] = argument;
+  // First, because it is the usual one.
+  if (slot.kind == Kind::kTensor && handle && handle->state == Handle::State::kTensor) return handle->tensor;
   if (!scalarFits(slot.kind, given)) mismatch(env, slot, value);
   const char* name = slot.name.c_str();
   switch (slot.kind) {
@@ -134,9 +137,10 @@ c10::IValue element(napi_env env, const Slot& slot, Given given, napi_value valu
   mismatch(env, slot, value);
 }
 
-// Calls `each(given, value, index)` over an array, a typed array of numbers, or n copies of a single value.
+// Calls `each(argument)` over an array, a typed array of numbers, or n copies of a single value.
 template <typename Each>
-void forEachElement(napi_env env, const Slot& slot, Given given, napi_value value, Each each) {
+void forEachElement(napi_env env, const Slot& slot, const Argument& argument, Each each) {
+  const auto& [value, given, handle] = argument;
   if (given == Given::kArray || given == Given::kTypedArray) {
     uint32_t length = 0;
     if (given == Given::kArray) {
@@ -149,18 +153,17 @@ void forEachElement(napi_env env, const Slot& slot, Given given, napi_value valu
     for (uint32_t i = 0; i < length; ++i) {
       napi_value item;
       check(env, napi_get_element(env, value, i, &item));
-      each(givenType(env, item), item);
+      each(argumentOf(env, item));
     }
   } else {
-    for (int32_t i = 0; i < slot.length; ++i) each(given, value);
+    for (int32_t i = 0; i < slot.length; ++i) each(argument);
   }
 }
 
 template <typename T>
-c10::IValue listOf(napi_env env, const Slot& slot, Given given, napi_value value) {
+c10::IValue listOf(napi_env env, const Slot& slot, const Argument& argument) {
   c10::List<T> list;
-  forEachElement(env, slot, given, value,
-                 [&](Given type, napi_value item) { list.push_back(element(env, slot, type, item).template to<T>()); });
+  forEachElement(env, slot, argument, [&](const Argument& item) { list.push_back(element(env, slot, item).template to<T>()); });
   return list;
 }
 
@@ -232,13 +235,19 @@ Given givenType(napi_env env, napi_value value) {
   return is ? Given::kTypedArray : Given::kObject;
 }
 
-bool accepts(napi_env env, const Slot& slot, Given given, napi_value value) {
+// A handle needs one call, everything else two or more: handles are what most arguments are.
+Argument argumentOf(napi_env env, napi_value value) {
+  if (Handle* handle = tryHandle(env, value)) return {value, Given::kHandle, handle};
+  return {value, givenType(env, value), nullptr};
+}
+
+bool accepts(napi_env env, const Slot& slot, const Argument& argument) {
+  const auto& [value, given, handle] = argument;
   if (given == Given::kUndefined) return slot.defaultValue.has_value() || slot.optional;
   if (given == Given::kNull) return slot.optional;
   if (!slot.list) {
     if (!scalarFits(slot.kind, given)) return false;
     if (given != Given::kHandle) return true;
-    const Handle* handle = tryHandle(env, value);
     return handle && (handle->state == Handle::State::kGenerator) == (slot.kind == Kind::kGenerator);
   }
   if (slot.length > 0 && scalarFits(slot.kind, given)) return true;
@@ -255,7 +264,8 @@ bool accepts(napi_env env, const Slot& slot, Given given, napi_value value) {
 
 // A JavaScript number does not say whether 1 is an integer. Beside tensors, a whole number is an integer, as the same
 // literal is in Python, so that adding 2 keeps an integer tensor. As the value that a factory fills with, it is a float.
-c10::IValue toIValue(napi_env env, const Slot& slot, Given given, napi_value value) {
+c10::IValue toIValue(napi_env env, const Slot& slot, const Argument& argument) {
+  const auto& [value, given, handle] = argument;
   if (given == Given::kUndefined) {
     if (slot.defaultValue) return *slot.defaultValue;
     if (slot.optional) return {};
@@ -265,7 +275,7 @@ c10::IValue toIValue(napi_env env, const Slot& slot, Given given, napi_value val
     if (slot.optional) return {};
     mismatch(env, slot, value);
   }
-  if (!slot.list) return element(env, slot, given, value);
+  if (!slot.list) return element(env, slot, argument);
 
   const bool single = slot.length > 0 && scalarFits(slot.kind, given);
   if (!single && given != Given::kArray && given != Given::kTypedArray) mismatch(env, slot, value);
@@ -273,17 +283,17 @@ c10::IValue toIValue(napi_env env, const Slot& slot, Given given, napi_value val
     case Kind::kInt:
     case Kind::kDtype:
     case Kind::kLayout:
-    case Kind::kMemoryFormat: return listOf<int64_t>(env, slot, given, value);
-    case Kind::kFloat: return listOf<double>(env, slot, given, value);
-    case Kind::kBool: return listOf<bool>(env, slot, given, value);
-    case Kind::kString: return listOf<std::string>(env, slot, given, value);
-    case Kind::kScalar: return listOf<at::Scalar>(env, slot, given, value);
+    case Kind::kMemoryFormat: return listOf<int64_t>(env, slot, argument);
+    case Kind::kFloat: return listOf<double>(env, slot, argument);
+    case Kind::kBool: return listOf<bool>(env, slot, argument);
+    case Kind::kString: return listOf<std::string>(env, slot, argument);
+    case Kind::kScalar: return listOf<at::Scalar>(env, slot, argument);
     case Kind::kTensor: {
-      if (!slot.optionalElements) return listOf<at::Tensor>(env, slot, given, value);
+      if (!slot.optionalElements) return listOf<at::Tensor>(env, slot, argument);
       c10::List<std::optional<at::Tensor>> list;
-      forEachElement(env, slot, given, value, [&](Given type, napi_value item) {
-        if (type == Given::kNull || type == Given::kUndefined) list.push_back(std::nullopt);
-        else list.push_back(element(env, slot, type, item).toTensor());
+      forEachElement(env, slot, argument, [&](const Argument& item) {
+        if (item.given == Given::kNull || item.given == Given::kUndefined) list.push_back(std::nullopt);
+        else list.push_back(element(env, slot, item).toTensor());
       });
       return list;
     }
@@ -291,9 +301,9 @@ c10::IValue toIValue(napi_env env, const Slot& slot, Given given, napi_value val
   }
 }
 
-napi_value fromIValue(napi_env env, const c10::IValue& value, Kind kind) {
+napi_value fromIValue(napi_env env, c10::IValue&& value, Kind kind) {
+  if (value.isTensor()) return wrap(env, std::move(value).toTensor());
   if (value.isNone()) return null(env);
-  if (value.isTensor()) return wrap(env, value.toTensor());
   if (value.isBool()) return fromBool(env, value.toBool());
   if (value.isInt()) return kind == Kind::kDtype ? fromString(env, dtypeName(value.toScalarType())) : fromInt64(env, value.toInt());
   if (value.isSymInt()) return fromInt64(env, value.toSymInt().guard_int(__FILE__, __LINE__));
@@ -313,7 +323,7 @@ napi_value fromIValue(napi_env env, const c10::IValue& value, Kind kind) {
   else throw JsError("torch/result-type", "the operator returned a " + value.tagKind() + ", which JavaScript has no form for");
   napi_value array;
   check(env, napi_create_array_with_length(env, elements.size(), &array));
-  for (uint32_t i = 0; i < elements.size(); ++i) check(env, napi_set_element(env, array, i, fromIValue(env, elements[i], kind)));
+  for (uint32_t i = 0; i < elements.size(); ++i) check(env, napi_set_element(env, array, i, fromIValue(env, std::move(elements[i]), kind)));
   return array;
 }
 

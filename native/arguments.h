@@ -35,13 +35,23 @@ Slot slotOf(const c10::Argument& argument);
 enum class Given : uint8_t { kUndefined, kNull, kBool, kNumber, kBigInt, kString, kHandle, kArray, kTypedArray, kObject, kOther };
 Given givenType(napi_env env, napi_value value);
 
-// Whether `value` can fill `slot`, by type alone. Cheap; used to choose the overload.
-bool accepts(napi_env env, const Slot& slot, Given given, napi_value value);
+struct Handle;
+
+// An argument with all that is asked of it again and again: its type, and what it holds where it is a handle of ours.
+struct Argument {
+  napi_value value;
+  Given given;
+  Handle* handle;
+};
+Argument argumentOf(napi_env env, napi_value value);
+
+// Whether `argument` can fill `slot`, by type alone. Cheap; used to choose the overload.
+bool accepts(napi_env env, const Slot& slot, const Argument& argument);
 
 // Throws JsError with the argument's name, what was expected and what was given.
-c10::IValue toIValue(napi_env env, const Slot& slot, Given given, napi_value value);
+c10::IValue toIValue(napi_env env, const Slot& slot, const Argument& argument);
 
-napi_value fromIValue(napi_env env, const c10::IValue& value, Kind kind);
+napi_value fromIValue(napi_env env, c10::IValue&& value, Kind kind);
 
 const char* dtypeName(at::ScalarType dtype);
 at::ScalarType toDtype(napi_env env, napi_value value, const char* argument);

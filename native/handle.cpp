@@ -1,13 +1,18 @@
 #include "handle.h"
 
-#include <atomic>
 #include <utility>
 
 namespace penumbra {
 
 namespace {
 
-std::atomic<int64_t> live{0}, liveBytes{0}, created{0}, collected{0};
+// Handles are made and released on JavaScript's thread alone.
+int64_t live = 0, liveBytes = 0, created = 0, collected = 0;
+
+// Released handles with their external values, to be used again: a new external value with a finalizer costs several
+// allocations and work in every collection. JavaScript lets go of a handle when it releases it (see `dispose`).
+constexpr size_t kSpares = 4096;
+std::vector<Handle*> spares;
 
 // V8 schedules collections by the external memory it is told of. Telling it of every small tensor costs more than
 // the tensor, so changes gather until they matter.
@@ -25,8 +30,8 @@ void account(node_api_basic_env env, int64_t change) {
 
 void release(node_api_basic_env env, Handle* handle) {
   if (handle->state == Handle::State::kTensor) {
-    live.fetch_sub(1, std::memory_order_relaxed);
-    liveBytes.fetch_sub(handle->bytes, std::memory_order_relaxed);
+    --live;
+    liveBytes -= handle->bytes;
     handle->tensor.reset();
     account(env, -handle->bytes);
   }
@@ -37,14 +42,18 @@ void release(node_api_basic_env env, Handle* handle) {
 // Runs inside the collector, so a synchronous loop that never returns to the event loop is bounded too.
 void finalize(node_api_basic_env env, void* data, void*) {
   auto* handle = static_cast<Handle*>(data);
-  if (handle->state == Handle::State::kTensor) collected.fetch_add(1, std::memory_order_relaxed);
+  if (handle->state == Handle::State::kTensor) ++collected;
   release(env, handle);
+  napi_delete_reference(env, handle->self);
   delete handle;
 }
 
 napi_value external(napi_env env, Handle* handle) {
   napi_value value;
-  if (napi_create_external(env, handle, finalize, nullptr, &value) != napi_ok) {
+  // One reference both calls the finalizer and lets the value be found again. A second reference to the same value must
+  // not be deleted in the finalizer of the first: the collector may have both in hand.
+  if (napi_create_external(env, handle, nullptr, nullptr, &value) != napi_ok ||
+      napi_add_finalizer(env, value, handle, finalize, nullptr, &handle->self) != napi_ok) {
     delete handle;
     throw JsError("torch/node-api", "could not create a handle");
   }
@@ -58,10 +67,28 @@ int64_t sizeOf(const at::Tensor& tensor) {
       : 0;
 }
 
+// release(handle): the caller must not use `handle` again, it may come to hold another tensor.
 napi_value jsRelease(napi_env env, size_t argc, napi_value* argv) {
-  if (argc > 0)
-    if (Handle* handle = tryHandle(env, argv[0])) release(env, handle);
+  Handle* handle = argc > 0 ? tryHandle(env, argv[0]) : nullptr;
+  if (!handle || handle->state != Handle::State::kTensor) return nullptr;
+  release(env, handle);
+  if (spares.size() == kSpares) return nullptr;
+  check(env, napi_reference_ref(env, handle->self, nullptr));
+  spares.push_back(handle);
   return nullptr;
+}
+
+// The external value of a spare handle, which is now the caller's; null where there is none.
+napi_value reuse(napi_env env, at::Tensor& tensor, Handle*& handle) {
+  if (spares.empty()) return nullptr;
+  handle = spares.back();
+  spares.pop_back();
+  napi_value value;
+  check(env, napi_get_reference_value(env, handle->self, &value));
+  check(env, napi_reference_unref(env, handle->self, nullptr));
+  handle->tensor = std::move(tensor);
+  handle->state = Handle::State::kTensor;
+  return value;
 }
 
 napi_value jsStatistics(napi_env env, size_t, napi_value*) {
@@ -77,18 +104,23 @@ napi_value jsStatistics(napi_env env, size_t, napi_value*) {
 
 napi_value wrap(napi_env env, at::Tensor tensor) {
   if (!tensor.defined()) return null(env);
-  auto* handle = new Handle{Handle::State::kTensor, std::move(tensor), at::Generator(), 0};
-  handle->bytes = sizeOf(handle->tensor);
-  napi_value value = external(env, handle);
-  live.fetch_add(1, std::memory_order_relaxed);
-  created.fetch_add(1, std::memory_order_relaxed);
-  liveBytes.fetch_add(handle->bytes, std::memory_order_relaxed);
-  account(env, handle->bytes);
+  const int64_t bytes = sizeOf(tensor);
+  Handle* handle = nullptr;
+  napi_value value = reuse(env, tensor, handle);
+  if (!value) {
+    handle = new Handle{Handle::State::kTensor, std::move(tensor), at::Generator()};
+    value = external(env, handle);
+  }
+  handle->bytes = bytes;
+  ++live;
+  ++created;
+  liveBytes += bytes;
+  account(env, bytes);
   return value;
 }
 
 napi_value wrapGenerator(napi_env env, at::Generator generator) {
-  return external(env, new Handle{Handle::State::kGenerator, at::Tensor(), std::move(generator), 0});
+  return external(env, new Handle{Handle::State::kGenerator, at::Tensor(), std::move(generator)});
 }
 
 Handle* tryHandle(napi_env env, napi_value value) {
@@ -137,6 +169,8 @@ std::vector<at::Tensor> toTensors(napi_env env, napi_value array, const char* ar
 
 void registerHandles(napi_env env, napi_value exports) {
   method(env, exports, "release", jsRelease);
+  // What a tensor holds after its release.
+  set(env, exports, "released", external(env, new Handle{Handle::State::kReleased, at::Tensor(), at::Generator()}));
   method(env, exports, "handleStatistics", jsStatistics);
 }
 

@@ -13,7 +13,8 @@ struct Handle {
   State state;
   at::Tensor tensor;
   at::Generator generator;
-  int64_t bytes = 0;  // what this handle was counted with
+  int64_t bytes = 0;        // what this handle was counted with
+  napi_ref self = nullptr;  // to its external value: weak, but strong while it waits to be used again
 };
 
 struct HandleStatistics {

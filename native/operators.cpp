@@ -31,11 +31,6 @@ struct Operator {
   std::vector<Overload> overloads;
 };
 
-struct Argument {
-  napi_value value;
-  Given given;
-};
-
 // What a call passed: positional values, and at most one trailing options object.
 struct Arguments {
   Argument positional[kMaxPositional];
@@ -84,7 +79,7 @@ Overload overloadOf(c10::OperatorHandle handle) {
 
 Arguments readArguments(napi_env env, size_t argc, napi_value* argv) {
   Arguments arguments;
-  for (size_t i = 0; i < argc; ++i) arguments.positional[i] = {argv[i], givenType(env, argv[i])};
+  for (size_t i = 0; i < argc; ++i) arguments.positional[i] = argumentOf(env, argv[i]);
   if (argc > 0 && arguments.positional[argc - 1].given == Given::kObject) {
     napi_value keys;
     check(env, napi_get_property_names(env, argv[--argc], &keys));
@@ -94,8 +89,8 @@ Arguments readArguments(napi_env env, size_t argc, napi_value* argv) {
       napi_value key, value;
       check(env, napi_get_element(env, keys, i, &key));
       check(env, napi_get_property(env, argv[argc], key, &value));
-      const Given given = givenType(env, value);
-      if (given != Given::kUndefined) arguments.options.emplace_back(toString(env, key), Argument{value, given});
+      const Argument argument = argumentOf(env, value);
+      if (argument.given != Given::kUndefined) arguments.options.emplace_back(toString(env, key), argument);
     }
   }
   // A trailing `undefined` is an argument left out.
@@ -129,14 +124,14 @@ Fit fit(napi_env env, const Overload& overload, const Arguments& arguments, bool
       given = option;
       ++used;
     }
-    if (given ? accepts(env, slot, given->given, given->value) : slot.defaultValue || slot.optional) {
+    if (given ? accepts(env, slot, *given) : slot.defaultValue || slot.optional) {
       ++result.slots;
       continue;
     }
     return fail([&]() -> std::string {
       if (!given) return "argument '" + slot.name + "' (" + slot.type + ") is missing";
       try {
-        toIValue(env, slot, given->given, given->value);
+        toIValue(env, slot, *given);
       } catch (const JsError& error) {
         return error.what();
       }
@@ -169,8 +164,7 @@ const Overload& choose(napi_env env, const Operator& op, const Arguments& argume
   }
   // A tensor that was released is the real reason, whatever the overload.
   for (size_t i = 0; i < arguments.count; ++i)
-    if (const Handle* handle = arguments.positional[i].given == Given::kHandle ? tryHandle(env, arguments.positional[i].value) : nullptr;
-        handle && handle->state == Handle::State::kReleased)
+    if (const Handle* handle = arguments.positional[i].handle; handle && handle->state == Handle::State::kReleased)
       toTensor(env, arguments.positional[i].value, op.overloads.front().slots[std::min(i, op.overloads.front().slots.size() - 1)].name.c_str());
   throw JsError("torch/argument-type", best.reason, "signatures:" + signatures);
 }
@@ -196,18 +190,30 @@ const Argument* argumentFor(const Overload& overload, const Arguments& arguments
   return given;
 }
 
+// The stack of one call. Its memory serves the next one; what it holds is let go.
+struct StackLease {
+  c10::Stack& stack = memory();
+  ~StackLease() { stack.clear(); }
+
+ private:
+  static c10::Stack& memory() {
+    static auto* stack = new c10::Stack();  // operators are called on JavaScript's one thread, one at a time
+    return *stack;
+  }
+};
+
 napi_value call(napi_env env, const Operator& op, size_t argc, napi_value* argv) {
   const Arguments arguments = readArguments(env, argc, argv);
   const Overload& overload = op.overloads.size() == 1 && arguments.options.empty() && arguments.count <= op.overloads.front().positional
       ? op.overloads.front()
       : choose(env, op, arguments);
 
-  c10::Stack stack;
-  stack.reserve(overload.slots.size());
+  const StackLease lease;
+  c10::Stack& stack = lease.stack;
   for (size_t i = 0; i < overload.slots.size(); ++i) {
     const Slot& slot = overload.slots[i];
     const Argument* given = argumentFor(overload, arguments, i);
-    if (given) stack.push_back(toIValue(env, slot, given->given, given->value));
+    if (given) stack.push_back(toIValue(env, slot, *given));
     else if (slot.defaultValue) stack.push_back(*slot.defaultValue);
     else if (slot.optional) stack.emplace_back();
     else throw JsError("torch/missing-argument", "argument '" + slot.name + "' (" + slot.type + ") is missing");
@@ -220,7 +226,7 @@ napi_value call(napi_env env, const Operator& op, size_t argc, napi_value* argv)
   const auto result = [&](size_t i) {
     if (overload.aliases[i] >= 0)
       if (const Argument* given = argumentFor(overload, arguments, overload.aliases[i])) return given->value;
-    return fromIValue(env, stack[i], overload.returns[i]);
+    return fromIValue(env, std::move(stack[i]), overload.returns[i]);
   };
   if (stack.empty()) return undefined(env);
   if (stack.size() == 1) return result(0);

@@ -62,7 +62,10 @@ interface Binding {
   setErrorFactory(factory: (code: string, message: string, hint?: string) => Error): void;
   operator(name: string): (...args: unknown[]) => unknown;
   schemas(): NativeSchema[];
+  /** The handle must not be used again: it may come to hold another tensor. */
   release(handle: Handle): void;
+  /** What a tensor holds after its release: every use is an error that says so. */
+  readonly released: Handle;
   handleStatistics(): { tensors: number; bytes: number; created: number; collected: number };
   backward(tensor: Handle, gradient: Handle | null, retainGraph: boolean, createGraph: boolean): void;
   grad(

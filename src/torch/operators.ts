@@ -51,7 +51,7 @@ function operator(name: string): (...args: unknown[]) => unknown {
     let result: unknown;
     switch (arguments.length) {
       case 0:
-        return fromNative(call(), undefined);
+        return fromNative(call(), []);
       case 1:
         result = call(toNative(a));
         break;
@@ -66,7 +66,9 @@ function operator(name: string): (...args: unknown[]) => unknown {
     }
     if (typeof result !== 'object' || result === null) return result;
     if (a instanceof Tensor && result === a.handle) return a;
-    return fromNative(result, rest.length > 0 ? rest[rest.length - 1] : (c ?? b ?? a));
+    if (c === undefined && (b === undefined || b instanceof Tensor) && a instanceof Tensor)
+      return fromNative(result, b === undefined ? [] : [b]);
+    return fromNative(result, [a, b, c, ...rest]);
   };
 }
 
@@ -88,12 +90,18 @@ function isHeld(value: unknown): boolean {
   return value instanceof Tensor;
 }
 
-/** `options` is where an operator's `out` tensors were given; they come back as themselves. */
-function fromNative(result: unknown, options: unknown): unknown {
+/** A tensor among `args` that an operator wrote to and returned comes back as itself: no two may share a handle. */
+function fromNative(result: unknown, args: readonly unknown[]): unknown {
   if (typeof result !== 'object' || result === null) return result;
-  if (Array.isArray(result)) return result.map((item) => fromNative(item, options));
-  if (typeof options === 'object' && options !== null && !(options instanceof Tensor))
-    for (const value of Object.values(options))
-      if (value instanceof Tensor && value.handle === result) return value;
+  if (Array.isArray(result)) return result.map((item) => fromNative(item, args));
+  for (const value of args) {
+    if (typeof value !== 'object' || value === null) continue;
+    if (value instanceof Tensor) {
+      if (value.handle === result) return value;
+    } else if (!ArrayBuffer.isView(value)) {
+      for (const held of Object.values(value))
+        if (held instanceof Tensor && held.handle === result) return held;
+    }
+  }
   return (result as Partial<Complex>).re === undefined ? new Tensor(result as Handle) : result;
 }

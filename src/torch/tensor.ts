@@ -12,11 +12,10 @@ import type { DType, Scalar } from './types.ts';
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed by operators.ts from the same schemas
 export class Tensor implements Disposable {
-  /** The native half. For the engine's own use. */
-  readonly handle: Handle;
+  /** The native half. For the engine's own use, within one call: a release gives it to another tensor. */
+  handle: Handle;
   /** The scope that will release this tensor; null where none will. */
   scope: Scope | null;
-  private isReleased = false;
 
   constructor(handle: Handle) {
     this.handle = handle;
@@ -124,14 +123,14 @@ export class Tensor implements Disposable {
 
   /** Whether the memory was given back. Using a released tensor is an error that names the operator. */
   get released(): boolean {
-    return this.isReleased;
+    return this.handle === native.released;
   }
 
   /** Gives the memory back now, unless autograd or another tensor still needs it. Twice is harmless. */
   dispose(): void {
-    if (this.isReleased) return;
-    this.isReleased = true;
-    native.release(this.handle);
+    const handle = this.handle;
+    this.handle = native.released;
+    native.release(handle);
   }
 
   [Symbol.dispose](): void {
@@ -139,7 +138,7 @@ export class Tensor implements Disposable {
   }
 
   toString(): string {
-    if (this.isReleased) return 'Tensor(released)';
+    if (this.released) return 'Tensor(released)';
     return `Tensor(${this.dtype}[${this.shape.join(', ')}]${this.device === 'cpu' ? '' : ` on ${this.device}`})`;
   }
 }
