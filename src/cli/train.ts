@@ -47,6 +47,7 @@ async function train(path: string, flags: Flags): Promise<void> {
   const dataset = openData(path, flags);
   const name = `${dataset.name}-${config.model}-${config.objective.replace(/[^\w.-]+/g, '_')}-seed${config.seed}`;
   using interrupt = interruptible('stopping after this step …');
+  // biome-ignore lint/suspicious/noFocusedTests: it trains
   const result = await fit({
     config,
     dataset,

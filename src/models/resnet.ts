@@ -124,7 +124,12 @@ class Bottleneck extends Module {
 }
 
 /** A 1×1 convolution where the shortcut must change its width or size. */
-function projection(inputs: number, outputs: number, stride: number, generator: Generator): Sequential | null {
+function projection(
+  inputs: number,
+  outputs: number,
+  stride: number,
+  generator: Generator,
+): Sequential | null {
   if (stride === 1 && inputs === outputs) return null;
   return new Sequential(new Conv2d(inputs, outputs, 1, generator, { stride }), new BatchNorm2d(outputs));
 }

@@ -9,8 +9,8 @@ export {
 export {
   createObjective,
   formatObjective,
+  type ObjectiveSpec,
   objectiveLabel,
   objectiveNames,
-  type ObjectiveSpec,
   parseObjective,
 } from './registry.ts';

@@ -114,9 +114,13 @@ export class OnlineLabelSmoothing implements Objective {
     for (const [name, tensor] of this.stateDict()) {
       const saved = state.get(name);
       if (saved === undefined || saved.shape.join() !== tensor.shape.join()) {
-        throw new PenumbraError('objectives/state', `ols: the saved state has no '${name}' of ${tensor.shape.join('×')}`, {
-          hint: 'it was saved by another method or for another number of classes',
-        });
+        throw new PenumbraError(
+          'objectives/state',
+          `ols: the saved state has no '${name}' of ${tensor.shape.join('×')}`,
+          {
+            hint: 'it was saved by another method or for another number of classes',
+          },
+        );
       }
       tensor.copy_(saved);
     }

@@ -67,7 +67,9 @@ export function parseObjective(text: string): ObjectiveSpec {
     if (!entry.options.includes(key) || value === '') {
       throw new PenumbraError('objectives/option', `${name} has no option '${part}'`, {
         hint:
-          entry.options.length === 0 ? `${name} has no options` : `written option=value; options: ${entry.options.join(', ')}`,
+          entry.options.length === 0
+            ? `${name} has no options`
+            : `written option=value; options: ${entry.options.join(', ')}`,
       });
     }
     const number = Number(value);

@@ -95,6 +95,7 @@ export async function compare(
     const told = { objective: run.objective, seed: run.seed, number: i + 1, runs: plan.length };
     const before = new RunFolder(join(options.folder, run.folder)).finished;
     onEvent({ type: 'run', ...told, state: before ? 'finished-before' : 'start' });
+    // biome-ignore lint/suspicious/noFocusedTests: it trains
     const { finished } = await fit({
       config: run.config,
       dataset,

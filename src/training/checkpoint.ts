@@ -19,14 +19,22 @@ const KEPT = 2;
  * Writes `step-000000123.safetensors` into `folder` in one piece: a temporary file, flushed, renamed. A hash over the
  * progress and every tensor's bytes travels in the file. Older checkpoints beyond the two newest go.
  */
-export function saveCheckpoint<Progress>(folder: string, step: number, checkpoint: Checkpoint<Progress>): string {
+export function saveCheckpoint<Progress>(
+  folder: string,
+  step: number,
+  checkpoint: Checkpoint<Progress>,
+): string {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `step-${String(step).padStart(9, '0')}.safetensors`);
   const progress = JSON.stringify(checkpoint.progress);
   tidy(() => {
     // A tensor in channels-last memory is written in its logical order; its device does not matter.
     const tensors = new Map([...checkpoint.tensors].map(([name, tensor]) => [name, hostCopy(tensor)]));
-    writeSafetensors(path, tensors, { progress, sha256: hashOf(progress, tensors), format: 'penumbra-checkpoint-1' });
+    writeSafetensors(path, tensors, {
+      progress,
+      sha256: hashOf(progress, tensors),
+      format: 'penumbra-checkpoint-1',
+    });
   });
   for (const old of listCheckpoints(folder).slice(KEPT)) rmSync(join(folder, old), { force: true });
   return path;

@@ -30,7 +30,10 @@ const schema = z.strictObject({
   warmUp: z.number().min(0).default(1),
   /** Side of the network input; null is 224 for files and the stored size otherwise. */
   size: z.int().min(8).max(4096).nullable().default(null),
-  channels: z.union([z.literal(1), z.literal(3)]).nullable().default(null),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .nullable()
+    .default(null),
   normalization: normalization.default('symmetric'),
   flip: z.boolean().default(true),
   /** Black pixels around the image before the random crop; null is an eighth of the size. */

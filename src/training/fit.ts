@@ -1,5 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { BatchLoader, type BrokenFile, type Dataset, type LoaderOptions, type Subset } from '../data/index.ts';
+import {
+  BatchLoader,
+  type BrokenFile,
+  type Dataset,
+  type LoaderOptions,
+  type Subset,
+} from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { ece, nll, top1 } from '../metrics/index.ts';
 import { type Classifier, createModel } from '../models/index.ts';
@@ -14,7 +20,16 @@ import {
   tidy,
   writeSafetensors,
 } from '../torch/index.ts';
-import { AdamW, constant, cosine, multiStep, type Optimizer, type Schedule, SGD, warmUp } from '../torch/optim/index.ts';
+import {
+  AdamW,
+  constant,
+  cosine,
+  multiStep,
+  type Optimizer,
+  type Schedule,
+  SGD,
+  warmUp,
+} from '../torch/optim/index.ts';
 import { loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { TrainConfig } from './config.ts';
 import { chooseMode, type Mode } from './mode.ts';
@@ -36,9 +51,20 @@ export interface FitOptions {
 
 /** What a training run tells while it goes on. */
 export type FitEvent =
-  | { readonly type: 'start'; readonly description: RunDescription; readonly mode: Mode; readonly steps: number }
+  | {
+      readonly type: 'start';
+      readonly description: RunDescription;
+      readonly mode: Mode;
+      readonly steps: number;
+    }
   | { readonly type: 'resume'; readonly epoch: number; readonly step: number }
-  | { readonly type: 'step'; readonly step: number; readonly steps: number; readonly loss: number; readonly images: number }
+  | {
+      readonly type: 'step';
+      readonly step: number;
+      readonly steps: number;
+      readonly loss: number;
+      readonly images: number;
+    }
   | { readonly type: 'epoch'; readonly metrics: EpochMetrics; readonly epochs: number }
   | { readonly type: 'notice'; readonly message: string };
 
@@ -119,9 +145,32 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const events = new EventWriter(folder.path);
     try {
       while (progress.epoch < config.epochs) {
-        const completed = await trainEpoch({ config, model, optimizer, objective, schedule, loader, mode, state, progress, steps, signal, onEvent });
+        const completed = await trainEpoch({
+          config,
+          model,
+          optimizer,
+          objective,
+          schedule,
+          loader,
+          mode,
+          state,
+          progress,
+          steps,
+          signal,
+          onEvent,
+        });
         if (!completed) return { finished: false, folder: folder.path, epochs, broken: loader.broken };
-        const metrics = await endEpoch({ config, model, objective, valLoader, train, mode, progress, schedule, loader });
+        const metrics = await endEpoch({
+          config,
+          model,
+          objective,
+          valLoader,
+          train,
+          mode,
+          progress,
+          schedule,
+          loader,
+        });
         epochs.push(metrics);
         folder.appendMetrics(metrics);
         writeEvents(events, metrics);
@@ -134,7 +183,10 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     tidy(() => {
       writeSafetensors(folder.file('model.safetensors'), hosted(model.stateDict()), { model: config.model });
       const learnt = objective.stateDict();
-      if (learnt.size > 0) writeSafetensors(folder.file('objective.safetensors'), hosted(learnt), { objective: config.objective });
+      if (learnt.size > 0)
+        writeSafetensors(folder.file('objective.safetensors'), hosted(learnt), {
+          objective: config.objective,
+        });
     });
     folder.finish({
       finished: new Date().toISOString(),
@@ -191,10 +243,14 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
     const number = batch.number;
     batch.release();
     if (!Number.isFinite(loss)) {
-      throw new PenumbraError('training/diverged', `the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`, {
-        hint: `lower the learning rate (now ${config.learningRate}) or lengthen the warm-up; the last good checkpoint is kept`,
-        where: { folder: state.folder.path },
-      });
+      throw new PenumbraError(
+        'training/diverged',
+        `the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`,
+        {
+          hint: `lower the learning rate (now ${config.learningRate}) or lengthen the warm-up; the last good checkpoint is kept`,
+          where: { folder: state.folder.path },
+        },
+      );
     }
     progress.batch = number + 1;
     progress.step += 1;
@@ -236,7 +292,9 @@ async function endEpoch(context: {
   const epoch = progress.epoch + 1;
   let val: EpochMetrics['val'];
   if (valLoader !== undefined && (epoch % config.evaluateEvery === 0 || epoch === config.epochs)) {
-    const seen = await predict(model, valLoader, train.classes.length, mode, { activation: objective.activation });
+    const seen = await predict(model, valLoader, train.classes.length, mode, {
+      activation: objective.activation,
+    });
     val = { nll: nll(seen), top1: top1(seen), ece: ece(seen) };
   }
   const metrics: EpochMetrics = {
@@ -249,19 +307,39 @@ async function endEpoch(context: {
     seconds: progress.seconds,
     imagesPerSecond: progress.seen / progress.seconds,
   };
-  Object.assign(progress, { epoch, batch: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0 } satisfies Partial<Progress>);
+  Object.assign(progress, {
+    epoch,
+    batch: 0,
+    lossSum: 0,
+    correct: 0,
+    seen: 0,
+    seconds: 0,
+  } satisfies Partial<Progress>);
   return metrics;
 }
 
 /** Everything that a checkpoint holds, under the names that it has there. */
 class RunState {
   readonly folder: RunFolder;
-  private readonly parts: ReadonlyMap<string, { stateDict(): Map<string, Tensor>; loadStateDict(state: Map<string, Tensor>): unknown }>;
+  private readonly parts: ReadonlyMap<
+    string,
+    { stateDict(): Map<string, Tensor>; loadStateDict(state: Map<string, Tensor>): unknown }
+  >;
   private readonly generator: Generator;
   private readonly onEvent: (event: FitEvent) => void;
 
-  constructor(model: Classifier, optimizer: Optimizer, objective: Objective, generator: Generator, folder: RunFolder, onEvent: (event: FitEvent) => void) {
-    this.parts = new Map<string, { stateDict(): Map<string, Tensor>; loadStateDict(state: Map<string, Tensor>): unknown }>([
+  constructor(
+    model: Classifier,
+    optimizer: Optimizer,
+    objective: Objective,
+    generator: Generator,
+    folder: RunFolder,
+    onEvent: (event: FitEvent) => void,
+  ) {
+    this.parts = new Map<
+      string,
+      { stateDict(): Map<string, Tensor>; loadStateDict(state: Map<string, Tensor>): unknown }
+    >([
       ['model', model],
       ['optimizer', optimizer],
       ['objective', objective],
@@ -286,7 +364,8 @@ class RunState {
     const checkpoint = loadNewestCheckpoint<Progress>(this.folder.checkpoints, (path, reason) =>
       this.onEvent({ type: 'notice', message: `checkpoint passed over: ${path}: ${reason}` }),
     );
-    if (checkpoint === null) return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0 };
+    if (checkpoint === null)
+      return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0 };
     for (const [part, owner] of this.parts) {
       const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(`${part}.`));
       owner.loadStateDict(new Map(own.map(([name, tensor]) => [name.slice(part.length + 1), tensor])));
@@ -313,7 +392,9 @@ function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
 }
 
 function evaluationLoader(config: TrainConfig, val: Subset | undefined): BatchLoader | undefined {
-  return val && new BatchLoader(val, { ...loaderOptions(config), batchSize: Math.max(config.batchSize, 128) });
+  return (
+    val && new BatchLoader(val, { ...loaderOptions(config), batchSize: Math.max(config.batchSize, 128) })
+  );
 }
 
 /** How the network is shown images: the same in training and in evaluation. */
@@ -345,20 +426,28 @@ function loadInitialWeights(model: Classifier, path: string, onEvent: (event: Fi
   using _scope = new Scope();
   const { tensors } = readSafetensors(path);
   const report = model.loadStateDict(tensors, { strict: false });
-  const head = [...report.mismatched, ...report.missing].filter((name) => !name.endsWith('num_batches_tracked'));
+  const head = [...report.mismatched, ...report.missing].filter(
+    (name) => !name.endsWith('num_batches_tracked'),
+  );
   if (tensors.size - report.unexpected.length - report.mismatched.length === 0) {
     throw new PenumbraError('training/weights', `${path} holds no tensor that fits the network`, {
       hint: 'these are the weights of another network',
       where: { file: path },
     });
   }
-  if (head.length > 0) onEvent({ type: 'notice', message: `initial weights: ${head.join(', ')} start fresh` });
+  if (head.length > 0)
+    onEvent({ type: 'notice', message: `initial weights: ${head.join(', ')} start fresh` });
 }
 
 function makeOptimizer(config: TrainConfig, model: Classifier): Optimizer {
   const { learningRate, weightDecay } = config;
   return config.optimizer === 'sgd'
-    ? new SGD(model.namedParameters(), { learningRate, weightDecay, momentum: config.momentum, nesterov: config.nesterov })
+    ? new SGD(model.namedParameters(), {
+        learningRate,
+        weightDecay,
+        momentum: config.momentum,
+        nesterov: config.nesterov,
+      })
     : new AdamW(model.namedParameters(), { learningRate, weightDecay });
 }
 
@@ -371,7 +460,14 @@ function makeSchedule(config: TrainConfig): Schedule {
   return config.warmUp > 0 ? warmUp(base, Math.min(config.warmUp, config.epochs)) : base;
 }
 
-function describe(options: FitOptions, model: Classifier, objective: Objective, loader: BatchLoader, train: Subset, mode: Mode): RunDescription {
+function describe(
+  options: FitOptions,
+  model: Classifier,
+  objective: Objective,
+  loader: BatchLoader,
+  train: Subset,
+  mode: Mode,
+): RunDescription {
   const { config, dataset } = options;
   return {
     config,
@@ -383,7 +479,12 @@ function describe(options: FitOptions, model: Classifier, objective: Objective, 
       valSamples: dataset.splits.val?.length ?? 0,
       fingerprint: fingerprint(train),
     },
-    model: { size: loader.size, channels: loader.channels, parameters: model.parameterCount, activation: objective.activation },
+    model: {
+      size: loader.size,
+      channels: loader.channels,
+      parameters: model.parameterCount,
+      activation: objective.activation,
+    },
     mode: { device: mode.device, precision: mode.precision, threads: mode.threads },
     software: { node: process.version, libtorch: engineInfo().version },
   };
@@ -393,10 +494,10 @@ function writeEvents(events: EventWriter, metrics: EpochMetrics): void {
   events.scalar('train/loss', metrics.trainLoss, metrics.step);
   events.scalar('train/top1', metrics.trainTop1, metrics.step);
   events.scalar('train/learning_rate', metrics.learningRate, metrics.step);
-  for (const [name, value] of Object.entries(metrics.val ?? {})) events.scalar(`val/${name}`, value, metrics.step);
+  for (const [name, value] of Object.entries(metrics.val ?? {}))
+    events.scalar(`val/${name}`, value, metrics.step);
 }
 
 function hosted(state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   return new Map([...state].map(([name, tensor]) => [name, tensor.detach().to({ device: 'cpu' })]));
 }
-

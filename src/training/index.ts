@@ -3,5 +3,11 @@ export { nearest, resolveConfig, settingNames, type TrainConfig, type TrainOptio
 export { evaluateRun, type RunPredictions } from './evaluate-run.ts';
 export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
 export { chooseMode, type Mode } from './mode.ts';
-export { predict, type PredictOptions, type SplitPredictions } from './predict.ts';
-export { type EpochMetrics, fingerprint, type RunDescription, RunFolder, writeAtomically } from './run-folder.ts';
+export { type PredictOptions, predict, type SplitPredictions } from './predict.ts';
+export {
+  type EpochMetrics,
+  fingerprint,
+  type RunDescription,
+  RunFolder,
+  writeAtomically,
+} from './run-folder.ts';

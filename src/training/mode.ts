@@ -15,15 +15,21 @@ export interface Mode {
 export function chooseMode(config: Pick<TrainConfig, 'device' | 'precision' | 'threads'>): Mode {
   const info = engineInfo();
   if (config.device.startsWith('cuda') && !info.cuda.available) {
-    throw new PenumbraError('training/device', `device '${config.device}' was asked for, and LibTorch sees no CUDA device`, {
-      hint: info.cuda.problem || 'use device auto or cpu; `npx penumbra doctor` shows what was found',
-    });
+    throw new PenumbraError(
+      'training/device',
+      `device '${config.device}' was asked for, and LibTorch sees no CUDA device`,
+      {
+        hint: info.cuda.problem || 'use device auto or cpu; `npx penumbra doctor` shows what was found',
+      },
+    );
   }
   const device = config.device === 'auto' ? (info.cuda.available ? 'cuda:0' : 'cpu') : config.device;
   if (config.threads !== null) setThreads(config.threads);
   const threads = getThreads();
-  if (config.precision !== 'auto') return { device, precision: config.precision, threads, reason: 'as configured' };
-  if (device !== 'cpu') return { device, precision: 'bfloat16', threads, reason: 'GPU with bfloat16 autocast' };
+  if (config.precision !== 'auto')
+    return { device, precision: config.precision, threads, reason: 'as configured' };
+  if (device !== 'cpu')
+    return { device, precision: 'bfloat16', threads, reason: 'GPU with bfloat16 autocast' };
   const { fast, reason } = info.bf16;
   return { device, precision: fast ? 'bfloat16' : 'float32', threads, reason };
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { BatchLoader, Batch } from '../data/index.ts';
+import type { Batch, BatchLoader } from '../data/index.ts';
 import { type Predictions, predictions } from '../metrics/index.ts';
 import type { Classifier } from '../models/index.ts';
 import { autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';

@@ -98,7 +98,10 @@ export class RunFolder {
     try {
       return JSON.parse(readFileSync(path, 'utf8')) as RunDescription;
     } catch (cause) {
-      throw new PenumbraError('training/run', `${path} is not readable as JSON`, { where: { file: path }, cause });
+      throw new PenumbraError('training/run', `${path} is not readable as JSON`, {
+        where: { file: path },
+        cause,
+      });
     }
   }
 
@@ -186,7 +189,11 @@ export function writeAtomically(path: string, content: string): void {
 }
 
 /** Identifies a split by what a model can learn from it, without reading every image. */
-export function fingerprint(split: { length: number; labels: Int32Array; classes: readonly string[] }): string {
+export function fingerprint(split: {
+  length: number;
+  labels: Int32Array;
+  classes: readonly string[];
+}): string {
   return createHash('sha256')
     .update(`${split.length}\0${split.classes.join('\0')}\0`)
     .update(new Uint8Array(split.labels.buffer, split.labels.byteOffset, split.labels.byteLength))

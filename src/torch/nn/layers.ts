@@ -20,7 +20,13 @@ export class Conv2d extends Module {
   private readonly padding: [number, number];
   private readonly groups: number;
 
-  constructor(inputs: number, outputs: number, kernel: number, generator: Generator, options: Conv2dOptions = {}) {
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: number,
+    generator: Generator,
+    options: Conv2dOptions = {},
+  ) {
     super();
     this.groups = options.groups ?? 1;
     this.stride = [options.stride ?? 1, options.stride ?? 1];

@@ -102,15 +102,23 @@ export abstract class Module {
     const report: LoadReport = {
       missing: [...own.keys()].filter((name) => !state.has(name)),
       unexpected: [...state.keys()].filter((name) => !own.has(name)),
-      mismatched: [...own].filter(([name, tensor]) => shapesDiffer(tensor, state.get(name))).map(([name]) => name),
+      mismatched: [...own]
+        .filter(([name, tensor]) => shapesDiffer(tensor, state.get(name)))
+        .map(([name]) => name),
     };
-    if ((options.strict ?? true) && report.missing.length + report.unexpected.length + report.mismatched.length > 0) {
+    if (
+      (options.strict ?? true) &&
+      report.missing.length + report.unexpected.length + report.mismatched.length > 0
+    ) {
       const parts = [
         listed('missing', report.missing),
         listed('unexpected', report.unexpected),
         listed(
           'of another shape',
-          report.mismatched.map((name) => `${name} (${state.get(name)!.shape.join('×')}, expected ${own.get(name)!.shape.join('×')})`),
+          report.mismatched.map(
+            (name) =>
+              `${name} (${state.get(name)!.shape.join('×')}, expected ${own.get(name)!.shape.join('×')})`,
+          ),
         ),
       ].filter((part) => part !== '');
       throw new PenumbraError('torch/state-dict', `the weights do not fit the network: ${parts.join('; ')}`, {

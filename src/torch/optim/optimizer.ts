@@ -1,6 +1,6 @@
 import { PenumbraError } from '../../errors.ts';
 import { noGrad } from '../autograd.ts';
-import { disposeAll, keep, Tensor, tidy } from '../tensor.ts';
+import { disposeAll, keep, type Tensor, tidy } from '../tensor.ts';
 
 /** Tensors that a step needs beside the parameters, by name: `momentum.layer1.0.conv1.weight`. */
 export type OptimizerState = Map<string, Tensor>;
@@ -34,11 +34,16 @@ export abstract class Optimizer {
     options: { learningRate: number; weightDecay?: number },
   ) {
     if (!(options.learningRate >= 0)) {
-      throw new PenumbraError('torch/optimizer', `learning rate: expected a number ≥ 0, got ${options.learningRate}`);
+      throw new PenumbraError(
+        'torch/optimizer',
+        `learning rate: expected a number ≥ 0, got ${options.learningRate}`,
+      );
     }
     const list: readonly unknown[] = Array.isArray(parameters) ? parameters : [...parameters];
     const grouped = list.length > 0 && !Array.isArray(list[0]);
-    this.groups = grouped ? (list as ParameterGroup[]) : [{ parameters: new Map(list as [string, Tensor][]) }];
+    this.groups = grouped
+      ? (list as ParameterGroup[])
+      : [{ parameters: new Map(list as [string, Tensor][]) }];
     this.learningRate = options.learningRate;
     this.weightDecay = options.weightDecay ?? 0;
     if (this.groups.every((group) => group.parameters.size === 0)) {
@@ -51,7 +56,12 @@ export abstract class Optimizer {
     tidy(() =>
       noGrad(() => {
         for (const group of this.groups) {
-          const slice: Slice = { names: [], parameters: [], gradients: [], weightDecay: group.weightDecay ?? this.weightDecay };
+          const slice: Slice = {
+            names: [],
+            parameters: [],
+            gradients: [],
+            weightDecay: group.weightDecay ?? this.weightDecay,
+          };
           for (const [name, parameter] of group.parameters) {
             const gradient = parameter.grad;
             if (gradient === null) continue;
@@ -98,9 +108,13 @@ export abstract class Optimizer {
     const parameters = new Map(this.groups.flatMap((group) => [...group.parameters]));
     for (const key of state.keys()) {
       if (!parameters.has(key.slice(key.indexOf('.') + 1))) {
-        throw new PenumbraError('torch/optimizer', `the optimizer's state names an unknown parameter: ${key}`, {
-          hint: 'the state was saved by another network',
-        });
+        throw new PenumbraError(
+          'torch/optimizer',
+          `the optimizer's state names an unknown parameter: ${key}`,
+          {
+            hint: 'the state was saved by another network',
+          },
+        );
       }
     }
     disposeAll(this.state);
@@ -110,7 +124,9 @@ export abstract class Optimizer {
         const parameter = parameters.get(key.slice(key.indexOf('.') + 1))!;
         // Elementwise state lies as its parameter does (channels-last); a step count is a scalar.
         const like = tensor.shape.join() === parameter.shape.join() ? parameter : tensor;
-        const copy = like.detach().empty_like({ dtype: tensor.dtype, device: tensor.ndim > 0 ? parameter.device : 'cpu' });
+        const copy = like
+          .detach()
+          .empty_like({ dtype: tensor.dtype, device: tensor.ndim > 0 ? parameter.device : 'cpu' });
         this.state.set(key, keep(copy.copy_(tensor)));
       }
     });

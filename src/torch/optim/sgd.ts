@@ -28,7 +28,8 @@ export class SGD extends Optimizer {
 
   protected override update(slice: Slice): void {
     // Buffers start at zero, so the first step needs no case of its own: μ·0 + g = g.
-    const buffers = this.momentum > 0 ? this.slots('momentum', slice, (parameter) => parameter.zeros_like()) : [];
+    const buffers =
+      this.momentum > 0 ? this.slots('momentum', slice, (parameter) => parameter.zeros_like()) : [];
     aten._fused_sgd_(slice.parameters, slice.gradients, buffers, {
       weight_decay: slice.weightDecay,
       momentum: this.momentum,
