@@ -112,7 +112,7 @@ function verdictSentence(
 
 function confidenceSentence(result: StudyResult, method: StudyMethod): string {
   const { top1, confidenceGap: gap } = method.summary;
-  if (top1.value === null || gap.value === null) return 'Confidence and accuracy are undefined.';
+  if (top1.value === null || gap.value === null) return 'Confidence and accuracy are not defined.';
   const figure = shownFigures(result).find((f) => f.name === 'confidenceGap')!;
   const said = `mean confidence ${formatFigure(figure, top1.value + gap.value)} %, right in ${formatFigure(figure, top1.value)} %`;
   const points = `${formatFigure(figure, Math.abs(gap.value))} points`;
@@ -239,7 +239,7 @@ export function notes(result: StudyResult): string[] {
   const absent = result.data.support.filter((n) => n === 0).length;
   if (absent > 0) {
     lines.push(
-      `${plural(absent, 'class has', 'classes have')} no image in this split: recall and AUROC are undefined there and left out of the means.`,
+      `${plural(absent, 'class has', 'classes have')} no image in this split: recall and AUROC are not defined there and left out of the means.`,
     );
   }
   return lines;

@@ -76,7 +76,7 @@ export function forest(result: StudyResult, figures: readonly ShownFigure[]): Ma
           return tag(
             'text',
             { class: 'tick', x: (left + right) / 2, y: y + 4, 'text-anchor': 'middle' },
-            'undefined',
+            'not defined',
           );
         }
         const interval = formatInterval(figure, estimates[m]!);

@@ -96,7 +96,9 @@ function header(result: StudyResult, title: string): Markup {
     tag(
       'p',
       { class: 'lead' },
-      'The same network, data and settings under different labels. Which probabilities can be believed?',
+      result.methods.length > 1
+        ? 'The same network, data and settings under different labels. Which probabilities can be believed?'
+        : 'Can its probabilities be believed?',
     ),
     tag(
       'dl',
@@ -179,11 +181,15 @@ function forestSection(result: StudyResult): Markup {
     rows.push(['ece', 'totalVariation', 'kl'].map((name) => all.find((f) => f.truth && f.name === name)!));
   const reference =
     result.methods.length > 1 ? ` The dashed line is at ${methodName(result, baselineOf(result)!)}.` : '';
+  const overlap =
+    result.pairs.length > 0
+      ? ' Two intervals that overlap can still belong to a significant difference, because the methods are compared on the same images.'
+      : '';
   const marks =
     result.pairs.length > 0 ? ' ✓ and ✗: significantly better and worse than it, after correction.' : '';
   return section(
     'Estimates and intervals',
-    `Each mark is a figure’s value, the bar its ${levelText(result)} interval. Two intervals that overlap can still belong to a significant difference, because the methods are compared on the same images.${reference}${marks}`,
+    `Each mark is a figure’s value, the bar its ${levelText(result)} interval.${overlap}${reference}${marks}`,
     rows.map((figures) => tag('figure', {}, forest(result, figures))),
   );
 }
@@ -415,7 +421,7 @@ function classSection(result: StudyResult): Markup {
   const tall = classes.length > 30 ? 'scroll tall' : 'scroll';
   return section(
     'Classes',
-    `Recall: the share of a class’s images that was recognised. ECE: the gap between a class’s probability and how often it is that class. ${UNDEFINED}: undefined, because no image of the class (or no other) is there. Figures of classes with few images are uncertain.`,
+    `Recall: the share of a class’s images that was recognised. ECE: the gap between a class’s probability and how often it is that class. ${UNDEFINED}: not defined, because no image of the class (or no other) is there. Figures of classes with few images are uncertain.`,
     tag('div', { class: tall }, tag('table', {}, tag('thead', {}, heads), tag('tbody', {}, rows))),
   );
 }

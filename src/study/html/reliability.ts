@@ -1,5 +1,5 @@
 import type { ReliabilityBin } from '../../metrics/index.ts';
-import { formatCount, formatNumber } from '../figures.ts';
+import { formatNumber, plural } from '../figures.ts';
 import { linear, type Markup, picture, tag, ticks } from './svg.ts';
 
 export interface ReliabilityOptions {
@@ -54,7 +54,7 @@ export function reliabilityPanel(bins: readonly ReliabilityBin[], options: Relia
     const over = confidence > accuracy;
     const [low, high] = binomial ? wilson(accuracy, count / runs) : [accuracy, accuracy];
     const tip = [
-      `confidence ${percent(bin.lower)} to ${percent(bin.upper)} %: ${formatCount(count)} predictions`,
+      `confidence ${percent(bin.lower)} to ${percent(bin.upper)} %: ${plural(count, 'prediction')}`,
       `mean confidence ${percent(confidence)} %, ${outcome.replace(' (%)', '')} ${percent(accuracy)} %`,
       binomial ? `95 % ${percent(low)} to ${percent(high)} %` : undefined,
     ];
