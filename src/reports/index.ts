@@ -7,6 +7,13 @@
  * rows.find((row) => row.finding === 'Pneumonia')?.probability; // 0.785
  */
 export {
+  type ExtractOptions,
+  type Extractor,
+  type ExtractProgress,
+  extract,
+  rulesExtractor,
+} from './extract.ts';
+export {
   extendFindings,
   type FindingPhrase,
   type FindingSet,

@@ -1,0 +1,112 @@
+/**
+ * Speed of the rules on one core: `npm run bench -- reports [number of reports]`.
+ *
+ * The texts are Open-i's reports where `PENUMBRA_TEST_DATA` names the folder that holds them (312 characters on
+ * average), otherwise reports made here of that length; each gets an id of its own. Two figures: the rules alone, and
+ * the whole stream from a file of JSON lines to one row per report and finding in another, with the peak of memory.
+ */
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Random } from '../src/random.ts';
+import { createAssessor, extract, type Report, rulesExtractor } from '../src/reports/index.ts';
+
+const count = Number(process.argv.slice(2).find((argument) => /^\d+$/.test(argument)) ?? 200_000);
+const assessor = createAssessor();
+const texts = fieldsOfReports();
+const length = texts.reduce((sum, t) => sum + Object.values(t).join('').length, 0) / texts.length;
+console.log(
+  `${texts.length} different reports, ${Math.round(length)} characters on average; ${count} of them`,
+);
+
+const reports = texts.map(
+  (t): Report => ({
+    id: 'x',
+    sections: [
+      { section: 'history', text: t.indication },
+      { section: 'comparison', text: t.comparison },
+      { section: 'findings', text: t.findings },
+      { section: 'impression', text: t.impression },
+    ],
+  }),
+);
+for (let i = 0; i < 20_000; i++) assessor.assessReport(reports[i % reports.length]!); // let the compiler warm up
+await measure('rules alone', () => {
+  for (let i = 0; i < count; i++) assessor.assessReport(reports[i % reports.length]!);
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'penumbra-bench-'));
+try {
+  const input = join(folder, 'reports.jsonl');
+  const file = openSync(input, 'w');
+  let block = '';
+  for (let i = 0; i < count; i++) {
+    block += `${JSON.stringify({ id: `report-${i}`, ...texts[i % texts.length]! })}\n`;
+    if (block.length > 1 << 20 || i === count - 1) {
+      writeSync(file, block);
+      block = '';
+    }
+  }
+  const output = join(folder, 'rows.jsonl');
+  let half = 0;
+  await measure('stream, file to file', () =>
+    extract(input, output, rulesExtractor(assessor), {
+      onProgress: (p) => {
+        if (half === 0 && p.seen > count / 2) half = process.memoryUsage().rss;
+      },
+    }),
+  );
+  const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+  console.log(
+    `  read ${mega(statSync(input).size)}, wrote ${mega(statSync(output).size)}; resident memory ${mega(half)} half way, ` +
+      `${mega(process.memoryUsage().rss)} at the end, ${mega(process.resourceUsage().maxRSS * 1024)} at the most`,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Wall time counts; CPU time beside it shows how much of it was one core's work. */
+async function measure(name: string, work: () => unknown): Promise<void> {
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  console.log(
+    `${name}: ${Math.round(count / seconds).toLocaleString('en')} reports/s ` +
+      `(${seconds.toFixed(2)} s, ${((user + system) / 1e6).toFixed(2)} s of CPU)`,
+  );
+}
+
+function fieldsOfReports(): Record<'indication' | 'comparison' | 'findings' | 'impression', string>[] {
+  const data = process.env.PENUMBRA_TEST_DATA;
+  const path = data === undefined ? '' : join(data, 'openi-reports/reports.jsonl');
+  if (existsSync(path)) {
+    return readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const { indication, comparison, findings, impression } = JSON.parse(line);
+        return { indication, comparison, findings, impression };
+      });
+  }
+  const random = new Random(4);
+  const pick = (list: readonly string[]): string => list[random.below(list.length)]!;
+  const sentences = [
+    'Heart size is within normal limits.',
+    'The cardiomediastinal silhouette is mildly enlarged.',
+    'No focal consolidation, pneumothorax, or large pleural effusion.',
+    'There is a small left pleural effusion with adjacent atelectasis.',
+    'Patchy opacity in the right lower lobe, which may represent atelectasis or early pneumonia.',
+    'Degenerative changes of the thoracic spine.',
+    'The lungs are clear bilaterally.',
+    'No acute bony abnormality.',
+    'Right internal jugular catheter tip projects over the superior vena cava.',
+  ];
+  return Array.from({ length: 2000 }, () => ({
+    indication: pick(['Chest pain.', 'Evaluate for pneumonia.', 'Dyspnea.']),
+    comparison: pick(['None.', 'Radiograph of the previous day.']),
+    findings: [0, 1, 2, 3, 4].map(() => pick(sentences)).join(' '),
+    impression: pick(['No acute cardiopulmonary abnormality.', 'Probable pneumonia.', 'Stable effusion.']),
+  }));
+}

@@ -1,0 +1,323 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { PenumbraError } from '../../errors.ts';
+import type { Evidence, FindingRow } from '../types.ts';
+import { sqlText, withDuckDB } from './tables.ts';
+
+/** One row as a line of JSON, keys in the order of `FindingRow`. */
+export function rowLine(row: FindingRow): string {
+  const { evidence } = row;
+  let words = '';
+  for (let i = 0; i < evidence.length; i++) {
+    const e: Evidence = evidence[i]!;
+    words +=
+      (i === 0 ? '' : ',') +
+      `{"phrase":${JSON.stringify(e.phrase)},"start":${e.start},"end":${e.end},"section":"${e.section}","sentence":${JSON.stringify(e.sentence)}}`;
+  }
+  return (
+    `{"id":${JSON.stringify(row.id)},"finding":${JSON.stringify(row.finding)},"status":"${row.status}",` +
+    `"probability":${row.probability},"label":${row.label},"rate":${row.rate},"evidence":[${words}],` +
+    `"extractor":"${row.extractor}","version":"${row.version}"` +
+    (row.reason === undefined ? '}\n' : `,"reason":${JSON.stringify(row.reason)}}\n`)
+  );
+}
+
+/** The columns of the output, as DuckDB names their types. */
+export const rowColumns =
+  "{id:'VARCHAR', finding:'VARCHAR', status:'VARCHAR', probability:'DOUBLE', label:'TINYINT', rate:'DOUBLE', " +
+  'evidence:\'STRUCT(phrase VARCHAR, "start" INTEGER, "end" INTEGER, section VARCHAR, sentence VARCHAR)[]\', ' +
+  "extractor:'VARCHAR', version:'VARCHAR', reason:'VARCHAR'}";
+
+/** The reports that an output file holds completely, by a 53-bit hash of their ids: 16 bytes each. */
+export class IdSet {
+  private slots = new Float64Array(1 << 12).fill(-1);
+  private counts = new Uint32Array(1 << 12);
+  size = 0;
+
+  /** Counts one more of `id`; returns how often it was there before. */
+  add(id: string): number {
+    if (this.size * 2 > this.slots.length) this.grow();
+    const slot = this.slotOf(hash53(id));
+    if (this.slots[slot] === -1) {
+      this.slots[slot] = hash53(id);
+      this.size++;
+    }
+    return this.counts[slot]!++;
+  }
+
+  has(id: string): boolean {
+    return this.slots[this.slotOf(hash53(id))] !== -1;
+  }
+
+  private slotOf(hash: number): number {
+    const mask = this.slots.length - 1;
+    let slot = (hash % 4294967296) & mask;
+    while (this.slots[slot] !== -1 && this.slots[slot] !== hash) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  private grow(): void {
+    const { slots, counts } = this;
+    this.slots = new Float64Array(slots.length * 2).fill(-1);
+    this.counts = new Uint32Array(slots.length * 2);
+    for (let i = 0; i < slots.length; i++) {
+      if (slots[i] === -1) continue;
+      const slot = this.slotOf(slots[i]!);
+      this.slots[slot] = slots[i]!;
+      this.counts[slot] = counts[i]!;
+    }
+  }
+}
+
+/** A 53-bit hash (cyrb53 by bryc, public domain). Two of a million ids collide with a probability of 6·10⁻⁵. */
+export function hash53(text: string): number {
+  let a = 0xdeadbeef;
+  let b = 0x41c6ce57;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    a = Math.imul(a ^ c, 2654435761);
+    b = Math.imul(b ^ c, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return 4294967296 * (2097151 & b) + (a >>> 0);
+}
+
+export interface OutputOptions {
+  /** Fingerprint of the configuration; an output of another one is refused. */
+  version: string;
+  /** Rows of a report that did not fail. */
+  rowsPerReport: number | 'any';
+  /** Begin again, whatever is there. */
+  overwrite?: boolean;
+  /** Reports whose row says `failed` are done again. */
+  retryFailed?: boolean;
+}
+
+/**
+ * The output of an extraction: JSON lines, or Parquet that is made from them at the end.
+ *
+ * The rows of a report are written together and the file only grows, so after any interruption it holds complete
+ * reports and at most one torn one, which `open` cuts off. What is done stands in the file itself; there is no second
+ * file that could disagree. Parquet cannot grow: its rows are collected in `OUT.rows.jsonl` and joined at `close`.
+ */
+export class RowOutput {
+  readonly path: string;
+  /** Reports that were complete when the output was opened. */
+  readonly done = new IdSet();
+  private readonly parquet: boolean;
+  private readonly log: string;
+  private file: number;
+  private pending = '';
+
+  private constructor(path: string, parquet: boolean, log: string, file: number) {
+    this.path = path;
+    this.parquet = parquet;
+    this.log = log;
+    this.file = file;
+  }
+
+  /** @throws PenumbraError `reports/other-configuration` where the file holds rows of another version. */
+  static async open(path: string, options: OutputOptions): Promise<RowOutput> {
+    const parquet = /\.parquet$/i.test(path);
+    if (!parquet && !/\.(jsonl|ndjson)$/i.test(path)) {
+      throw new PenumbraError('reports/output', `The output ${path} has no form that is known.`, {
+        hint: 'Call it something.jsonl or something.parquet.',
+      });
+    }
+    const log = parquet ? `${path}.rows.jsonl` : path;
+    if (options.overwrite) {
+      rmSync(log, { force: true });
+      rmSync(path, { force: true });
+    }
+    const output = new RowOutput(path, parquet, log, openSync(log, 'a+'));
+    try {
+      if (parquet && existsSync(path)) await output.readParquetIds(options);
+      output.readLog(options);
+    } catch (error) {
+      closeSync(output.file);
+      throw error;
+    }
+    return output;
+  }
+
+  /** Adds the rows of one report. They reach the file some time before `flush` returns. */
+  write(rows: readonly FindingRow[]): void {
+    let lines = '';
+    for (let i = 0; i < rows.length; i++) lines += rowLine(rows[i]!);
+    this.pending += lines;
+    if (this.pending.length > 1 << 20) this.flush();
+  }
+
+  flush(): void {
+    if (this.pending === '') return;
+    const bytes = Buffer.from(this.pending, 'utf8');
+    this.pending = '';
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+  }
+
+  /** Writes what is pending and makes the Parquet file. */
+  async close(): Promise<void> {
+    this.flush();
+    const empty = fstatSync(this.file).size === 0;
+    closeSync(this.file);
+    if (!this.parquet) return;
+    if (!empty || !existsSync(this.path)) {
+      const temporary = `${this.path}.tmp`;
+      const fresh = `SELECT * FROM read_json(${sqlText(this.log)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`;
+      const old = `SELECT * FROM read_parquet(${sqlText(this.path)})`;
+      // A run that was killed between the two steps below leaves rows in both files: those of the log are old news.
+      const all = existsSync(this.path)
+        ? `${old} UNION ALL ${fresh} WHERE id NOT IN (SELECT id FROM read_parquet(${sqlText(this.path)}))`
+        : fresh;
+      await withDuckDB((run) =>
+        run(`COPY (${all}) TO ${sqlText(temporary)} (FORMAT parquet, COMPRESSION zstd)`),
+      );
+      renameSync(temporary, this.path);
+    }
+    rmSync(this.log, { force: true });
+  }
+
+  /** Leaves the file as it is, without what is pending; for errors. */
+  abandon(): void {
+    closeSync(this.file);
+  }
+
+  private refuse(version: string): never {
+    throw new PenumbraError(
+      'reports/other-configuration',
+      `${this.path} holds rows of another configuration (${version}).`,
+      {
+        hint: 'Lexicon, findings, extractor or code have changed since. Choose another output, or begin again with --overwrite.',
+        where: { file: this.path },
+      },
+    );
+  }
+
+  private async readParquetIds(options: OutputOptions): Promise<void> {
+    const rows = await withDuckDB((run) =>
+      run(
+        `SELECT id, min(version), bool_or(status = 'failed') FROM read_parquet(${sqlText(this.path)}) GROUP BY id`,
+      ),
+    );
+    const again: string[] = [];
+    for (const [id, version, failed] of rows as [string, string, boolean][]) {
+      if (version !== options.version) this.refuse(version);
+      if (failed && options.retryFailed) again.push(id);
+      else this.done.add(id);
+    }
+    if (again.length > 0) {
+      const temporary = `${this.path}.tmp`;
+      await withDuckDB((run) =>
+        run(
+          `COPY (SELECT * FROM read_parquet(${sqlText(this.path)}) WHERE status <> 'failed') TO ${sqlText(temporary)} (FORMAT parquet, COMPRESSION zstd)`,
+        ),
+      );
+      renameSync(temporary, this.path);
+    }
+  }
+
+  /** Learns which reports the log holds, cuts off a torn end, and drops failed ones where they are to be done again. */
+  private readLog(options: OutputOptions): void {
+    let complete = 0; // bytes up to the end of the last complete report
+    let id = '';
+    let rows = 0;
+    let failed = false;
+    let dropped = false;
+    const keep: [number, number][] = [];
+    let begin = 0;
+    const endReport = (at: number, last: boolean): void => {
+      if (rows === 0) return;
+      // Only the last report can be torn; with any number of rows, the last is done again.
+      const whole = failed || (options.rowsPerReport === 'any' ? !last : rows === options.rowsPerReport);
+      if (whole) {
+        complete = at;
+        if (failed && options.retryFailed) dropped = true;
+        else {
+          this.done.add(id);
+          keep.push([begin, at]);
+          const previous = keep.at(-2);
+          if (previous !== undefined && previous[1] === begin) {
+            previous[1] = at;
+            keep.pop();
+          }
+        }
+      }
+      begin = at;
+      rows = 0;
+      failed = false;
+    };
+    let position = 0;
+    for (const line of linesOf(this.file)) {
+      if (!line.complete) break;
+      const text = line.bytes.toString('utf8');
+      const key = /^\{"id":("(?:[^"\\]|\\.)*"),"finding":"(?:[^"\\]|\\.)*","status":"(\w+)"/.exec(text);
+      if (key === null) {
+        throw new PenumbraError('reports/output', `${this.log} is not an output of extract.`, {
+          hint: 'Choose another output, or begin again with --overwrite.',
+          where: { file: this.log },
+        });
+      }
+      const lineId = JSON.parse(key[1]!) as string;
+      if (lineId !== id) {
+        endReport(position, false);
+        id = lineId;
+        const version = /"version":"([0-9a-f]*)"/.exec(text.slice(text.lastIndexOf('"version":"')));
+        if (version?.[1] !== options.version) this.refuse(version?.[1] ?? 'none');
+      }
+      rows++;
+      failed ||= key[2] === 'failed';
+      position += line.bytes.length + 1;
+    }
+    endReport(position, true);
+    const size = fstatSync(this.file).size;
+    if (size > complete) ftruncateSync(this.file, complete);
+    if (dropped) this.rewrite(keep);
+  }
+
+  /** Keeps only these byte ranges of the log. */
+  private rewrite(keep: readonly [number, number][]): void {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    // By a copy and a rename, so that a kill leaves either the old file or the new one.
+    const temporary = `${this.log}.tmp`;
+    const copy = openSync(temporary, 'w');
+    for (const [from, end] of keep) {
+      for (let at = from; at < end; ) {
+        const n = readSync(this.file, buffer, 0, Math.min(buffer.length, end - at), at);
+        writeSync(copy, buffer, 0, n);
+        at += n;
+      }
+    }
+    closeSync(copy);
+    renameSync(temporary, this.log);
+    closeSync(this.file);
+    this.file = openSync(this.log, 'a+');
+  }
+}
+
+function* linesOf(file: number): Generator<{ bytes: Buffer; complete: boolean }> {
+  let rest: Buffer = Buffer.alloc(0);
+  for (let position = 0; ; ) {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    const n = readSync(file, buffer, 0, buffer.length, position);
+    if (n === 0) break;
+    position += n;
+    const chunk = rest.length === 0 ? buffer.subarray(0, n) : Buffer.concat([rest, buffer.subarray(0, n)]);
+    let from = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
+      yield { bytes: chunk.subarray(from, end), complete: true };
+      from = end + 1;
+    }
+    rest = chunk.subarray(from);
+  }
+  if (rest.length > 0) yield { bytes: rest, complete: false };
+}

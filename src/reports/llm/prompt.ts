@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import type { FindingSet } from '../findings/findings.ts';
+import { readAsset } from '../lexicon/table.ts';
+import type { Report } from '../types.ts';
+
+/** What is sent for one report. */
+export interface Messages {
+  readonly system: string;
+  readonly user: string;
+}
+
+/** The prompt for a set of findings. Its text is part of every row's version. */
+export interface Prompt {
+  /** The same for every report, so that servers can keep its evaluation. */
+  readonly system: string;
+  /** The messages for a report. */
+  messages(report: Report): Messages;
+}
+
+const wordsPerFinding = 6;
+
+/** Reads `prompt.md`, or the text given, and fills in the findings. */
+export function createPrompt(findings: FindingSet, template = readAsset('llm/prompt.md')): Prompt {
+  const lines = findings.findings.map((finding) => {
+    const words: string[] = [];
+    for (const phrase of findings.phrases) {
+      if (phrase.finding !== finding || phrase.role === 'ignore' || phrase.role === 'spelling') continue;
+      // Entries list variants of one term; two of each show more of the finding than all of the first.
+      for (const word of phrase.phrases.slice(0, 2)) if (words.length < wordsPerFinding) words.push(word);
+    }
+    return words.length === 0 ? `- ${finding}` : `- ${finding} (${words.join(', ')})`;
+  });
+  const noFinding =
+    findings.noFinding === undefined
+      ? ''
+      : `6. "${findings.noFinding}" is present when the report calls the examination normal, or denies abnormalities and asserts none (devices aside); absent when it says that there is an abnormality; otherwise null.`;
+  const parts: Record<string, string> = {
+    findings: lines.join('\n'),
+    noFinding,
+    keys: JSON.stringify(findings.findings),
+  };
+  const system = template.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => parts[name] ?? whole).trim();
+  return {
+    system,
+    messages(report) {
+      const text = asOneText(report);
+      // The tag depends on the text, so no text can hold its own closing tag.
+      const tag = `report-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+      return {
+        system,
+        user: `<${tag}>\n${defuse(text)}\n</${tag}>\n\nThe JSON object for this report:`,
+      };
+    },
+  };
+}
+
+/** The text that is sent for a report that came in fields: each field under its name. */
+function asOneText(report: Report): string {
+  const parts = report.text === undefined ? [] : [report.text];
+  for (const { section, text } of report.sections ?? []) {
+    if (text !== '') parts.push(`${section.toUpperCase()}:\n${text}`);
+  }
+  return parts.join('\n\n');
+}
+
+/**
+ * Takes the teeth out of a text, unit by unit so that its length stays: characters that nobody sees (Unicode tags,
+ * zero-width and direction marks, controls) become spaces, and the brackets that chat templates and this prompt use
+ * as marks become look-alikes. `fold` in evidence.ts undoes the look-alikes.
+ */
+export function defuse(text: string): string {
+  return text
+    .replace(invisible, (match) => ' '.repeat(match.length))
+    .replace(/<(?=[|/!a-z<])/gi, '‹')
+    .replace(/\[(?=\/?(?:INST|SYS|AVAILABLE|TOOL))/gi, '⟦')
+    .replace(/\|(?=>)/g, '¦')
+    .replace(/`(?=``)/g, 'ˋ');
+}
+
+/** Controls but tab and line ends; soft hyphen; zero-width and direction marks; tags; variation selectors; others that do not print. */
+const invisible =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|[\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Surrogate}/gu;

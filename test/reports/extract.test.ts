@@ -1,0 +1,473 @@
+import { spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createAssessor, extract, type FindingRow, rulesExtractor } from '../../src/reports/index.ts';
+import { CsvReader, csvField, parseCsv } from '../../src/reports/io/csv.ts';
+import { readOpenIXml } from '../../src/reports/io/openi.ts';
+import { type InputItem, type InputOptions, readReports } from '../../src/reports/io/reports-in.ts';
+import { IdSet } from '../../src/reports/io/rows-out.ts';
+import { withDuckDB } from '../../src/reports/io/tables.ts';
+import { makeZip, type ZipFile } from './zip-maker.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'penumbra-reports-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const assessor = createAssessor();
+const rules = rulesExtractor(assessor);
+const at = (name: string): string => join(dir, name);
+function put(name: string, content: string | Buffer): string {
+  mkdirSync(dirname(at(name)), { recursive: true });
+  writeFileSync(at(name), content);
+  return at(name);
+}
+async function all(path: string, options?: InputOptions): Promise<InputItem[]> {
+  const items: InputItem[] = [];
+  for await (const batch of readReports(path, options)) items.push(...batch);
+  return items;
+}
+const rowsOf = (path: string): FindingRow[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+const idOf = (item: InputItem): string => ('report' in item ? item.report.id : item.id);
+const failures = (items: InputItem[]): [string, string][] =>
+  items.flatMap((item) => ('failure' in item ? [[item.id, item.failure] as [string, string]] : []));
+
+describe('CSV', () => {
+  test('any table survives writing, cutting into pieces and reading', () => {
+    const cell = fc.stringMatching(/^[a-z",\r\n ;é]{0,8}$/);
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(cell, { minLength: 2, maxLength: 4 }), { minLength: 1, maxLength: 6 }),
+        fc.constantFrom('\n', '\r\n'),
+        fc.integer({ min: 1, max: 7 }),
+        (table, newline, size) => {
+          const text = table.map((row) => row.map(csvField).join(',')).join(newline) + newline;
+          const reader = new CsvReader();
+          const rows: string[][] = [];
+          for (let i = 0; i < text.length; i += size) rows.push(...reader.push(text.slice(i, i + size)));
+          expect(reader.end()).toEqual({ row: undefined, unclosed: false });
+          expect(rows).toEqual(table);
+          expect(parseCsv(text)).toEqual(table);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('forms of input', () => {
+  const text = 'FINDINGS: Small left effusion.\nIMPRESSION: Probable pneumonia.';
+  const expectOne = (items: InputItem[], id: string): void => {
+    expect(items.map(idOf)).toEqual([id]);
+    expect(failures(items)).toEqual([]);
+    const item = items[0]!;
+    const rows = 'report' in item ? assessor.assessReport(item.report) : [];
+    expect(rows.find((r) => r.finding === 'Pleural Effusion')?.status).toBe('present');
+    expect(rows.find((r) => r.finding === 'Pneumonia')?.probability).toBe(0.785);
+  };
+  const csv = `study_id,report\n7,"${text}"\n`;
+  const jsonl = `${JSON.stringify({ uid: '7', indication: 'x', findings: 'Small left effusion.', impression: 'Probable pneumonia.' })}\n`;
+  const xml = `<?xml version="1.0"?><eCitation><uId id="CXR7"/><MedlineCitation><Abstract><AbstractText Label="COMPARISON">None.</AbstractText><AbstractText Label="FINDINGS">Small left <b>effusion</b>.</AbstractText><AbstractText Label="IMPRESSION">Probable &#112;neumonia.</AbstractText></Abstract></MedlineCitation></eCitation>`;
+
+  test('CSV', async () => expectOne(await all(put('a.csv', csv)), '7'));
+  test('CSV with a byte order mark and CRLF', async () =>
+    expectOne(await all(put('a.csv', `\uFEFF${csv.replaceAll('\n', '\r\n')}`)), '7'));
+  test('CSV, packed', async () => expectOne(await all(put('a.csv.gz', gzipSync(csv))), '7'));
+  test('TSV', async () => expectOne(await all(put('a.tsv', `id\tnote\n7\t"${text}"\n`)), '7'));
+  test('JSON lines', async () => expectOne(await all(put('a.jsonl', jsonl)), '7'));
+  test('JSON lines without a last line break', async () =>
+    expectOne(await all(put('a.jsonl', jsonl.trim())), '7'));
+  test('Open-i XML', async () => expectOne(await all(put('7.xml', xml)), 'CXR7'));
+  test('a text file', async () => expectOne(await all(put('7.txt', text)), '7'));
+  test('a folder of texts', async () => expectOne(await all(dirname(put('notes/7.txt', text))), '7'));
+  test("MIMIC-CXR's folder", async () => {
+    put('files/p10/p10000032/s50414267.txt', text);
+    put('files/p10/p10000032/index.html', 'not a report');
+    expectOne(await all(at('files')), 's50414267');
+  });
+  test("MIMIC-CXR's zip", async () => {
+    const zip = makeZip([
+      { name: 'files/', bytes: Buffer.alloc(0) },
+      { name: 'files/p10/p10000032/s50414267.txt', bytes: Buffer.from(text) },
+    ]);
+    expectOne(await all(put('r.zip', zip)), 's50414267');
+  });
+  test('a ZIP64 archive, stored', async () => {
+    const zip = makeZip([{ name: 'p10/p10000032/s50414267.txt', bytes: Buffer.from(text), method: 0 }], {
+      zip64: true,
+    });
+    expectOne(await all(put('r.zip', zip)), 's50414267');
+  });
+  test('Parquet', async () => {
+    const path = at('a.parquet');
+    await withDuckDB((run) =>
+      run(
+        `COPY (SELECT 7 AS study_id, 'Small left effusion.' AS findings, 'Probable pneumonia.' AS impression) TO '${path}' (FORMAT parquet)`,
+      ),
+    );
+    expectOne(await all(path), '7');
+  });
+  test('another encoding', async () => {
+    const items = await all(
+      put('a.csv', Buffer.from('id,text\n1,Pleural effusion \xe0 gauche\n', 'latin1')),
+      { encoding: 'windows-1252' },
+    );
+    expect(items).toEqual([{ report: { id: '1', text: 'Pleural effusion à gauche' } }]);
+  });
+  test('UTF-16 with its mark', async () => {
+    expect(failures(await all(put('a.txt', Buffer.from(`\uFEFF${text}`, 'utf16le'))))).toEqual([]);
+  });
+});
+
+describe('malformed input', () => {
+  test.each([
+    ['nothing there', () => at('nope.csv'), 'reports/input'],
+    ['an empty file', () => put('a.csv', ''), 'reports/empty-input'],
+    ['only a header', () => put('a.csv', 'id,text\n'), 'reports/empty-input'],
+    ['an unknown form', () => put('a.docx', 'x'), 'reports/input'],
+    ['no column with reports', () => put('a.csv', 'id,age\n1,2\n'), 'reports/columns'],
+    ['no field with reports', () => put('a.jsonl', '{"id":1,"age":2}\n'), 'reports/columns'],
+    ['a folder without reports', () => dirname(put('sub/readme.md', 'x')), 'reports/empty-input'],
+    [
+      'a damaged gz',
+      () => put('a.jsonl.gz', gzipSync('{"id":"1","text":"x"}\n').subarray(0, 20)),
+      'reports/damaged',
+    ],
+    ['no Parquet', () => put('a.parquet', 'PAR1 is not enough'), 'reports/damaged'],
+    ['no zip', () => put('a.zip', 'PK is not enough, not at all'), 'reports/zip'],
+    [
+      'a zip that claims more files than it has',
+      () => put('a.zip', makeZip([{ name: 'a.txt', bytes: Buffer.from('x') }], { claimCount: 9 })),
+      'reports/zip',
+    ],
+  ])('%s is an error', async (_, make, code) => {
+    await expect(all(make())).rejects.toMatchObject({ name: 'PenumbraError', code });
+  });
+
+  test('a wrong column is named, with those that exist', async () => {
+    const path = put('a.csv', 'id,text\n1,x\n');
+    await expect(all(path, { textColumn: 'txet' })).rejects.toMatchObject({
+      code: 'reports/columns',
+      message: expect.stringContaining('"txet"'),
+      hint: expect.stringContaining('id, text'),
+    });
+  });
+
+  test.each<[string, Omit<ZipFile, 'name' | 'bytes'>, RegExp]>([
+    ['grows past its claim', { claimSize: 10 }, /more than the archive claims/],
+    ['is smaller than its claim', { claimSize: 2_000_000 }, /less than the archive claims/],
+    ['claims too much', { claimSize: 3_000_000_000 }, /limit/],
+    ['has another checksum', { claimCrc: 1 }, /checksum/],
+    ['begins elsewhere', { claimOffset: 7 }, /lies about where/],
+    ['begins outside', { claimOffset: 4_000_000_000 }, /lies about where/],
+    ['is longer than the archive', { claimPacked: 4_000_000_000 }, /lies about the size/],
+    ['is encrypted', { flags: 1 }, /encrypted/],
+  ])('a file of a zip that %s is a failure', async (_, lie, reason) => {
+    const zip = makeZip([
+      { name: 'a.txt', bytes: Buffer.alloc(1_000_000, 'no effusion. '), ...lie },
+      { name: '../../b.txt', bytes: Buffer.from('No effusion.') },
+    ]);
+    const items = await all(put('a.zip', zip));
+    expect(items.length).toBe(2);
+    expect(failures(items)).toEqual([['a', expect.stringMatching(reason)]]);
+  });
+
+  test('bytes that are not UTF-8', async () => {
+    const bad = Buffer.from('effusion \xff\xfe gauche', 'latin1');
+    expect(failures(await all(put('a.txt', bad)))).toEqual([['a', expect.stringMatching(/not valid UTF-8/)]]);
+    const lines = Buffer.concat([
+      Buffer.from('{"id":"1","text":"x"}\n{"id":"2","text":"'),
+      bad,
+      Buffer.from('"}\n{"id":"3","text":"y"}\n'),
+    ]);
+    expect(failures(await all(put('a.jsonl', lines)))).toEqual([
+      ['row-2', expect.stringMatching(/not valid UTF-8/)],
+    ]);
+    const table = Buffer.concat([Buffer.from('id,text\n1,x\n2,'), bad, Buffer.from('\n3,y\n')]);
+    expect(failures(await all(put('a.csv', table)))).toEqual([
+      ['2', expect.stringMatching(/not valid UTF-8/)],
+    ]);
+  });
+
+  test('a 50 MB "report" fails, the others do not, and memory does not grow with it', async () => {
+    const huge = 'no effusion '.repeat(4_400_000);
+    const csv = put('a.csv', `id,text\n1,No effusion.\n2,"${huge}"\n3,Pneumonia.\n`);
+    const jsonl = put(
+      'a.jsonl',
+      `{"id":"1","text":"x"}\n{"id":"2","text":"${huge}"}\n{"id":"3","text":"y"}\n`,
+    );
+    const txt = put('big/2.txt', huge);
+    for (const [path, ids] of [
+      [csv, ['1', '2', '3']],
+      [jsonl, ['1', 'row-2', '3']],
+      [dirname(txt), ['2']],
+    ] as const) {
+      const items = await all(path);
+      expect(items.map(idOf)).toEqual(ids);
+      expect(failures(items).length).toBe(1);
+      expect(failures(items)[0]![1]).toMatch(/limit|more than 1000000/);
+    }
+  });
+
+  test('rows with too few fields, unclosed quotes, lines that are no JSON, fields that are no text', async () => {
+    expect(failures(await all(put('a.csv', 'id,text\n1\n2,x\n3,a,b\n')))).toEqual([
+      ['1', expect.stringMatching(/1 fields, the header 2/)],
+      ['3', expect.stringMatching(/3 fields, the header 2/)],
+    ]);
+    expect(failures(await all(put('b.csv', 'id,text\n1,"never ends\n2,x\n')))).toEqual([
+      ['1', expect.stringMatching(/never ends/)],
+    ]);
+    const lines =
+      '{"id":"1","text":"x"}\nnot json\n[1]\n{"id":"4","text":7}\n{"id":"5"}\n{"id":"6","text":"y"}\n';
+    expect(failures(await all(put('a.jsonl', lines)))).toEqual([
+      ['row-2', 'the line is not JSON'],
+      ['row-3', 'the line is no JSON object'],
+      ['4', expect.stringMatching(/no text/)],
+      ['row-5', expect.stringMatching(/lacks the fields/)],
+    ]);
+  });
+
+  test('empty and white texts, XML that is none or declares entities', async () => {
+    put('in/a.txt', '');
+    put('in/b.txt', ' \n ');
+    put('in/c.xml', 'hello');
+    put('in/d.xml', '<!DOCTYPE x [<!ENTITY a "aaaa">]><AbstractText Label="FINDINGS">&a;</AbstractText>');
+    put('in/e.xml', '<a/>');
+    expect(failures(await all(at('in'))).map(([id]) => id)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test('no text of a report is in a reason', async () => {
+    const secret = 'SECRETNAME';
+    put('in/a.txt', Buffer.from(`${secret} \xff`, 'latin1'));
+    put('in/b.xml', secret);
+    put('in/c.txt', secret.repeat(200_000));
+    for (const [, reason] of failures(await all(at('in')))) expect(reason).not.toContain(secret);
+  });
+
+  test('hostile bytes never crash a reader', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.constantFrom('a.csv', 'a.jsonl', 'a.xml', 'a.txt', 'a.zip'),
+        async (bytes, name) => {
+          const path = put(name, Buffer.from(bytes));
+          await all(path).catch((error) => expect(error.name).toBe('PenumbraError'));
+        },
+      ),
+      { numRuns: 200 },
+    );
+    fc.assert(fc.property(fc.string(), (s) => void readOpenIXml(s)));
+  });
+});
+
+describe('extract', () => {
+  const reports = (n: number, from = 0): string =>
+    Array.from({ length: n }, (_, i) =>
+      JSON.stringify({ id: `r${from + i}`, text: i % 3 ? 'No effusion.' : 'Probable pneumonia.' }),
+    ).join('\n') + '\n';
+
+  test('one row per report and finding, failed ones one row', async () => {
+    const path = put('a.jsonl', `${reports(2)}nonsense\n`);
+    expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ seen: 3, extracted: 3, failed: 1 });
+    const rows = rowsOf(at('out.jsonl'));
+    expect(rows.length).toBe(14 * 2 + 1);
+    expect(Object.keys(rows[0]!)).toEqual([
+      'id',
+      'finding',
+      'status',
+      'probability',
+      'label',
+      'rate',
+      'evidence',
+      'extractor',
+      'version',
+    ]);
+    expect(rows.at(-1)).toMatchObject({
+      id: 'row-3',
+      finding: '',
+      status: 'failed',
+      reason: 'the line is not JSON',
+    });
+  });
+
+  test('the written line is what JSON.stringify writes', async () => {
+    const path = put(
+      'a.jsonl',
+      `${JSON.stringify({ id: 'ü"\\\n', text: 'Possible "pneumonia"\tin the\u2028 base.' })}\n`,
+    );
+    await extract(path, at('out.jsonl'), rules);
+    for (const line of readFileSync(at('out.jsonl'), 'utf8').trim().split('\n'))
+      expect(JSON.stringify(JSON.parse(line))).toBe(line);
+  });
+
+  test('a second run does only what is missing, wherever the first was torn', async () => {
+    const path = put('a.jsonl', reports(20));
+    await extract(path, at('whole.jsonl'), rules);
+    const whole = readFileSync(at('whole.jsonl'));
+    for (const cut of [
+      0,
+      1,
+      100,
+      whole.length - 1,
+      whole.length - 300,
+      whole.indexOf(10, 3000) + 1,
+      whole.length,
+    ]) {
+      writeFileSync(at('torn.jsonl'), whole.subarray(0, cut));
+      await extract(path, at('torn.jsonl'), rules);
+      expect(readFileSync(at('torn.jsonl')).equals(whole), `cut at ${cut}`).toBe(true);
+    }
+    expect(await extract(path, at('whole.jsonl'), rules)).toMatchObject({ extracted: 0, skipped: 20 });
+    appendFileSync(path, reports(5, 20));
+    expect(await extract(path, at('whole.jsonl'), rules)).toMatchObject({ extracted: 5, skipped: 20 });
+    expect(new Set(rowsOf(at('whole.jsonl')).map((r) => r.id)).size).toBe(25);
+  });
+
+  test('another configuration is refused, unless begun again', async () => {
+    const path = put('a.jsonl', reports(2));
+    await extract(path, at('out.jsonl'), rules);
+    const other = rulesExtractor(createAssessor({ findings: { ...assessor.findings, text: 'other' } }));
+    await expect(extract(path, at('out.jsonl'), other)).rejects.toMatchObject({
+      code: 'reports/other-configuration',
+    });
+    expect(await extract(path, at('out.jsonl'), other, { overwrite: true })).toMatchObject({ extracted: 2 });
+    await expect(extract(path, put('x.jsonl', 'not rows\n'), rules)).rejects.toMatchObject({
+      code: 'reports/output',
+    });
+  });
+
+  test('shards part the work; put together they are the whole', async () => {
+    const path = put('a.jsonl', reports(200));
+    await extract(path, at('whole.jsonl'), rules);
+    const lines: string[] = [];
+    for (let index = 1; index <= 3; index++) {
+      const done = await extract(path, at(`part-${index}.jsonl`), rules, { shard: { index, count: 3 } });
+      expect(done.extracted).toBeGreaterThan(40);
+      lines.push(
+        ...readFileSync(at(`part-${index}.jsonl`), 'utf8')
+          .trim()
+          .split('\n'),
+      );
+    }
+    expect(lines.sort()).toEqual(readFileSync(at('whole.jsonl'), 'utf8').trim().split('\n').sort());
+  });
+
+  test('an id that comes again is kept under another name', async () => {
+    const path = put('a.jsonl', reports(2) + reports(2));
+    expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ extracted: 4, repeated: 2 });
+    expect([...new Set(rowsOf(at('out.jsonl')).map((r) => r.id))]).toEqual(['r0', 'r1', 'r0#2', 'r1#2']);
+    expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ extracted: 0, skipped: 4 });
+  });
+
+  test('failed reports are done again on demand', async () => {
+    const path = put('a.jsonl', `${reports(2)}nonsense\n${reports(2, 9)}`);
+    await extract(path, at('out.jsonl'), rules);
+    writeFileSync(path, `${reports(2)}{"id":"row-3","text":"Effusion."}\n${reports(2, 9)}`);
+    expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ extracted: 0 });
+    expect(await extract(path, at('out.jsonl'), rules, { retryFailed: true })).toMatchObject({
+      extracted: 1,
+      skipped: 4,
+    });
+    expect(rowsOf(at('out.jsonl')).length).toBe(5 * 14);
+  });
+
+  test('only mentions, resumable too', async () => {
+    const path = put('a.jsonl', reports(9));
+    await extract(path, at('out.jsonl'), rules, { mentionedOnly: true });
+    const whole = readFileSync(at('out.jsonl'));
+    expect(rowsOf(at('out.jsonl')).every((r) => r.status !== 'not_mentioned')).toBe(true);
+    writeFileSync(at('out.jsonl'), whole.subarray(0, whole.length - 40));
+    await extract(path, at('out.jsonl'), rules, { mentionedOnly: true });
+    expect(readFileSync(at('out.jsonl')).equals(whole)).toBe(true);
+  });
+
+  test('Parquet holds the same rows, and goes on', async () => {
+    const path = put('a.jsonl', reports(20));
+    await extract(path, at('whole.jsonl'), rules);
+    await extract(path, at('out.parquet'), rules);
+    const read = () =>
+      withDuckDB((run) =>
+        run(
+          `SELECT id, finding, status, probability, label, rate, len(evidence), evidence[1].phrase FROM read_parquet('${at('out.parquet')}')`,
+        ),
+      );
+    const wanted = rowsOf(at('whole.jsonl')).map((r) => [
+      r.id,
+      r.finding,
+      r.status,
+      r.probability,
+      r.label,
+      r.rate,
+      r.evidence.length,
+      r.evidence[0]?.phrase ?? null,
+    ]);
+    expect((await read()).map((row) => row.map((x) => (typeof x === 'bigint' ? Number(x) : x)))).toEqual(
+      wanted,
+    );
+    appendFileSync(path, reports(3, 20));
+    expect(await extract(path, at('out.parquet'), rules)).toMatchObject({ extracted: 3, skipped: 20 });
+    expect((await read()).length).toBe(23 * 14);
+    // Killed after the Parquet file was in place, before its log was gone: nothing doubled.
+    await extract(path, `${at('out.parquet')}.rows.jsonl`, rules);
+    await extract(path, at('out.parquet'), rules);
+    expect((await read()).length).toBe(23 * 14);
+  });
+
+  test('kill -9 in the middle, start again: nothing lost, nothing doubled', {
+    timeout: 120_000,
+  }, async () => {
+    const path = put('a.jsonl', reports(60_000));
+    const script = put(
+      'run.mjs',
+      `import { createAssessor, extract, rulesExtractor } from ${JSON.stringify(new URL('../../src/reports/index.ts', import.meta.url).href)};
+       await extract(process.argv[2], process.argv[3], rulesExtractor(createAssessor()));`,
+    );
+    const out = at('out.jsonl');
+    let killed = 0;
+    for (let attempt = 0; attempt < 4; attempt++) {
+      const before = attempt === 0 ? 0 : statSync(out).size;
+      const child = spawn(process.execPath, [script, path, out], { stdio: 'inherit' });
+      const code = await new Promise((resolve) => {
+        child.on('exit', (_, signal) => resolve(signal));
+        const watch = setInterval(() => {
+          let size = 0;
+          try {
+            size = statSync(out).size;
+          } catch {}
+          if (size > before + 2_000_000) child.kill('SIGKILL');
+        }, 2);
+        child.on('exit', () => clearInterval(watch));
+      });
+      if (code === 'SIGKILL') killed++;
+    }
+    expect(killed).toBeGreaterThan(0);
+    await extract(path, out, rules);
+    await extract(path, at('whole.jsonl'), rules);
+    expect(readFileSync(out).equals(readFileSync(at('whole.jsonl')))).toBe(true);
+  });
+});
+
+test('IdSet counts', () => {
+  const set = new IdSet();
+  for (let i = 0; i < 20_000; i++) expect(set.add(`id${i}`)).toBe(0);
+  for (let i = 0; i < 20_000; i++) expect(set.add(`id${i}`)).toBe(1);
+  expect(set.size).toBe(20_000);
+  expect(set.has('other')).toBe(false);
+});
