@@ -196,7 +196,7 @@ export function notes(result: StudyResult): string[] {
   const unit = resampled === 'groups' ? 'groups (patients)' : 'images';
   if (replicates > 0) {
     lines.push(
-      `Intervals: ${level}, ${interval} bootstrap with ${formatCount(replicates)} resamples of ${unit}${many > 1 ? ' and of seeds' : ''}; a figure is the mean over seeds.`,
+      `Intervals: ${level}, ${interval} bootstrap with ${formatCount(replicates)} resamples of ${unit}${many > 1 ? ' and of seeds; a figure is the mean over seeds' : ''}.`,
     );
   } else {
     lines.push('No resamples were asked for: there are no intervals and no tests.');

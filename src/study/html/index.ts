@@ -237,7 +237,6 @@ function reliabilitySection(result: StudyResult): Markup {
 
 function truthSection(result: StudyResult): Markup | undefined {
   if (!hasTruth(result)) return undefined;
-  const share = greatestShare(result.methods.map((m) => m.summary.truth!.bins));
   const figure = shownFigures(result).find((f) => f.name === 'ece' && f.truth)!;
   const panels = result.methods.map((method, m) => {
     const name = methodName(result, method);
@@ -255,9 +254,7 @@ function truthSection(result: StudyResult): Markup | undefined {
       reliabilityPanel(method.summary.truth!.bins, {
         title: `Confidence of ${name} against the true probability`,
         runs: method.summary.runs,
-        greatestShare: share,
-        outcome: 'true probability (%)',
-        binomial: false,
+        outcome: 'true probability',
       }),
     );
   });

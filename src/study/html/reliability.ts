@@ -1,18 +1,19 @@
 import type { ReliabilityBin } from '../../metrics/index.ts';
 import { formatNumber, plural } from '../figures.ts';
-import { linear, type Markup, picture, tag, ticks } from './svg.ts';
+import { type Child, linear, type Markup, picture, tag, ticks } from './svg.ts';
 
 export interface ReliabilityOptions {
   /** What the picture is of, for a screen reader. */
   readonly title: string;
-  /** How many runs the bins pool: an image counts once in each, so that an interval may count it only once. */
+  /** How many runs the bins pool: an image is in each of them, and an interval may count it only once. */
   readonly runs: number;
-  /** The greatest share of predictions in a bin of any panel: the histograms share their scale. */
-  readonly greatestShare: number;
-  /** What stands on the vertical axis; default `accuracy (%)`. */
-  readonly outcome?: string;
-  /** Whether the outcome is right or wrong, so that a binomial interval makes sense. Default true. */
-  readonly binomial?: boolean;
+  /**
+   * Draws the histogram of the confidence under the diagram, up to this share: the greatest of all panels, so that they
+   * have one scale. Left out: no histogram.
+   */
+  readonly greatestShare?: number;
+  /** What the bars are: `accuracy` (default) is right or wrong and has a binomial interval, a true probability is not. */
+  readonly outcome?: 'accuracy' | 'true probability';
 }
 
 /** Bins with fewer images than this are drawn faint: their height is mostly chance. */
@@ -25,47 +26,72 @@ const TOP = 8;
 const BOTTOM = 236;
 const HISTOGRAM_TOP = 250;
 const HISTOGRAM_BOTTOM = 304;
-const HEIGHT = 340;
+/** From the lowest frame to the lower edge: tick labels and the axis' name. */
+const FOOT = 36;
+
+const x = linear([0, 1], [LEFT, RIGHT]);
+const y = linear([0, 1], [BOTTOM, TOP]);
+
+/** A bin that holds something. */
+interface Filled extends ReliabilityBin {
+  readonly confidence: number;
+  readonly accuracy: number;
+}
 
 /**
- * A reliability diagram over a histogram of the confidence, on one horizontal axis. In each bin that holds something:
- * a bar to its accuracy, the gap to its mean confidence, a point at (mean confidence, accuracy) and its Wilson interval.
- * An empty bin has no bar, no point and no count.
+ * A reliability diagram, over a histogram of the confidence on the same horizontal axis. In each bin that holds
+ * something: a bar to its accuracy, the gap to its mean confidence, a point at (mean confidence, accuracy) and its
+ * Wilson interval. An empty bin has no bar, no point and no count.
  */
 export function reliabilityPanel(bins: readonly ReliabilityBin[], options: ReliabilityOptions): Markup {
-  const { title, runs, greatestShare, outcome = 'accuracy (%)', binomial = true } = options;
-  const x = linear([0, 1], [LEFT, RIGHT]);
-  const y = linear([0, 1], [BOTTOM, TOP]);
-  const shareTop = Math.min(1, greatestShare * 1.08);
-  const share = linear([0, shareTop], [HISTOGRAM_BOTTOM, HISTOGRAM_TOP]);
-  const total = bins.reduce((sum, b) => sum + b.count, 0);
-  const drawn: Markup[] = [];
+  const { title, greatestShare } = options;
+  const filled = bins.filter((b): b is Filled => b.count > 0 && b.confidence !== null && b.accuracy !== null);
+  const floor = greatestShare === undefined ? BOTTOM : HISTOGRAM_BOTTOM;
+  return picture(
+    WIDTH,
+    floor + FOOT,
+    title,
+    [0, 0.2, 0.4, 0.6, 0.8, 1].map((v) => [
+      rule('grid', y(v)),
+      level(y(v), String(Math.round(100 * v))),
+      tag(
+        'text',
+        { class: 'tick', x: x(v), y: floor + 14, 'text-anchor': 'middle' },
+        String(Math.round(100 * v)),
+      ),
+    ]),
+    tag(
+      'text',
+      { class: 'axis', x: (LEFT + RIGHT) / 2, y: floor + 29, 'text-anchor': 'middle' },
+      'confidence (%)',
+    ),
+    diagram(filled, options),
+    greatestShare === undefined ? undefined : histogram(filled, greatestShare),
+  );
+}
+
+function diagram(bins: readonly Filled[], options: ReliabilityOptions): Child[] {
+  const { runs, outcome = 'accuracy' } = options;
+  const bars: Markup[] = [];
   const points: Markup[] = [];
-  const histogram: Markup[] = [];
-  let confidenceSum = 0;
-  let outcomeSum = 0;
   for (const bin of bins) {
     const { count, confidence, accuracy } = bin;
-    if (count === 0 || confidence === null || accuracy === null) continue;
-    confidenceSum += count * confidence;
-    outcomeSum += count * accuracy;
-    const { left, width } = span(x(bin.lower), x(bin.upper));
-    const few = count / runs < FEW ? 'bin few' : 'bin';
-    const over = confidence > accuracy;
-    const [low, high] = binomial ? wilson(accuracy, count / runs) : [accuracy, accuracy];
+    const { left, width } = span(bin);
+    const kind = count / runs < FEW ? 'bin few' : 'bin';
+    const interval = outcome === 'accuracy' ? wilson(accuracy, count / runs) : undefined;
     const tip = [
-      `confidence ${percent(bin.lower)} to ${percent(bin.upper)} %: ${plural(count, 'prediction')}`,
-      `mean confidence ${percent(confidence)} %, ${outcome.replace(' (%)', '')} ${percent(accuracy)} %`,
-      binomial ? `95 % ${percent(low)} to ${percent(high)} %` : undefined,
+      countText(bin),
+      `mean confidence ${percent(confidence)} %, ${outcome} ${percent(accuracy)} %`,
+      ...(interval === undefined ? [] : [`95 % ${percent(interval[0])} to ${percent(interval[1])} %`]),
     ];
-    drawn.push(
+    bars.push(
       tag(
         'g',
-        { class: few },
-        tag('title', {}, tip.filter((t) => t !== undefined).join('\n')),
+        { class: kind },
+        tag('title', {}, tip.join('\n')),
         tag('rect', { class: 'bar', x: left, y: y(accuracy), width, height: y(0) - y(accuracy) }),
         tag('rect', {
-          class: over ? 'gap over' : 'gap under',
+          class: confidence > accuracy ? 'gap over' : 'gap under',
           x: left,
           y: Math.min(y(accuracy), y(confidence)),
           width,
@@ -73,76 +99,60 @@ export function reliabilityPanel(bins: readonly ReliabilityBin[], options: Relia
         }),
       ),
     );
-    if (binomial) {
+    const at = x(confidence);
+    if (interval !== undefined) {
       points.push(
-        tag('line', {
-          class: `whisker ${few}`,
-          x1: x(confidence),
-          x2: x(confidence),
-          y1: y(low),
-          y2: y(high),
-        }),
+        tag('line', { class: `whisker ${kind}`, x1: at, x2: at, y1: y(interval[0]), y2: y(interval[1]) }),
       );
     }
-    points.push(tag('circle', { class: `point ${few}`, cx: x(confidence), cy: y(accuracy), r: 2.4 }));
-    histogram.push(
-      tag(
-        'rect',
-        { class: 'count', x: left, y: share(count / total), width, height: share(0) - share(count / total) },
-        tag('title', {}, tip[0]),
-      ),
-    );
+    points.push(tag('circle', { class: `point ${kind}`, cx: at, cy: y(accuracy), r: 2.4 }));
   }
-  const axes = [
-    ...[0, 0.2, 0.4, 0.6, 0.8, 1].flatMap((v) => [
-      tag('line', { class: 'grid', x1: LEFT, x2: RIGHT, y1: y(v), y2: y(v) }),
-      tag(
-        'text',
-        { class: 'tick', x: LEFT - 6, y: y(v) + 3.5, 'text-anchor': 'end' },
-        String(Math.round(100 * v)),
-      ),
-      tag(
-        'text',
-        { class: 'tick', x: x(v), y: HISTOGRAM_BOTTOM + 14, 'text-anchor': 'middle' },
-        String(Math.round(100 * v)),
-      ),
-    ]),
-    tag(
-      'text',
-      { class: 'axis', x: (LEFT + RIGHT) / 2, y: HEIGHT - 7, 'text-anchor': 'middle' },
-      'confidence (%)',
-    ),
-    vertical(outcome, (TOP + BOTTOM) / 2),
-    vertical('share (%)', (HISTOGRAM_TOP + HISTOGRAM_BOTTOM) / 2),
-    ...ticks(0, shareTop, 2).values.flatMap((v) => [
-      tag('line', { class: 'grid', x1: LEFT, x2: RIGHT, y1: share(v), y2: share(v) }),
-      tag(
-        'text',
-        { class: 'tick', x: LEFT - 6, y: share(v) + 3.5, 'text-anchor': 'end' },
-        formatNumber(100 * v, shareTop < 0.02 ? 1 : 0),
-      ),
-    ]),
-  ];
-  const means =
-    total === 0
-      ? []
-      : [
-          upright('mean accuracy', x(outcomeSum / total)),
-          upright('mean confidence', x(confidenceSum / total)),
-        ];
-  return picture(
-    WIDTH,
-    HEIGHT,
-    title,
-    axes,
-    drawn,
+  return [
+    vertical(`${outcome} (%)`, (TOP + BOTTOM) / 2),
+    bars,
     tag('line', { class: 'diagonal', x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
     points,
-    histogram,
-    means,
-    tag('line', { class: 'frame', x1: LEFT, x2: RIGHT, y1: y(0), y2: y(0) }),
-    tag('line', { class: 'frame', x1: LEFT, x2: RIGHT, y1: HISTOGRAM_BOTTOM, y2: HISTOGRAM_BOTTOM }),
-  );
+    rule('frame', BOTTOM),
+  ];
+}
+
+/** The share of predictions in each bin, with the mean confidence and the accuracy over all as upright lines. */
+function histogram(bins: readonly Filled[], greatestShare: number): Child[] {
+  const top = Math.min(1, greatestShare * 1.08);
+  const share = linear([0, top], [HISTOGRAM_BOTTOM, HISTOGRAM_TOP]);
+  const total = bins.reduce((sum, b) => sum + b.count, 0);
+  const meanOf = (key: 'confidence' | 'accuracy') =>
+    bins.reduce((sum, b) => sum + b.count * b[key], 0) / total;
+  const steps = ticks(0, top, 2);
+  return [
+    vertical('share (%)', (HISTOGRAM_TOP + HISTOGRAM_BOTTOM) / 2),
+    steps.values.map((v) => [
+      rule('grid', share(v)),
+      level(share(v), formatNumber(100 * v, Math.max(0, steps.digits - 2))),
+    ]),
+    bins.map((bin) => {
+      const { left, width } = span(bin);
+      const edge = share(bin.count / total);
+      return tag(
+        'rect',
+        { class: 'count', x: left, y: edge, width, height: HISTOGRAM_BOTTOM - edge },
+        tag('title', {}, countText(bin)),
+      );
+    }),
+    total === 0
+      ? undefined
+      : (['accuracy', 'confidence'] as const).map((key) => {
+          const at = x(meanOf(key));
+          return tag('line', {
+            class: `mean ${key}`,
+            x1: at,
+            x2: at,
+            y1: HISTOGRAM_TOP,
+            y2: HISTOGRAM_BOTTOM,
+          });
+        }),
+    rule('frame', HISTOGRAM_BOTTOM),
+  ];
 }
 
 /** The greatest share of predictions that any bin of any panel holds. */
@@ -163,13 +173,21 @@ export function wilson(share: number, n: number): [number, number] {
 }
 
 /** A bar of its bin's width less a hair; a bin of no width (exactly 1) keeps a visible bar, inside the frame. */
-function span(from: number, to: number): { left: number; width: number } {
-  const width = Math.max(to - from - 1, 3);
-  return { left: Math.min(from + 0.5, RIGHT - width), width };
+function span(bin: ReliabilityBin): { left: number; width: number } {
+  const width = Math.max(x(bin.upper) - x(bin.lower) - 1, 3);
+  return { left: Math.min(x(bin.lower) + 0.5, RIGHT - width), width };
 }
 
-function upright(kind: 'mean accuracy' | 'mean confidence', at: number): Markup {
-  return tag('line', { class: kind, x1: at, x2: at, y1: HISTOGRAM_TOP, y2: HISTOGRAM_BOTTOM });
+function countText(bin: ReliabilityBin): string {
+  return `confidence ${percent(bin.lower)} to ${percent(bin.upper)} %: ${plural(bin.count, 'prediction')}`;
+}
+
+function rule(kind: 'grid' | 'frame', at: number): Markup {
+  return tag('line', { class: kind, x1: LEFT, x2: RIGHT, y1: at, y2: at });
+}
+
+function level(at: number, text: string): Markup {
+  return tag('text', { class: 'tick', x: LEFT - 6, y: at + 3.5, 'text-anchor': 'end' }, text);
 }
 
 function vertical(text: string, at: number): Markup {
