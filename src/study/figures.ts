@@ -3,6 +3,7 @@ import {
   type Estimate,
   type FigureName,
   holm,
+  type Summary,
   type TruthFigureName,
 } from '../metrics/index.ts';
 import type { StudyMethod, StudyResult } from './result.ts';
@@ -138,12 +139,17 @@ const TRUTH_FIGURES: Readonly<Record<TruthFigureName, Omit<ShownFigure, 'name' |
  * classes, those against the truth only where every method has them.
  */
 export function shownFigures(result: StudyResult): ShownFigure[] {
+  return figuresFor(result.data.classes.length, hasTruth(result));
+}
+
+/** The figures to show for K classes, with or without those against a truth. */
+export function figuresFor(classes: number, truth: boolean): ShownFigure[] {
   const figures: ShownFigure[] = [];
   for (const name of Object.keys(LABEL_FIGURES) as FigureName[]) {
-    if (name === 'top5' && result.data.classes.length <= 5) continue;
+    if (name === 'top5' && classes <= 5) continue;
     figures.push({ name, truth: false, ...LABEL_FIGURES[name] });
   }
-  if (hasTruth(result)) {
+  if (truth) {
     for (const name of Object.keys(TRUTH_FIGURES) as TruthFigureName[]) {
       figures.push({ name, truth: true, ...TRUTH_FIGURES[name] });
     }
@@ -167,7 +173,7 @@ export function methodName(result: StudyResult, method: StudyMethod): string {
   return same ? `${method.label} (${method.objective})` : method.label;
 }
 
-export function estimateOf(method: StudyMethod, figure: ShownFigure): Estimate {
+export function estimateOf(method: { readonly summary: Summary }, figure: ShownFigure): Estimate {
   return figure.truth
     ? method.summary.truth![figure.name as TruthFigureName]
     : method.summary[figure.name as FigureName];

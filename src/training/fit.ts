@@ -142,7 +142,9 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const kept = folder.metrics(progress.epoch);
     folder.resetMetrics(kept);
     const epochs = [...kept];
-    const events = new EventWriter(folder.path);
+    // Steps that were drawn and then lost are drawn again.
+    const last = kept.at(-1);
+    const events = new EventWriter(folder.path, last === undefined ? {} : { resumeStep: last.step + 1 });
     try {
       while (progress.epoch < config.epochs) {
         const completed = await trainEpoch({
