@@ -199,9 +199,12 @@ export class Scope implements Disposable {
         },
       );
     }
-    currentScope = this.#outer;
-    for (const tensor of this.#tensors) if (tensor.scope === this) tensor.dispose();
-    this.#tensors = [];
+    // Outer scopes that should have ended after this one, but tried before, end with it.
+    for (let scope: Scope | null = this; scope !== null && scope.#ended; scope = currentScope) {
+      currentScope = scope.#outer;
+      for (const tensor of scope.#tensors) if (tensor.scope === scope) tensor.dispose();
+      scope.#tensors = [];
+    }
   }
 }
 
