@@ -1,7 +1,7 @@
 import { BatchLoader, type BrokenFile, type Dataset, type SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { Generator, readSafetensors, Scope, tidy } from '../torch/index.ts';
-import { buildModel, loaderOptions } from './fit.ts';
+import { buildModel, loaderOptions } from './build.ts';
 import { chooseMode } from './mode.ts';
 import { predict, type SplitPredictions } from './predict.ts';
 import { RunFolder } from './run-folder.ts';

@@ -1,40 +1,31 @@
 import { setImmediate } from 'node:timers/promises';
-import {
-  BatchLoader,
-  type BrokenFile,
-  type Dataset,
-  type LoaderOptions,
-  type Subset,
-} from '../data/index.ts';
+import type { BatchLoader, BrokenFile, Dataset, Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { ece, nll, top1 } from '../metrics/index.ts';
-import { type Classifier, createModel } from '../models/index.ts';
+import type { Classifier } from '../models/index.ts';
 import { createObjective, type Objective, parseObjective } from '../objectives/index.ts';
 import {
   engineInfo,
   fromTypedArray,
   Generator,
-  readSafetensors,
-  Scope,
   type Tensor,
   tidy,
   writeSafetensors,
 } from '../torch/index.ts';
+import type { Optimizer, Schedule } from '../torch/optim/index.ts';
 import {
-  AdamW,
-  constant,
-  cosine,
-  multiStep,
-  type Optimizer,
-  type Schedule,
-  SGD,
-  warmUp,
-} from '../torch/optim/index.ts';
-import { loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
+  buildModel,
+  evaluationLoader,
+  loadInitialWeights,
+  makeOptimizer,
+  makeSchedule,
+  trainLoader,
+} from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { chooseMode, type Mode } from './mode.ts';
 import { inMode, predict, toImages } from './predict.ts';
 import { type EpochMetrics, fingerprint, type RunDescription, RunFolder } from './run-folder.ts';
+import { freshProgress, type Progress, RunState } from './run-state.ts';
 import { EventWriter } from './tensorboard.ts';
 
 export interface FitOptions {
@@ -77,22 +68,6 @@ export interface FitResult {
   readonly broken: readonly BrokenFile[];
 }
 
-/** The part of a run's state that is numbers; saved with every checkpoint. */
-interface Progress {
-  /** Epochs finished. */
-  epoch: number;
-  /** Batches of the running epoch that are done. */
-  batch: number;
-  /** Optimizer steps so far. */
-  step: number;
-  /** Sums over the running epoch. */
-  lossSum: number;
-  correct: number;
-  seen: number;
-  /** Seconds spent in the running epoch, by all sessions. */
-  seconds: number;
-}
-
 /**
  * Trains one network with one objective. A killed or aborted run goes on from its newest checkpoint, also from the
  * middle of an epoch, and ends bit for bit as if it had never stopped (on the CPU at the same thread count).
@@ -131,14 +106,17 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     return { finished: true, folder: folder.path, epochs: folder.metrics(), broken: [] };
   }
   const optimizer = makeOptimizer(config, model);
-  const state = new RunState(model, optimizer, objective, generator, folder, onEvent);
+  const state = new RunState(folder, { model, optimizer, objective }, generator);
   const schedule = makeSchedule(config);
   const steps = loader.batches * config.epochs;
   onEvent({ type: 'start', description, mode, steps });
 
   try {
-    if (config.weights !== null) loadInitialWeights(model, config.weights, onEvent);
-    const progress = state.resume();
+    const notice = (message: string) => onEvent({ type: 'notice', message });
+    const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
+    if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
+    else if (config.weights !== null) loadInitialWeights(model, config.weights, notice);
+    const progress = resumed ?? freshProgress();
     const kept = folder.metrics(progress.epoch);
     folder.resetMetrics(kept);
     const epochs = [...kept];
@@ -250,7 +228,6 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
         `the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`,
         {
           hint: `lower the learning rate (now ${config.learningRate}) or lengthen the warm-up; the last good checkpoint is kept`,
-          where: { folder: state.folder.path },
         },
       );
     }
@@ -318,148 +295,6 @@ async function endEpoch(context: {
     seconds: 0,
   } satisfies Partial<Progress>);
   return metrics;
-}
-
-/** Everything that a checkpoint holds, under the names that it has there. */
-class RunState {
-  readonly folder: RunFolder;
-  private readonly parts: ReadonlyMap<
-    string,
-    { stateDict(): Map<string, Tensor>; loadStateDict(state: Map<string, Tensor>): unknown }
-  >;
-  private readonly generator: Generator;
-  private readonly onEvent: (event: FitEvent) => void;
-
-  constructor(
-    model: Classifier,
-    optimizer: Optimizer,
-    objective: Objective,
-    generator: Generator,
-    folder: RunFolder,
-    onEvent: (event: FitEvent) => void,
-  ) {
-    this.parts = new Map<
-      string,
-      { stateDict(): Map<string, Tensor>; loadStateDict(state: Map<string, Tensor>): unknown }
-    >([
-      ['model', model],
-      ['optimizer', optimizer],
-      ['objective', objective],
-    ]);
-    this.generator = generator;
-    this.folder = folder;
-    this.onEvent = onEvent;
-  }
-
-  save(progress: Progress): void {
-    tidy(() => {
-      const tensors = new Map<string, Tensor>([['generator.state', this.generator.state]]);
-      for (const [part, owner] of this.parts)
-        for (const [name, tensor] of owner.stateDict()) tensors.set(`${part}.${name}`, tensor);
-      saveCheckpoint(this.folder.checkpoints, progress.step, { progress, tensors });
-    });
-  }
-
-  /** Loads the newest whole checkpoint, where there is one. */
-  resume(): Progress {
-    using _scope = new Scope();
-    const checkpoint = loadNewestCheckpoint<Progress>(this.folder.checkpoints, (path, reason) =>
-      this.onEvent({ type: 'notice', message: `checkpoint passed over: ${path}: ${reason}` }),
-    );
-    if (checkpoint === null)
-      return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0 };
-    for (const [part, owner] of this.parts) {
-      const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(`${part}.`));
-      owner.loadStateDict(new Map(own.map(([name, tensor]) => [name.slice(part.length + 1), tensor])));
-    }
-    const state = checkpoint.tensors.get('generator.state');
-    if (state !== undefined) this.generator.state = state;
-    const { progress } = checkpoint;
-    this.onEvent({ type: 'resume', epoch: progress.epoch, step: progress.step });
-    return progress;
-  }
-}
-
-function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
-  const { source } = train;
-  const size = config.size ?? (source.kind === 'memory' ? Math.max(source.height, source.width) : 224);
-  return new BatchLoader(train, {
-    ...loaderOptions(config),
-    shuffle: true,
-    seed: config.seed,
-    // A last batch of one sample would leave batch norm without a variance.
-    dropLast: train.length % config.batchSize === 1,
-    augment: { flip: config.flip, pad: config.cropPadding ?? Math.round(size / 8) },
-  });
-}
-
-function evaluationLoader(config: TrainConfig, val: Subset | undefined): BatchLoader | undefined {
-  return (
-    val && new BatchLoader(val, { ...loaderOptions(config), batchSize: Math.max(config.batchSize, 128) })
-  );
-}
-
-/** How the network is shown images: the same in training and in evaluation. */
-export function loaderOptions(config: TrainConfig): LoaderOptions {
-  return {
-    batchSize: config.batchSize,
-    layout: 'NHWC',
-    normalization: config.normalization,
-    ...(config.size !== null && { size: config.size }),
-    ...(config.channels !== null && { channels: config.channels }),
-    ...(config.workers !== null && { workers: config.workers }),
-  };
-}
-
-/** The network of a configuration, in the mode's device and in channels-last memory. */
-export function buildModel(
-  config: TrainConfig,
-  input: { size: number; channels: 1 | 3 },
-  classes: number,
-  generator: Generator,
-  mode: Pick<Mode, 'device'>,
-): Classifier {
-  const stem = config.stem === 'auto' ? (input.size <= 32 ? 'small' : 'standard') : config.stem;
-  const model = createModel(config.model, { classes, channels: input.channels, stem, generator });
-  return model.to({ device: mode.device, memoryFormat: 'channels_last' });
-}
-
-function loadInitialWeights(model: Classifier, path: string, onEvent: (event: FitEvent) => void): void {
-  using _scope = new Scope();
-  const { tensors } = readSafetensors(path);
-  const report = model.loadStateDict(tensors, { strict: false });
-  const head = [...report.mismatched, ...report.missing].filter(
-    (name) => !name.endsWith('num_batches_tracked'),
-  );
-  if (tensors.size - report.unexpected.length - report.mismatched.length === 0) {
-    throw new PenumbraError('training/weights', `${path} holds no tensor that fits the network`, {
-      hint: 'these are the weights of another network',
-      where: { file: path },
-    });
-  }
-  if (head.length > 0)
-    onEvent({ type: 'notice', message: `initial weights: ${head.join(', ')} start fresh` });
-}
-
-function makeOptimizer(config: TrainConfig, model: Classifier): Optimizer {
-  const { learningRate, weightDecay } = config;
-  return config.optimizer === 'sgd'
-    ? new SGD(model.namedParameters(), {
-        learningRate,
-        weightDecay,
-        momentum: config.momentum,
-        nesterov: config.nesterov,
-      })
-    : new AdamW(model.namedParameters(), { learningRate, weightDecay });
-}
-
-function makeSchedule(config: TrainConfig): Schedule {
-  const base = {
-    constant: () => constant(),
-    cosine: () => cosine(config.epochs),
-    'multi-step': () => multiStep(config.milestones),
-  }[config.schedule]();
-  return config.warmUp > 0 ? warmUp(base, Math.min(config.warmUp, config.epochs)) : base;
 }
 
 function describe(

@@ -1,0 +1,98 @@
+/** What a configuration names, made: loaders, network, optimizer, schedule. */
+import { BatchLoader, type LoaderOptions, type Subset } from '../data/index.ts';
+import { PenumbraError } from '../errors.ts';
+import { type Classifier, createModel } from '../models/index.ts';
+import { type Generator, readSafetensors, Scope } from '../torch/index.ts';
+import {
+  AdamW,
+  constant,
+  cosine,
+  multiStep,
+  type Optimizer,
+  type Schedule,
+  SGD,
+  warmUp,
+} from '../torch/optim/index.ts';
+import type { TrainConfig } from './config.ts';
+import type { Mode } from './mode.ts';
+
+export function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
+  const { source } = train;
+  const size = config.size ?? (source.kind === 'memory' ? Math.max(source.height, source.width) : 224);
+  return new BatchLoader(train, {
+    ...loaderOptions(config),
+    shuffle: true,
+    seed: config.seed,
+    // A last batch of one sample would leave batch norm without a variance.
+    dropLast: train.length % config.batchSize === 1,
+    augment: { flip: config.flip, pad: config.cropPadding ?? Math.round(size / 8) },
+  });
+}
+
+export function evaluationLoader(config: TrainConfig, val: Subset | undefined): BatchLoader | undefined {
+  return (
+    val && new BatchLoader(val, { ...loaderOptions(config), batchSize: Math.max(config.batchSize, 128) })
+  );
+}
+
+/** How the network is shown images: the same in training and in evaluation. */
+export function loaderOptions(config: TrainConfig): LoaderOptions {
+  return {
+    batchSize: config.batchSize,
+    layout: 'NHWC',
+    normalization: config.normalization,
+    ...(config.size !== null && { size: config.size }),
+    ...(config.channels !== null && { channels: config.channels }),
+    ...(config.workers !== null && { workers: config.workers }),
+  };
+}
+
+/** The network of a configuration, in the mode's device and in channels-last memory. */
+export function buildModel(
+  config: TrainConfig,
+  input: { size: number; channels: 1 | 3 },
+  classes: number,
+  generator: Generator,
+  mode: Pick<Mode, 'device'>,
+): Classifier {
+  const stem = config.stem === 'auto' ? (input.size <= 32 ? 'small' : 'standard') : config.stem;
+  const model = createModel(config.model, { classes, channels: input.channels, stem, generator });
+  return model.to({ device: mode.device, memoryFormat: 'channels_last' });
+}
+
+export function loadInitialWeights(model: Classifier, path: string, notice: (message: string) => void): void {
+  using _scope = new Scope();
+  const { tensors } = readSafetensors(path);
+  const report = model.loadStateDict(tensors, { strict: false });
+  const head = [...report.mismatched, ...report.missing].filter(
+    (name) => !name.endsWith('num_batches_tracked'),
+  );
+  if (tensors.size - report.unexpected.length - report.mismatched.length === 0) {
+    throw new PenumbraError('training/weights', `${path} holds no tensor that fits the network`, {
+      hint: 'these are the weights of another network',
+      where: { file: path },
+    });
+  }
+  if (head.length > 0) notice(`initial weights: ${head.join(', ')} start fresh`);
+}
+
+export function makeOptimizer(config: TrainConfig, model: Classifier): Optimizer {
+  const { learningRate, weightDecay } = config;
+  return config.optimizer === 'sgd'
+    ? new SGD(model.namedParameters(), {
+        learningRate,
+        weightDecay,
+        momentum: config.momentum,
+        nesterov: config.nesterov,
+      })
+    : new AdamW(model.namedParameters(), { learningRate, weightDecay });
+}
+
+export function makeSchedule(config: TrainConfig): Schedule {
+  const base = {
+    constant: () => constant(),
+    cosine: () => cosine(config.epochs),
+    'multi-step': () => multiStep(config.milestones),
+  }[config.schedule]();
+  return config.warmUp > 0 ? warmUp(base, Math.min(config.warmUp, config.epochs)) : base;
+}

@@ -1,0 +1,69 @@
+import { type Generator, Scope, type Tensor, tidy } from '../torch/index.ts';
+import type { StateDict } from '../torch/nn/index.ts';
+import { loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import type { RunFolder } from './run-folder.ts';
+
+/** The part of a run's state that is numbers; saved with every checkpoint. */
+export interface Progress {
+  /** Epochs finished. */
+  epoch: number;
+  /** Batches of the running epoch that are done. */
+  batch: number;
+  /** Optimizer steps so far. */
+  step: number;
+  /** Sums over the running epoch. */
+  lossSum: number;
+  correct: number;
+  seen: number;
+  /** Seconds spent in the running epoch, by all sessions. */
+  seconds: number;
+}
+
+export function freshProgress(): Progress {
+  return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0 };
+}
+
+interface Stateful {
+  stateDict(): StateDict;
+  loadStateDict(state: StateDict): unknown;
+}
+
+/** Everything that a checkpoint holds, under the names that it has there. */
+export class RunState {
+  private readonly folder: RunFolder;
+  private readonly parts: Readonly<Record<string, Stateful>>;
+  private readonly generator: Generator;
+
+  /** @param parts what remembers tensors, by the prefix of their names: model, optimizer, objective */
+  constructor(folder: RunFolder, parts: Readonly<Record<string, Stateful>>, generator: Generator) {
+    this.folder = folder;
+    this.parts = parts;
+    this.generator = generator;
+  }
+
+  save(progress: Progress): void {
+    tidy(() => {
+      const tensors = new Map<string, Tensor>([['generator.state', this.generator.state]]);
+      for (const [part, owner] of Object.entries(this.parts))
+        for (const [name, tensor] of owner.stateDict()) tensors.set(`${part}.${name}`, tensor);
+      saveCheckpoint(this.folder.checkpoints, progress.step, { progress, tensors });
+    });
+  }
+
+  /**
+   * Loads the newest whole checkpoint into the parts.
+   * @returns its progress; null where there is none and the run begins
+   */
+  resume(onDamaged: (path: string, reason: string) => void): Progress | null {
+    using _scope = new Scope();
+    const checkpoint = loadNewestCheckpoint<Progress>(this.folder.checkpoints, onDamaged);
+    if (checkpoint === null) return null;
+    for (const [part, owner] of Object.entries(this.parts)) {
+      const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(`${part}.`));
+      owner.loadStateDict(new Map(own.map(([name, tensor]) => [name.slice(part.length + 1), tensor])));
+    }
+    const state = checkpoint.tensors.get('generator.state');
+    if (state !== undefined) this.generator.state = state;
+    return checkpoint.progress;
+  }
+}
