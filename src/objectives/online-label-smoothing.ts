@@ -56,17 +56,8 @@ export class OnlineLabelSmoothing implements Objective {
 
   /** @throws `objectives/option` for an unknown variant or α outside [0, 1] */
   constructor(options: OnlineLabelSmoothingOptions, context: ObjectiveContext) {
+    checkOnlineLabelSmoothing(options);
     const { variant = 'paper', alpha = 0.5 } = options;
-    if (!Object.hasOwn(forms, variant)) {
-      throw new PenumbraError('objectives/option', `ols: there is no variant '${variant}'`, {
-        hint: `one of: ${Object.keys(forms).join(', ')}`,
-      });
-    }
-    if (!(alpha >= 0 && alpha <= 1) || (variant === 'fine-grained' && options.alpha !== undefined)) {
-      throw new PenumbraError('objectives/option', `ols: alpha must be in [0, 1], got ${alpha}`, {
-        hint: "the variant 'fine-grained' weighs both terms 1 and takes no alpha",
-      });
-    }
     this.form = forms[variant](alpha);
     this.classes = context.classes;
     const { classes, device } = context;
@@ -128,5 +119,23 @@ export class OnlineLabelSmoothing implements Objective {
 
   dispose(): void {
     for (const tensor of this.stateDict().values()) tensor.dispose();
+  }
+}
+
+/** @throws `objectives/option` for an unknown variant or α outside [0, 1] */
+export function checkOnlineLabelSmoothing(options: OnlineLabelSmoothingOptions): void {
+  const { variant = 'paper', alpha = 0.5 } = options;
+  if (!Object.hasOwn(forms, variant)) {
+    throw new PenumbraError('objectives/option', `ols: there is no variant '${variant}'`, {
+      hint: `one of: ${Object.keys(forms).join(', ')}`,
+    });
+  }
+  if (variant === 'fine-grained' && options.alpha !== undefined) {
+    throw new PenumbraError('objectives/option', "ols: the variant 'fine-grained' takes no alpha", {
+      hint: 'it weighs both terms 1',
+    });
+  }
+  if (!(alpha >= 0 && alpha <= 1)) {
+    throw new PenumbraError('objectives/option', `ols: alpha must be in [0, 1], got ${alpha}`);
   }
 }

@@ -1,8 +1,13 @@
 import { PenumbraError } from '../errors.ts';
 import { Hard } from './hard.ts';
-import { LabelSmoothing } from './label-smoothing.ts';
+import { LabelSmoothing, type LabelSmoothingOptions } from './label-smoothing.ts';
 import type { Objective, ObjectiveContext } from './objective.ts';
-import { OnlineLabelSmoothing, type OnlineLabelSmoothingVariant } from './online-label-smoothing.ts';
+import {
+  checkOnlineLabelSmoothing,
+  OnlineLabelSmoothing,
+  type OnlineLabelSmoothingOptions,
+  type OnlineLabelSmoothingVariant,
+} from './online-label-smoothing.ts';
 
 /** An objective and its options, as configurations and command lines name it: `ols:variant=fine-grained`. */
 export interface ObjectiveSpec {
@@ -14,27 +19,24 @@ interface Entry {
   /** For people. */
   readonly label: string;
   readonly options: readonly string[];
+  /** Raises what is wrong with the options, before anything is loaded or trained. */
+  check(options: ObjectiveSpec['options']): void;
   make(options: ObjectiveSpec['options'], context: ObjectiveContext): Objective;
 }
 
 const objectives: Readonly<Record<string, Entry>> = {
-  hard: { label: 'Hard labels', options: [], make: () => new Hard() },
+  hard: { label: 'Hard labels', options: [], check: () => {}, make: () => new Hard() },
   ls: {
     label: 'Label smoothing',
     options: ['epsilon'],
-    make: (options) => new LabelSmoothing({ epsilon: numberOption('ls', options, 'epsilon') }),
+    check: (options) => new LabelSmoothing(smoothing(options)),
+    make: (options) => new LabelSmoothing(smoothing(options)),
   },
   ols: {
     label: 'Online label smoothing',
     options: ['variant', 'alpha'],
-    make: (options, context) =>
-      new OnlineLabelSmoothing(
-        {
-          variant: options.variant as OnlineLabelSmoothingVariant | undefined,
-          alpha: numberOption('ols', options, 'alpha'),
-        },
-        context,
-      ),
+    check: (options) => checkOnlineLabelSmoothing(onlineSmoothing(options)),
+    make: (options, context) => new OnlineLabelSmoothing(onlineSmoothing(options), context),
   },
 };
 
@@ -63,8 +65,8 @@ export function parseObjective(text: string): ObjectiveSpec {
   }
   const options: Record<string, string | number> = {};
   for (const part of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
-    const [key = '', value = ''] = part.split('=', 2).map((side) => side.trim());
-    if (!entry.options.includes(key) || value === '') {
+    const [key = '', value = '', ...more] = part.split('=').map((side) => side.trim());
+    if (!entry.options.includes(key) || value === '' || more.length > 0) {
       throw new PenumbraError('objectives/option', `${name} has no option '${part}'`, {
         hint:
           entry.options.length === 0
@@ -75,6 +77,7 @@ export function parseObjective(text: string): ObjectiveSpec {
     const number = Number(value);
     options[key] = Number.isNaN(number) ? value : number;
   }
+  entry.check(options);
   return { name, options };
 }
 
@@ -86,6 +89,19 @@ export function formatObjective(spec: ObjectiveSpec): string {
 
 export function createObjective(spec: ObjectiveSpec, context: ObjectiveContext): Objective {
   return objectives[parseObjective(formatObjective(spec)).name]!.make(spec.options, context);
+}
+
+function smoothing(options: ObjectiveSpec['options']): LabelSmoothingOptions {
+  const epsilon = numberOption('ls', options, 'epsilon');
+  return epsilon === undefined ? {} : { epsilon };
+}
+
+function onlineSmoothing(options: ObjectiveSpec['options']): OnlineLabelSmoothingOptions {
+  const alpha = numberOption('ols', options, 'alpha');
+  return {
+    ...(options.variant !== undefined && { variant: options.variant as OnlineLabelSmoothingVariant }),
+    ...(alpha !== undefined && { alpha }),
+  };
 }
 
 function numberOption(name: string, options: ObjectiveSpec['options'], key: string): number | undefined {

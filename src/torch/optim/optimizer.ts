@@ -1,5 +1,6 @@
 import { PenumbraError } from '../../errors.ts';
 import { noGrad } from '../autograd.ts';
+import { aten } from '../operators.ts';
 import { disposeAll, keep, type Tensor, tidy } from '../tensor.ts';
 
 /** Tensors that a step needs beside the parameters, by name: `momentum.layer1.0.conv1.weight`. */
@@ -106,8 +107,10 @@ export abstract class Optimizer {
    */
   loadStateDict(state: OptimizerState): void {
     const parameters = new Map(this.groups.flatMap((group) => [...group.parameters]));
-    for (const key of state.keys()) {
-      if (!parameters.has(key.slice(key.indexOf('.') + 1))) {
+    const owner = (key: string) => parameters.get(key.slice(key.indexOf('.') + 1));
+    for (const [key, { shape }] of state) {
+      const parameter = owner(key);
+      if (parameter === undefined) {
         throw new PenumbraError(
           'torch/optimizer',
           `the optimizer's state names an unknown parameter: ${key}`,
@@ -116,17 +119,25 @@ export abstract class Optimizer {
           },
         );
       }
+      if (shape.length > 0 && shape.join() !== parameter.shape.join()) {
+        throw new PenumbraError(
+          'torch/optimizer',
+          `the optimizer's state ${key} is ${shape.join('×')}, and its parameter ${parameter.shape.join('×')}`,
+          { hint: 'the state was saved by another network' },
+        );
+      }
     }
     disposeAll(this.state);
     this.state.clear();
     tidy(() => {
       for (const [key, tensor] of state) {
-        const parameter = parameters.get(key.slice(key.indexOf('.') + 1))!;
+        const parameter = owner(key)!.detach();
+        const { dtype } = tensor;
         // Elementwise state lies as its parameter does (channels-last); a step count is a scalar.
-        const like = tensor.shape.join() === parameter.shape.join() ? parameter : tensor;
-        const copy = like
-          .detach()
-          .empty_like({ dtype: tensor.dtype, device: tensor.ndim > 0 ? parameter.device : 'cpu' });
+        const copy =
+          tensor.ndim > 0
+            ? parameter.empty_like({ dtype })
+            : aten.empty([], { dtype, device: parameter.device });
         this.state.set(key, keep(copy.copy_(tensor)));
       }
     });

@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  aten,
+  Generator,
+  memoryStatistics,
+  noGrad,
+  setThreads,
+  type Tensor,
+  tensor,
+  tidy,
+} from '../torch/index.ts';
+import {
+  createObjective,
+  formatObjective,
+  Hard,
+  type Objective,
+  type ObjectiveContext,
+  objectiveLabel,
+  objectiveNames,
+  parseObjective,
+} from './index.ts';
+
+/** From test/oracle/objectives.py. */
+interface Oracle {
+  readonly classes: number;
+  readonly batchesPerEpoch: number;
+  readonly batches: readonly { logits: number[]; labels: number[] }[];
+  readonly cases: Readonly<
+    Record<string, readonly { loss: number; gradient: number[]; targets?: number[]; counts?: number[] }[]>
+  >;
+}
+
+const oracle = JSON.parse(
+  readFileSync(new URL('../../test/fixtures/objectives/losses.json', import.meta.url), 'utf8'),
+) as Oracle;
+
+function context(classes = oracle.classes): ObjectiveContext {
+  return { classes, samples: 24, device: 'cpu', generator: new Generator(0) };
+}
+
+function make(text: string, classes?: number): Objective {
+  return createObjective(parseObjective(text), context(classes));
+}
+
+/** One batch as the trainer shows it: the loss, then what the objective observes. */
+function show(objective: Objective, number: number): { loss: number; gradient: number[] } {
+  const { logits, labels } = oracle.batches[number]!;
+  return tidy(() => {
+    const z = tensor(Float32Array.from(logits)).view([-1, oracle.classes]).clone().requires_grad_();
+    const batch = {
+      logits: z,
+      labels: tensor(labels, { dtype: 'int64' }),
+      indices: Int32Array.from(labels.keys()),
+      images: aten.zeros([labels.length, 1, 1, 1]),
+      epoch: Math.floor(number / oracle.batchesPerEpoch),
+    };
+    const loss = objective.loss(batch);
+    expect(loss.shape).toEqual([]);
+    loss.backward();
+    noGrad(() => objective.observe?.({ ...batch, logits: z.detach() }));
+    return { loss: loss.item(), gradient: Array.from(z.grad!.toTypedArray() as Float32Array) };
+  });
+}
+
+function values(state: ReadonlyMap<string, Tensor>, name: string): number[] {
+  return Array.from(state.get(name)!.toTypedArray() as Float32Array);
+}
+
+beforeAll(() => setThreads(1));
+
+describe('losses, gradients and learnt targets equal those of NumPy over three epochs', () => {
+  test.each(Object.entries(oracle.cases))('%s', (text, steps) => {
+    const objective = make(text);
+    expect(steps).toHaveLength(oracle.batches.length);
+    for (const [number, expected] of steps.entries()) {
+      const found = show(objective, number);
+      expect(found.loss, `loss ${number}`).toBeCloseTo(expected.loss, 5);
+      for (const [i, value] of found.gradient.entries())
+        expect(value, `gradient ${number}, ${i}`).toBeCloseTo(expected.gradient[i]!, 6);
+      if (expected.targets === undefined) continue;
+      // The end of an epoch.
+      expect(values(objective.stateDict(), 'counts')).toEqual(expected.counts);
+      tidy(() => objective.endEpoch!());
+      for (const [i, value] of values(objective.stateDict(), 'targets').entries())
+        expect(value, `target ${i}`).toBeCloseTo(expected.targets[i]!, 6);
+      expect(values(objective.stateDict(), 'counts')).toEqual(expected.counts!.map(() => 0));
+    }
+    objective.dispose();
+  });
+
+  test('the fixture has a class that was never right and a class that froze', () => {
+    const k = oracle.classes;
+    const ends = (text: string) => oracle.cases[text]!.filter((step) => step.targets !== undefined);
+    expect(ends('ols').map(({ counts }) => counts!.at(-1) === 0)).toEqual([false, true, true]);
+    expect(ends('ols')[1]!.targets!.slice(-k)).toEqual(new Array(k).fill(1 / k));
+    const frozen = ends('ols:variant=fine-grained').map(({ targets }) => targets![0]!);
+    expect(frozen[0]).toBeGreaterThan(0.88);
+    expect(new Set(frozen).size).toBe(1);
+    expect(ends('ols')[1]!.targets![0]).toBeLessThan(0.88);
+  });
+});
+
+test('every objective that can be named is in the fixture', () => {
+  expect(new Set(Object.keys(oracle.cases).map((text) => parseObjective(text).name))).toEqual(
+    new Set(objectiveNames),
+  );
+});
+
+test('ls with epsilon 0 is hard, and with 1 forgets the label', () => {
+  expect(show(make('ls:epsilon=0'), 0)).toEqual(show(new Hard(), 0));
+  const { gradient } = show(make('ls:epsilon=1'), 0);
+  const uniform = 1 / oracle.classes;
+  const first = gradient.slice(0, oracle.classes).map((value) => value * 8 + uniform);
+  expect(first.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5); // p − 1/K, whatever the label was.
+  for (const p of first) expect(p).toBeGreaterThan(0);
+});
+
+test.each(Object.keys(oracle.cases))(
+  '%s goes on from its saved state, also in the middle of an epoch',
+  (text) => {
+    const straight = make(text);
+    const stopped = make(text);
+    for (let number = 0; number < 4; number++) {
+      for (const one of [straight, stopped]) {
+        show(one, number);
+        if (number === 2) tidy(() => one.endEpoch?.());
+      }
+    }
+    const saved = new Map(Array.from(stopped.stateDict(), ([name, value]) => [name, value.clone()]));
+    stopped.dispose();
+    const resumed = make(text);
+    resumed.loadStateDict(saved);
+    for (let number = 4; number < 9; number++) {
+      expect(show(resumed, number)).toEqual(show(straight, number));
+      if (number % 3 === 2) for (const one of [straight, resumed]) tidy(() => one.endEpoch?.());
+    }
+    for (const [name, value] of straight.stateDict())
+      expect(resumed.stateDict().get(name)!.equal(value)).toBe(true);
+  },
+);
+
+test.each(Object.keys(oracle.cases))(
+  '%s keeps the same number of tensors, and none after dispose',
+  (text) => {
+    const before = memoryStatistics().tensors;
+    const objective = tidy(() => make(text));
+    const own = objective.stateDict().size;
+    for (let number = 0; number < 9; number++) {
+      show(objective, number);
+      tidy(() => objective.endEpoch?.());
+      expect(memoryStatistics().tensors).toBe(before + own);
+    }
+    objective.dispose();
+    expect(memoryStatistics().tensors).toBe(before);
+  },
+);
+
+test('a state of another number of classes is refused before anything changes', () => {
+  const objective = make('ols');
+  const other = make('ols', 7);
+  const error = expect.objectContaining({
+    code: 'objectives/state',
+    message: expect.stringContaining('5×5'),
+  });
+  expect(() => objective.loadStateDict(other.stateDict())).toThrow(error);
+  expect(() => objective.loadStateDict(new Map())).toThrow(error);
+  expect(values(objective.stateDict(), 'targets')).toEqual(new Array(25).fill(Math.fround(0.2)));
+});
+
+test('names and options as text, there and back', () => {
+  for (const text of Object.keys(oracle.cases)) expect(formatObjective(parseObjective(text))).toBe(text);
+  expect(parseObjective(' ols : variant = paper , alpha = 0.3 ')).toEqual({
+    name: 'ols',
+    options: { variant: 'paper', alpha: 0.3 },
+  });
+  expect(objectiveLabel('hard')).toBe('Hard labels');
+  expect(objectiveLabel('ls:epsilon=0.2')).toBe('Label smoothing (epsilon 0.2)');
+});
+
+test.each([
+  ['olz', 'objectives/unknown', /there is no objective 'olz'/],
+  ['', 'objectives/unknown', /there is no objective ''/],
+  ['constructor', 'objectives/unknown', /'constructor'/],
+  ['hard:alpha=1', 'objectives/option', /hard has no option 'alpha=1'/],
+  ['ls:eps=0.1', 'objectives/option', /ls has no option 'eps=0.1'/],
+  ['ls:epsilon', 'objectives/option', /ls has no option 'epsilon'/],
+  ['ls:epsilon=0.1=2', 'objectives/option', /ls has no option 'epsilon=0.1=2'/],
+  ['ls:', 'objectives/option', /ls has no option ''/],
+  ['ls:epsilon=much', 'objectives/option', /ls: epsilon must be a number, got 'much'/],
+  ['ls:epsilon=1.5', 'objectives/option', /ls: epsilon must be in \[0, 1\], got 1.5/],
+  ['ls:epsilon=Infinity', 'objectives/option', /ls: epsilon/],
+  ['ols:variant=fine', 'objectives/option', /ols: there is no variant 'fine'/],
+  ['ols:alpha=-1', 'objectives/option', /ols: alpha must be in \[0, 1\], got -1/],
+  ['ols:variant=fine-grained,alpha=0.5', 'objectives/option', /fine-grained.*takes no alpha/],
+])('%j is an error that says why', (text, code, message) => {
+  const tensors = memoryStatistics().tensors;
+  expect(() => parseObjective(text)).toThrow(
+    expect.objectContaining({ code, message: expect.stringMatching(message) }),
+  );
+  expect(memoryStatistics().tensors).toBe(tensors);
+});
