@@ -62,8 +62,8 @@ export function addTrainOptions(command: Command): Command {
     .option('--epochs <n>', 'passes over the training split (default: 20)', whole)
     .option('--batch-size <n>', 'images per step (default: 64)', whole)
     .addOption(new Option('--optimizer <name>', 'default: sgd').choices(['sgd', 'adamw']))
-    .option('--learning-rate <rate>', 'peak rate (default: 0.05)', number)
-    .option('--weight-decay <rate>', 'L2 penalty (default: 0.0005)', number)
+    .option('--learning-rate <rate>', 'peak rate (default: 0.02)', number)
+    .option('--weight-decay <rate>', 'L2 penalty (default: 0.0001)', number)
     .addOption(
       new Option('--schedule <name>', 'default: cosine').choices(['constant', 'cosine', 'multi-step']),
     )

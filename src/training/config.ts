@@ -18,11 +18,11 @@ const schema = z.strictObject({
   batchSize: z.int().min(1).default(64),
   seed: z.int().min(0).default(0),
   optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
-  /** For batches of 64 with SGD; AdamW wants about 0.001. */
-  learningRate: z.number().positive().default(0.05),
+  /** For batches of 64 with SGD and Nesterov momentum; AdamW wants about 0.001. */
+  learningRate: z.number().positive().default(0.02),
   momentum: z.number().min(0).max(1).default(0.9),
   nesterov: z.boolean().default(true),
-  weightDecay: z.number().min(0).default(5e-4),
+  weightDecay: z.number().min(0).default(1e-4),
   /** Cosine needs no milestones to be chosen. */
   schedule: z.enum(['constant', 'cosine', 'multi-step']).default('cosine'),
   milestones: z.array(z.number().positive()).default([]),
