@@ -17,9 +17,9 @@ export {
   trimMemory,
 } from './engine.ts';
 export { Generator } from './generator.ts';
+export * as nn from './nn/index.ts';
 export { aten } from './operators.ts';
+export * as optim from './optim/index.ts';
 export { readSafetensors, type Safetensors, writeSafetensors } from './safetensors.ts';
 export { disposeAll, keep, type NestedNumbers, Scope, Tensor, tidy } from './tensor.ts';
 export type { Complex, Device, DType, Layout, MemoryFormat, Scalar } from './types.ts';
-export * as nn from './nn/index.ts';
-export * as optim from './optim/index.ts';
