@@ -2,6 +2,7 @@ import { Segmenter, Sentences, sectionNames } from '../text/segment.ts';
 import { Tokens, tokenize } from '../text/tokenize.ts';
 import { Vocabulary } from '../text/vocabulary.ts';
 import type { Evidence, Report, Section } from '../types.ts';
+import { blankInvisible, lookAlikes } from './defuse.ts';
 
 /** Finds quotations in a report. Made once, used for many reports. */
 export class QuoteFinder {
@@ -66,7 +67,7 @@ export class QuoteFinder {
   }
 }
 
-/** Whether words in a section assert something about the patient now (issue text: history and indication do not). */
+/** Whether words in a section assert something about the patient now (history and indication do not). */
 export function asserts(section: Section): boolean {
   return weight(section) > 0;
 }
@@ -114,18 +115,14 @@ const plain: Readonly<Record<string, string>> = {
   '\u2012': '-',
   '\u2013': '-',
   '\u2014': '-',
-  // What `defuse` in prompt.ts puts in place.
-  '‹': '<',
-  '⟦': '[',
-  '¦': '|',
-  ˋ: '`',
+  ...lookAlikes,
 };
 
 function fold(text: string): Folded {
   const at = new Int32Array(text.length + 1);
   let folded = '';
   let space = false;
-  const visible = spaced(text);
+  const visible = blankInvisible(text);
   for (let i = 0; i < visible.length; i++) {
     const unit = visible[i]!;
     if (/\s/.test(unit)) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FindingSet } from '../findings/findings.ts';
 import { readAsset } from '../lexicon/table.ts';
 import type { Report } from '../types.ts';
+import { defuse } from './defuse.ts';
 
 /** What is sent for one report. */
 export interface Messages {
@@ -62,21 +63,3 @@ function asOneText(report: Report): string {
   }
   return parts.join('\n\n');
 }
-
-/**
- * Takes the teeth out of a text, unit by unit so that its length stays: characters that nobody sees (Unicode tags,
- * zero-width and direction marks, controls) become spaces, and the brackets that chat templates and this prompt use
- * as marks become look-alikes. `fold` in evidence.ts undoes the look-alikes.
- */
-export function defuse(text: string): string {
-  return text
-    .replace(invisible, (match) => ' '.repeat(match.length))
-    .replace(/<(?=[|/!a-z<])/gi, '‹')
-    .replace(/\[(?=\/?(?:INST|SYS|AVAILABLE|TOOL))/gi, '⟦')
-    .replace(/\|(?=>)/g, '¦')
-    .replace(/`(?=``)/g, 'ˋ');
-}
-
-/** Controls but tab and line ends; soft hyphen; zero-width and direction marks; tags; variation selectors; others that do not print. */
-const invisible =
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|[\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Surrogate}/gu;

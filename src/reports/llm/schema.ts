@@ -57,13 +57,15 @@ export function answerSchema(findings: readonly string[]): AnswerSchema {
   };
 }
 
+const limits = new Set(['maxLength', 'maxItems']);
+
 /** The same schema without what strict servers refuse: lengths and counts. */
 export function withoutLimits(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutLimits);
   if (typeof schema !== 'object' || schema === null) return schema;
   return Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => key !== 'maxLength' && key !== 'maxItems')
+      .filter(([key, value]) => !(limits.has(key) && typeof value === 'number'))
       .map(([key, value]) => [key, withoutLimits(value)]),
   );
 }

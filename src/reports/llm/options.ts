@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { PenumbraError } from '../../errors.ts';
+import type { FindingSet } from '../findings/findings.ts';
+import { type InputOptions, readableReports } from '../io/reports-in.ts';
+import { sqlText, withDuckDB } from '../io/tables.ts';
+import type { Assessor } from '../rules/assess.ts';
+import type { FindingRow } from '../types.ts';
+import { createCrossCheckedExtractor, disagreementMark } from './cross-check.ts';
+import { describeEstimate, describeStats, estimateExtraction } from './estimate.ts';
+import type { ReportExtractor } from './extract-all.ts';
+import { createLlmExtractor, type LlmExtractor } from './extractor.ts';
+
+/** The flags of `penumbra extract` that speak of the language model, as the command line gives them. */
+export interface LlmFlags {
+  server?: string;
+  gguf?: string;
+  model?: string;
+  /** A file. */
+  prompt?: string;
+  concurrency?: number;
+  /** Seconds. */
+  requestTimeout?: number;
+  retries?: number;
+  /** `in,out`: the price of a million tokens read and written. */
+  price?: string;
+}
+
+/** The language model, or with an assessor both extractors, for the verb. */
+export function openLlmExtractor(
+  findings: FindingSet,
+  flags: LlmFlags,
+  assessor?: Assessor,
+): {
+  extractor: ReportExtractor & { readonly rowsPerReport: number };
+  close: () => Promise<void>;
+  /** One line: rates and failures so far. */
+  info: () => string;
+} {
+  const llm = fromFlags(findings, flags);
+  return {
+    extractor: assessor === undefined ? llm : createCrossCheckedExtractor(assessor, llm),
+    close: () => llm.close(),
+    info: () => describeStats(llm.stats()),
+  };
+}
+
+/**
+ * What the whole input would take, as one line. Reads all of it, and sends one made-up report.
+ * @throws PenumbraError `reports/llm-probe` when the model does not answer
+ */
+export async function estimate(
+  input: string,
+  findings: FindingSet,
+  flags: LlmFlags,
+  options: InputOptions = {},
+): Promise<string> {
+  const price = flags.price === undefined ? undefined : priceOf(flags.price);
+  const llm = fromFlags(findings, flags);
+  try {
+    const probe = await llm.probe();
+    const reports = (async function* () {
+      for await (const batch of readableReports(input, options)) yield* batch;
+    })();
+    return describeEstimate(
+      await estimateExtraction(reports, llm, { probe, ...(price !== undefined && { price }) }),
+    );
+  } finally {
+    await llm.close();
+  }
+}
+
+/**
+ * Writes the rows of an `llm+rules` output on which both disagree, as JSON lines, and returns their number. Each holds
+ * the rules' judgement, the evidence of both, and in its reason what the model says.
+ */
+export async function writeDisagreements(rows: string, file: string): Promise<number> {
+  if (rows.endsWith('.parquet')) {
+    return withDuckDB(async (run) => {
+      const counted = await run(
+        `COPY (SELECT * FROM read_parquet(${sqlText(rows)}) WHERE contains(reason, ${sqlText(disagreementMark)}))
+         TO ${sqlText(file)} (FORMAT json)`,
+      );
+      return Number(counted[0]?.[0] ?? 0);
+    });
+  }
+  const out = createWriteStream(file);
+  await once(out, 'open');
+  let count = 0;
+  for await (const line of createInterface({
+    input: createReadStream(rows),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    // Parsing a million rows to find a few takes longer than looking for the words first.
+    if (
+      !line.includes(disagreementMark) ||
+      !(JSON.parse(line) as FindingRow).reason?.includes(disagreementMark)
+    ) {
+      continue;
+    }
+    count++;
+    if (!out.write(`${line}\n`)) await once(out, 'drain');
+  }
+  out.end();
+  await once(out, 'close');
+  return count;
+}
+
+function fromFlags(findings: FindingSet, flags: LlmFlags): LlmExtractor {
+  const { server, gguf, model, concurrency, requestTimeout, retries } = flags;
+  return createLlmExtractor({
+    findings,
+    ...(server !== undefined && { url: server }),
+    ...(gguf !== undefined && { gguf }),
+    ...(model !== undefined && { model }),
+    ...(flags.prompt !== undefined && { prompt: readPrompt(flags.prompt) }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(requestTimeout !== undefined && { timeout: requestTimeout * 1000 }),
+    ...(retries !== undefined && { retries }),
+  });
+}
+
+function readPrompt(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new PenumbraError('usage/llm-prompt', `The prompt ${file} cannot be read.`, {
+      hint: 'Give a text file; {{findings}}, {{keys}} and {{noFinding}} in it are filled in.',
+      where: { file },
+      cause,
+    });
+  }
+}
+
+function priceOf(text: string): { prompt: number; completion: number } {
+  const [prompt, completion, ...rest] = text
+    .split(',')
+    .map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (!(prompt! >= 0 && completion! >= 0 && rest.length === 0)) {
+    throw new PenumbraError('usage/llm-price', `"${text}" is no price.`, {
+      hint: 'Give two numbers, read and written, per million tokens: 0.15,0.60',
+    });
+  }
+  return { prompt: prompt!, completion: completion! };
+}
