@@ -24,6 +24,7 @@ export function installMethods(): void {
   for (const name of methodNames) {
     const call = aten[name as keyof Operators] as (...args: unknown[]) => unknown;
     const method = function (this: Tensor, a?: unknown, b?: unknown, c?: unknown, ...rest: unknown[]) {
+      // biome-ignore lint/complexity/noArguments: an argument given as undefined counts
       switch (arguments.length) {
         case 0:
           return call(this);
@@ -49,6 +50,7 @@ function operator(name: string): (...args: unknown[]) => unknown {
   };
   return function (a?: unknown, b?: unknown, c?: unknown, ...rest: unknown[]) {
     let result: unknown;
+    // biome-ignore lint/complexity/noArguments: as above
     switch (arguments.length) {
       case 0:
         return fromNative(call(), []);

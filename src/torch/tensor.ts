@@ -143,7 +143,6 @@ export class Tensor implements Disposable {
   }
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export interface Tensor extends TensorMethods {}
 
 export type NestedNumbers = number | NestedNumbers[];
@@ -200,7 +199,7 @@ export class Scope implements Disposable {
       );
     }
     // Outer scopes that should have ended after this one, but tried before, end with it.
-    for (let scope: Scope | null = this; scope !== null && scope.#ended; scope = currentScope) {
+    for (let scope: Scope | null = this; scope?.#ended; scope = currentScope) {
       currentScope = scope.#outer;
       for (const tensor of scope.#tensors) if (tensor.scope === scope) tensor.dispose();
       scope.#tensors = [];
