@@ -199,7 +199,8 @@ export class Scope implements Disposable {
       );
     }
     // Outer scopes that should have ended after this one, but tried before, end with it.
-    for (let scope: Scope | null = this; scope?.#ended; scope = currentScope) {
+    for (let scope: Scope | null = this; scope !== null; scope = currentScope) {
+      if (!scope.#ended) break;
       currentScope = scope.#outer;
       for (const tensor of scope.#tensors) if (tensor.scope === scope) tensor.dispose();
       scope.#tensors = [];
