@@ -163,13 +163,21 @@ function numbers(text: string): number[] {
   return text.split(',').map(number);
 }
 
+/** One press of Ctrl-C can arrive twice: from the terminal and from npm, which passes it on. */
+const samePress = 1000;
+
 /**
- * Ctrl-C (or a polite kill) asks the work to stop at the next good moment; a second one ends at once.
+ * Ctrl-C (or a polite kill) asks the work to stop at the next good moment; a second one, a second or more later, ends
+ * at once.
  * @returns the signal, and a disposer that takes the handlers away again
  */
 export function interruptible(message: string): { signal: AbortSignal } & Disposable {
   const controller = new AbortController();
+  let pressedAt = Number.NEGATIVE_INFINITY;
   const onSignal = () => {
+    const now = performance.now();
+    if (now - pressedAt < samePress) return;
+    pressedAt = now;
     if (controller.signal.aborted) process.exit(130);
     process.stderr.write(`\n${message} (again to stop at once)\n`);
     controller.abort();

@@ -16,6 +16,8 @@ export interface ModelOptions {
 export interface Classifier extends Module {
   /** Width of the penultimate layer. */
   readonly featureSize: number;
+  /** Name of the last layer, which gives the logits: the only one whose size follows the classes. */
+  readonly head: string;
   /** The penultimate layer's output, [N, featureSize]. */
   features(images: Tensor): Tensor;
 }

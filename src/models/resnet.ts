@@ -11,6 +11,7 @@ import type { Classifier, ModelOptions } from './classifier.ts';
  */
 export class ResNet extends Module implements Classifier {
   readonly featureSize: number;
+  readonly head = 'fc';
   private readonly conv1: Conv2d;
   private readonly bn1: BatchNorm2d;
   private readonly layers: readonly Sequential[];

@@ -32,11 +32,11 @@ export async function writePredictions(
   const header = ['name', 'label', 'predicted', ...classes.map((name) => `p_${name}`)];
   if (predictionsFormat(path) === 'csv') {
     const file = createWriteStream(path);
-    file.write(`${csvLine(header)}\n`);
+    file.write(csvLine(header));
     for (let i = 0; i < labels.length; i++) {
       const row = Array.from(probabilities.subarray(i * width, (i + 1) * width), String);
       const line = csvLine([nameOf(indices[i]!), classes[labels[i]!]!, predicted(i), ...row]);
-      if (!file.write(`${line}\n`)) await once(file, 'drain');
+      if (!file.write(line)) await once(file, 'drain');
     }
     file.end();
     await finished(file);

@@ -29,9 +29,20 @@ export function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
   });
 }
 
-export function evaluationLoader(config: TrainConfig, val: Subset | undefined): BatchLoader | undefined {
+/** @param shown what the network is trained on: the validation images are made to fit */
+export function evaluationLoader(
+  config: TrainConfig,
+  val: Subset | undefined,
+  shown: Pick<BatchLoader, 'size' | 'channels'>,
+): BatchLoader | undefined {
   return (
-    val && new BatchLoader(val, { ...loaderOptions(config), batchSize: Math.max(config.batchSize, 128) })
+    val &&
+    new BatchLoader(val, {
+      ...loaderOptions(config),
+      size: shown.size,
+      channels: shown.channels,
+      batchSize: Math.max(config.batchSize, 128),
+    })
   );
 }
 
@@ -60,20 +71,36 @@ export function buildModel(
   return model.to({ device: mode.device, memoryFormat: 'channels_last' });
 }
 
+/**
+ * Starts from the weights of a file. The head may be missing or of another size, and then keeps its fresh weights.
+ * @throws `training/weights` where any other layer does not fit
+ */
 export function loadInitialWeights(model: Classifier, path: string, notice: (message: string) => void): void {
   using _scope = new Scope();
   const { tensors } = readSafetensors(path);
-  const report = model.loadStateDict(tensors, { strict: false });
-  const head = [...report.mismatched, ...report.missing].filter(
-    (name) => !name.endsWith('num_batches_tracked'),
+  const own = model.stateDict();
+  // Files from before batch norm counted its batches lack the counts, and nothing needs them.
+  const unfit = [...own].filter(
+    ([name, { shape }]) =>
+      !name.endsWith('num_batches_tracked') && tensors.get(name)?.shape.join() !== shape.join(),
   );
-  if (tensors.size - report.unexpected.length - report.mismatched.length === 0) {
-    throw new PenumbraError('training/weights', `${path} holds no tensor that fits the network`, {
-      hint: 'these are the weights of another network',
-      where: { file: path },
-    });
+  const body = unfit.filter(([name]) => !name.startsWith(`${model.head}.`));
+  if (body.length > 0) {
+    const [name, { shape }] = body[0]!;
+    const found = tensors.get(name);
+    throw new PenumbraError(
+      'training/weights',
+      `${path} does not fit the network: ${name} is ${found ? found.shape.join('×') : 'missing'}, expected ${shape.join('×')}` +
+        (body.length > 1 ? ` (and ${body.length - 1} more)` : ''),
+      {
+        hint: 'these are the weights of another network, stem or number of channels; only the head may differ',
+        where: { file: path },
+      },
+    );
   }
-  if (head.length > 0) notice(`initial weights: ${head.join(', ')} start fresh`);
+  model.loadStateDict(tensors, { strict: false });
+  if (unfit.length > 0)
+    notice(`initial weights: ${unfit.map(([name]) => name).join(', ')} of another size, so they start fresh`);
 }
 
 export function makeOptimizer(config: TrainConfig, model: Classifier): Optimizer {

@@ -15,7 +15,8 @@ const schema = z.strictObject({
   stem: z.enum(['auto', 'standard', 'small']).default('auto'),
   objective: z.string().default('ols'),
   epochs: z.int().min(1).default(20),
-  batchSize: z.int().min(1).default(64),
+  /** From 2: batch norm needs a variance. */
+  batchSize: z.int().min(2).default(64),
   seed: z.int().min(0).default(0),
   optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
   /** For batches of 64 with SGD and Nesterov momentum; AdamW wants about 0.001. */

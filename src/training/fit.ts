@@ -25,7 +25,7 @@ import type { TrainConfig } from './config.ts';
 import { chooseMode, type Mode } from './mode.ts';
 import { inMode, predict, toImages } from './predict.ts';
 import { type EpochMetrics, fingerprint, type RunDescription, RunFolder } from './run-folder.ts';
-import { freshProgress, type Progress, RunState } from './run-state.ts';
+import { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 import { EventWriter } from './tensorboard.ts';
 
 export interface FitOptions {
@@ -64,7 +64,7 @@ export interface FitResult {
   readonly finished: boolean;
   readonly folder: string;
   readonly epochs: readonly EpochMetrics[];
-  /** Training files that could not be read. */
+  /** Training and validation files that could not be read, by all sessions. */
   readonly broken: readonly BrokenFile[];
 }
 
@@ -85,7 +85,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   using _lock = folder.lock();
   const mode = chooseMode(config);
   await using loader = trainLoader(config, train);
-  await using valLoader = evaluationLoader(config, dataset.splits.val);
+  await using valLoader = evaluationLoader(config, dataset.splits.val, loader);
 
   const initial = new Generator(config.seed);
   const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode));
@@ -117,6 +117,11 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
     else if (config.weights !== null) loadInitialWeights(model, config.weights, notice);
     const progress = resumed ?? freshProgress();
+    const brokenBefore = progress.broken;
+    const save = () => {
+      progress.broken = union(brokenBefore, loader.broken, valLoader?.broken ?? []);
+      state.save(progress);
+    };
     const kept = folder.metrics(progress.epoch);
     folder.resetMetrics(kept);
     const epochs = [...kept];
@@ -133,13 +138,13 @@ export async function fit(options: FitOptions): Promise<FitResult> {
           schedule,
           loader,
           mode,
-          state,
+          save,
           progress,
           steps,
           signal,
           onEvent,
         });
-        if (!completed) return { finished: false, folder: folder.path, epochs, broken: loader.broken };
+        if (!completed) return { finished: false, folder: folder.path, epochs, broken: progress.broken };
         const metrics = await endEpoch({
           config,
           model,
@@ -154,7 +159,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
         epochs.push(metrics);
         folder.appendMetrics(metrics);
         writeEvents(events, metrics);
-        state.save(progress);
+        save();
         onEvent({ type: 'epoch', metrics, epochs: config.epochs });
       }
     } finally {
@@ -172,9 +177,9 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       finished: new Date().toISOString(),
       steps: progress.step,
       seconds: epochs.reduce((sum, metrics) => sum + metrics.seconds, 0),
-      broken: loader.broken,
+      broken: progress.broken,
     });
-    return { finished: true, folder: folder.path, epochs, broken: loader.broken };
+    return { finished: true, folder: folder.path, epochs, broken: progress.broken };
   } finally {
     optimizer.dispose();
     objective.dispose();
@@ -190,7 +195,8 @@ interface EpochContext {
   schedule: Schedule;
   loader: BatchLoader;
   mode: Mode;
-  state: RunState;
+  /** Writes a checkpoint of `progress` and every tensor. */
+  save: () => void;
   progress: Progress;
   steps: number;
   signal: AbortSignal | undefined;
@@ -199,12 +205,17 @@ interface EpochContext {
 
 /** The rest of the running epoch. False where it was aborted, with a checkpoint saved. */
 async function trainEpoch(context: EpochContext): Promise<boolean> {
-  const { config, model, optimizer, objective, schedule, loader, mode, state, progress, signal } = context;
+  const { config, model, optimizer, objective, schedule, loader, mode, save, progress, signal } = context;
   let savedAt = performance.now();
   let startedAt = performance.now();
   const before = progress.seconds;
   model.train();
   for await (const batch of loader.epoch(progress.epoch, { from: progress.batch })) {
+    if (batch.labels.length === 1) {
+      // Broken files left one image, whose batch norm would have no variance.
+      batch.release();
+      continue;
+    }
     optimizer.learningRate = config.learningRate * schedule(progress.epoch + batch.number / loader.batches);
     const { loss, correct } = tidy(() => {
       const images = toImages(batch, mode);
@@ -223,13 +234,7 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
     const number = batch.number;
     batch.release();
     if (!Number.isFinite(loss)) {
-      throw new PenumbraError(
-        'training/diverged',
-        `the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`,
-        {
-          hint: `lower the learning rate (now ${config.learningRate}) or lengthen the warm-up; the last good checkpoint is kept`,
-        },
-      );
+      throw diverged(`the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`);
     }
     progress.batch = number + 1;
     progress.step += 1;
@@ -244,7 +249,7 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
       (config.checkpointSteps > 0 && progress.step % config.checkpointSteps === 0) ||
       (config.checkpointSeconds > 0 && now - savedAt > config.checkpointSeconds * 1000);
     if (signal?.aborted || (due && progress.batch < loader.batches)) {
-      state.save(progress);
+      save();
       if (signal?.aborted) return false;
       const saved = performance.now();
       startedAt += saved - now; // Writing a checkpoint is not training.
@@ -267,6 +272,15 @@ async function endEpoch(context: {
   loader: BatchLoader;
 }): Promise<EpochMetrics> {
   const { config, model, objective, valLoader, train, mode, progress, schedule } = context;
+  if (progress.seen === 0) {
+    throw new PenumbraError(
+      'training/too-few',
+      'no batch of the training split has two images that can be read',
+      {
+        hint: 'training needs at least two',
+      },
+    );
+  }
   tidy(() => objective.endEpoch?.());
   const epoch = progress.epoch + 1;
   let val: EpochMetrics['val'];
@@ -337,4 +351,9 @@ function writeEvents(events: EventWriter, metrics: EpochMetrics): void {
 
 function hosted(state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   return new Map([...state].map(([name, tensor]) => [name, tensor.detach().to({ device: 'cpu' })]));
+}
+
+/** Each file once, in the order of first mention. */
+function union(...lists: readonly (readonly BrokenFile[])[]): BrokenFile[] {
+  return [...new Map(lists.flat().map((broken) => [broken.file, broken])).values()];
 }

@@ -4,15 +4,16 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import type { TrainConfig } from './config.ts';
 
@@ -151,31 +152,67 @@ export class RunFolder {
   }
 
   /**
-   * Keeps a second process out of the folder until the returned value is disposed.
-   * @throws `training/locked` where a living process holds it
+   * Keeps everybody else out of the folder until the returned value is disposed, and clears away what a killed
+   * process left half written.
+   * @throws `training/locked` where a living process, or this one, holds it
    */
   lock(): Disposable {
     mkdirSync(this.path, { recursive: true });
-    const path = this.file('run.lock');
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const file = openSync(path, 'wx');
-        writeSync(file, String(process.pid));
-        closeSync(file);
-        return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const path = resolve(this.file('run.lock'));
+    // Linked into place with its content: nobody sees a lock without its holder.
+    const mine = `${path}.${process.pid}`;
+    writeFileSync(mine, String(process.pid));
+    try {
+      for (let attempt = 0; !linkIfAbsent(mine, path); attempt++) {
+        const holder = held.has(path) ? process.pid : readHolder(path);
+        if (attempt > 3 || held.has(path) || isAlive(holder)) {
+          throw new PenumbraError('training/locked', `${this.path} is in use by process ${holder}`, {
+            hint: 'wait for it to end, or choose another folder',
+            where: { file: path },
+          });
+        }
+        rmSync(path, { force: true });
       }
-      const holder = Number(readFileSync(path, 'utf8'));
-      if (attempt > 0 || isAlive(holder)) {
-        throw new PenumbraError('training/locked', `${this.path} is in use by process ${holder}`, {
-          hint: 'wait for it to end, or choose another folder',
-          where: { file: path },
-        });
-      }
-      rmSync(path, { force: true });
+    } finally {
+      rmSync(mine, { force: true });
     }
+    held.add(path);
+    for (const folder of [this.path, this.checkpoints]) removeTemporaries(folder);
+    return {
+      [Symbol.dispose]: () => {
+        held.delete(path);
+        rmSync(path, { force: true });
+      },
+    };
   }
+}
+
+/** Locks of this process, whose number alone does not tell them from those of an earlier one. */
+const held = new Set<string>();
+
+function linkIfAbsent(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function readHolder(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8'));
+  } catch {
+    return 0; // Released between two looks.
+  }
+}
+
+/** Files that `writeAtomically` and `writeSafetensors` had not renamed yet. */
+function removeTemporaries(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder))
+    if (name.endsWith('.tmp')) rmSync(join(folder, name), { force: true });
 }
 
 /** A file that is there whole or not at all, also after a power failure. */

@@ -1,3 +1,5 @@
+import type { BrokenFile } from '../data/index.ts';
+import { PenumbraError } from '../errors.ts';
 import { type Generator, Scope, type Tensor, tidy } from '../torch/index.ts';
 import type { StateDict } from '../torch/nn/index.ts';
 import { loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -17,10 +19,12 @@ export interface Progress {
   seen: number;
   /** Seconds spent in the running epoch, by all sessions. */
   seconds: number;
+  /** Files that could not be read so far. */
+  broken: readonly BrokenFile[];
 }
 
 export function freshProgress(): Progress {
-  return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0 };
+  return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0, broken: [] };
 }
 
 interface Stateful {
@@ -41,11 +45,15 @@ export class RunState {
     this.generator = generator;
   }
 
+  /** @throws `training/diverged` where a number is not finite: such a state must not take a good one's place */
   save(progress: Progress): void {
     tidy(() => {
       const tensors = new Map<string, Tensor>([['generator.state', this.generator.state]]);
       for (const [part, owner] of Object.entries(this.parts))
         for (const [name, tensor] of owner.stateDict()) tensors.set(`${part}.${name}`, tensor);
+      for (const [name, tensor] of tensors)
+        if (tensor.dtype.startsWith('float') && !tensor.isfinite().all().item())
+          throw diverged(`${name} is not finite after step ${progress.step}`);
       saveCheckpoint(this.folder.checkpoints, progress.step, { progress, tensors });
     });
   }
@@ -66,4 +74,10 @@ export class RunState {
     if (state !== undefined) this.generator.state = state;
     return checkpoint.progress;
   }
+}
+
+export function diverged(what: string): PenumbraError {
+  return new PenumbraError('training/diverged', what, {
+    hint: 'lower the learning rate or lengthen the warm-up; the last good checkpoint is kept',
+  });
 }
