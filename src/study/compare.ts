@@ -304,9 +304,14 @@ function shownSettings(
       `${config.learningRate}, ${config.schedule}${config.warmUp > 0 ? `, ${config.warmUp} epoch warm-up` : ''}`,
     ],
     ['weight decay', String(config.weightDecay)],
-    ['augmentation', `random crop${config.flip ? ', horizontal flip' : ''}`],
+    ['augmentation', augmentation(config)],
     ['precision', `${mode.precision} on ${mode.device}, ${mode.threads} threads`],
   ];
+}
+
+function augmentation({ cropPadding, flip }: TrainConfig): string {
+  const parts = [...(cropPadding === 0 ? [] : ['random crop']), ...(flip ? ['horizontal flip'] : [])];
+  return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
 function countLabels(labels: Int32Array, classes: number): number[] {
