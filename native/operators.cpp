@@ -103,6 +103,7 @@ Arguments readArguments(napi_env env, size_t argc, napi_value* argv) {
 struct Fit {
   size_t slots = 0;
   std::string reason;
+  const char* code = "torch/argument-type";
 };
 
 Fit fit(napi_env env, const Overload& overload, const Arguments& arguments, bool explain) {
@@ -128,6 +129,7 @@ Fit fit(napi_env env, const Overload& overload, const Arguments& arguments, bool
       ++result.slots;
       continue;
     }
+    if (!given) result.code = "torch/missing-argument";
     return fail([&]() -> std::string {
       if (!given) return "argument '" + slot.name + "' (" + slot.type + ") is missing";
       try {
@@ -166,7 +168,7 @@ const Overload& choose(napi_env env, const Operator& op, const Arguments& argume
   for (size_t i = 0; i < arguments.count; ++i)
     if (const Handle* handle = arguments.positional[i].handle; handle && handle->state == Handle::State::kReleased)
       toTensor(env, arguments.positional[i].value, op.overloads.front().slots[std::min(i, op.overloads.front().slots.size() - 1)].name.c_str());
-  throw JsError("torch/argument-type", best.reason, "signatures:" + signatures);
+  throw JsError(best.code, best.reason, "signatures:" + signatures);
 }
 
 // Random numbers must come from a generator that the caller holds: a hidden global one cannot be saved or repeated.
