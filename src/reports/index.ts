@@ -22,6 +22,7 @@ export {
   parseFindings,
   type Role,
 } from './findings/findings.ts';
+export { type InputItem, type InputOptions, readableReports, readReports } from './io/reports-in.ts';
 export {
   type CueKind,
   type Direction,

@@ -124,6 +124,13 @@ export async function* readReports(path: string, options: InputOptions = {}): As
   }
 }
 
+/** `readReports` without what cannot be read: for statistics, where a few reports more or less do not matter. */
+export async function* readableReports(path: string, options: InputOptions = {}): AsyncGenerator<Report[]> {
+  for await (const batch of readReports(path, options)) {
+    yield batch.flatMap((item) => ('report' in item ? [item.report] : []));
+  }
+}
+
 async function* items(
   path: string,
   format: InputFormat,

@@ -13,23 +13,44 @@ import { PenumbraError } from '../../errors.ts';
 import type { Evidence, FindingRow } from '../types.ts';
 import { sqlText, withDuckDB } from './tables.ts';
 
-/** One row as a line of JSON, keys in the order of `FindingRow`. */
-export function rowLine(row: FindingRow): string {
-  const { evidence } = row;
-  let words = '';
-  for (let i = 0; i < evidence.length; i++) {
-    const e: Evidence = evidence[i]!;
-    words +=
-      (i === 0 ? '' : ',') +
-      `{"phrase":${JSON.stringify(e.phrase)},"start":${e.start},"end":${e.end},"section":"${e.section}","sentence":${JSON.stringify(e.sentence)}}`;
+/**
+ * Rows as lines of JSON, keys in the order of `FindingRow`. What comes again from row to row (the id, names of
+ * findings, a sentence with several words of evidence) is put into JSON once.
+ */
+export function rowLines(rows: readonly FindingRow[]): string {
+  let lines = '';
+  let id = '';
+  let idJson = '""';
+  let sentence = '';
+  let sentenceJson = '""';
+  for (let r = 0; r < rows.length; r++) {
+    const row = rows[r]!;
+    if (row.id !== id) {
+      id = row.id;
+      idJson = JSON.stringify(id);
+    }
+    let finding = findingJson.get(row.finding);
+    if (finding === undefined) {
+      finding = JSON.stringify(row.finding);
+      if (findingJson.size < 10_000) findingJson.set(row.finding, finding);
+    }
+    lines += `{"id":${idJson},"finding":${finding},"status":"${row.status}","probability":${row.probability},"label":${row.label},"rate":${row.rate},"evidence":[`;
+    const { evidence } = row;
+    for (let i = 0; i < evidence.length; i++) {
+      const e: Evidence = evidence[i]!;
+      if (e.sentence !== sentence) {
+        sentence = e.sentence;
+        sentenceJson = JSON.stringify(sentence);
+      }
+      lines += `${i === 0 ? '' : ','}{"phrase":${JSON.stringify(e.phrase)},"start":${e.start},"end":${e.end},"section":"${e.section}","sentence":${sentenceJson}}`;
+    }
+    lines += `],"extractor":"${row.extractor}","version":"${row.version}"`;
+    lines += row.reason === undefined ? '}\n' : `,"reason":${JSON.stringify(row.reason)}}\n`;
   }
-  return (
-    `{"id":${JSON.stringify(row.id)},"finding":${JSON.stringify(row.finding)},"status":"${row.status}",` +
-    `"probability":${row.probability},"label":${row.label},"rate":${row.rate},"evidence":[${words}],` +
-    `"extractor":"${row.extractor}","version":"${row.version}"` +
-    (row.reason === undefined ? '}\n' : `,"reason":${JSON.stringify(row.reason)}}\n`)
-  );
+  return lines;
 }
+
+const findingJson = new Map<string, string>();
 
 /** The columns of the output, as DuckDB names their types. */
 export const rowColumns =
@@ -152,9 +173,7 @@ export class RowOutput {
 
   /** Adds the rows of one report. They reach the file some time before `flush` returns. */
   write(rows: readonly FindingRow[]): void {
-    let lines = '';
-    for (let i = 0; i < rows.length; i++) lines += rowLine(rows[i]!);
-    this.pending += lines;
+    this.pending += rowLines(rows);
     if (this.pending.length > 1 << 20) this.flush();
   }
 

@@ -1,0 +1,177 @@
+import { type Command, Option } from 'commander';
+import { PenumbraError } from '../errors.ts';
+import type { LlmFlags } from '../reports/llm/options.ts';
+
+export function register(program: Command): void {
+  program
+    .command('extract')
+    .description(
+      'Turns radiology reports into one row per report and finding: status, probability, and the words that said so.',
+    )
+    .argument(
+      '<in>',
+      "folder of .txt or Open-i .xml files, MIMIC-CXR's files/ folder or reports zip, or a .csv, .tsv, .jsonl or .parquet file",
+    )
+    .requiredOption(
+      '--out <file>',
+      'rows: .jsonl or .parquet by the name; a second run does only what is missing',
+    )
+    .addOption(
+      new Option('--extractor <name>', 'what reads the reports')
+        .choices(['rules', 'llm', 'llm+rules'])
+        .default('rules'),
+    )
+    .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
+    .option('--extend-findings <file>', 'add the phrases of this findings file')
+    .option('--lexicon <file>', 'replace the lexicon by this file')
+    .option('--extend-lexicon <file>', 'add the entries of this file; they win')
+    .option('--id-column <name>', 'column of the report id, for tables')
+    .option(
+      '--text-column <name>',
+      'column of the text, for tables; otherwise findings, impression, … are looked for',
+    )
+    .option('--encoding <name>', 'of text files, where it is not UTF-8 (for example windows-1252)')
+    .option(
+      '--shard <i/n>',
+      'do only part i of n; the outputs of all parts, put together, are the whole',
+      shardOf,
+    )
+    .option('--mentioned-only', 'leave out rows of findings that the report does not mention')
+    .option('--overwrite', 'begin again instead of going on')
+    .option('--retry-failed', 'do failed reports again')
+    .option('--longest <n>', 'longest report in characters; longer ones fail (default: 1000000)', Number)
+    .optionsGroup('Language model:')
+    .option(
+      '--server <url>',
+      'OpenAI-compatible server (vLLM, llama.cpp, Ollama …), such as http://localhost:8000/v1',
+    )
+    .option('--gguf <file>', 'a local GGUF model instead of a server (needs the package node-llama-cpp)')
+    .option('--model <name>', 'name of the model on the server', 'Qwen/Qwen3-4B')
+    .option('--prompt <file>', 'replace the prompt')
+    .option('--concurrency <n>', 'requests at once (default: 8; 1 for --gguf)', Number)
+    .option('--request-timeout <seconds>', 'time limit of one request', Number, 120)
+    .option('--retries <n>', 'how often a failed request is tried again', Number, 4)
+    .option('--price <in,out>', 'price of a million tokens read and written, for the estimate', String)
+    .option('--estimate', 'print what the run would take and stop')
+    .option('--disagreements <file>', 'llm+rules: write the rows on which both disagree, as JSON lines')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ penumbra extract reports.csv --out rows.jsonl
+  $ penumbra extract mimic-cxr-reports.zip --out rows.parquet
+  $ penumbra extract files/ --out rows-3.jsonl --shard 3/16
+  $ penumbra extract reports.jsonl --out rows.jsonl --extractor llm+rules --server http://localhost:8000/v1`,
+    )
+    .action(extractVerb);
+}
+
+interface Flags extends LlmFlags {
+  out: string;
+  extractor: 'rules' | 'llm' | 'llm+rules';
+  findings: string;
+  extendFindings?: string;
+  lexicon?: string;
+  extendLexicon?: string;
+  idColumn?: string;
+  textColumn?: string;
+  encoding?: string;
+  shard?: { index: number; count: number };
+  mentionedOnly?: boolean;
+  overwrite?: boolean;
+  retryFailed?: boolean;
+  longest?: number;
+  disagreements?: string;
+  estimate?: boolean;
+}
+
+async function extractVerb(input: string, flags: Flags): Promise<void> {
+  const reports = await import('../reports/index.ts');
+  const { createProgress } = await import('./progress.ts');
+  let findings = reports.findingSet(flags.findings);
+  if (flags.extendFindings !== undefined) {
+    findings = reports.extendFindings(findings, reports.findingSet(flags.extendFindings));
+  }
+  let lexicon = flags.lexicon === undefined ? reports.defaultLexicon() : reports.readLexicon(flags.lexicon);
+  if (flags.extendLexicon !== undefined) lexicon = reports.readLexicon(flags.extendLexicon, lexicon);
+  const assessor = reports.createAssessor({
+    findings,
+    lexicon,
+    ...(flags.longest !== undefined && { longestText: flags.longest }),
+  });
+
+  const interrupted = new AbortController();
+  const onSignal = (): void => interrupted.abort();
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const inputOptions = {
+    ...(flags.idColumn !== undefined && { idColumn: flags.idColumn }),
+    ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
+    ...(flags.encoding !== undefined && { encoding: flags.encoding }),
+    ...(flags.longest !== undefined && { longestText: flags.longest }),
+  };
+  let extractor = reports.rulesExtractor(assessor);
+  let close: () => Promise<void> = async () => {};
+  let info: () => string = () => '';
+  if (flags.extractor !== 'rules') {
+    const { openLlmExtractor, estimate } = await import('../reports/llm/index.ts');
+    if (flags.estimate === true) {
+      process.stdout.write(`${await estimate(input, findings, flags, inputOptions)}\n`);
+      return;
+    }
+    process.stderr.write(`${await estimate(input, findings, flags, inputOptions)}\n`);
+    const opened = await openLlmExtractor(
+      findings,
+      flags,
+      flags.extractor === 'llm+rules' ? assessor : undefined,
+    );
+    ({ extractor, close, info } = opened);
+  }
+  const progress = createProgress({ label: 'extract', total: 0, unit: 'reports' });
+  let result: Awaited<ReturnType<typeof reports.extract>>;
+  try {
+    result = await reports.extract(input, flags.out, extractor, {
+      ...inputOptions,
+      ...(flags.shard !== undefined && { shard: flags.shard }),
+      ...(flags.overwrite !== undefined && { overwrite: flags.overwrite }),
+      ...(flags.retryFailed !== undefined && { retryFailed: flags.retryFailed }),
+      ...(flags.mentionedOnly !== undefined && { mentionedOnly: flags.mentionedOnly }),
+      signal: interrupted.signal,
+      onProgress: (p) =>
+        progress.update(p.seen, `${p.failed > 0 ? `${p.failed} failed ` : ''}${info()}`.trim()),
+    });
+  } finally {
+    await close();
+    process.removeListener('SIGINT', onSignal);
+    process.removeListener('SIGTERM', onSignal);
+  }
+  progress.done();
+  const parts = [`${result.extracted} reports extracted`];
+  if (result.skipped > 0) parts.push(`${result.skipped} were done before`);
+  if (result.failed > 0) parts.push(`${result.failed} failed (rows with status "failed" hold the reason)`);
+  if (result.repeated > 0) parts.push(`${result.repeated} had an id that was taken and got "#2", "#3" …`);
+  process.stdout.write(`${parts.join(', ')}; rows in ${flags.out}\n`);
+  if (flags.disagreements !== undefined && flags.extractor === 'llm+rules') {
+    const { writeDisagreements } = await import('../reports/llm/index.ts');
+    const n = await writeDisagreements(flags.out, flags.disagreements);
+    process.stdout.write(
+      `${n} rows on which the language model and the rules disagree in ${flags.disagreements}\n`,
+    );
+  }
+  if (interrupted.signal.aborted) {
+    process.stderr.write('interrupted; the same command goes on from here\n');
+    process.exitCode = 130;
+  }
+}
+
+function shardOf(value: string): { index: number; count: number } {
+  const match = /^(\d+)\/(\d+)$/.exec(value);
+  const index = Number(match?.[1]);
+  const count = Number(match?.[2]);
+  if (match === null || index < 1 || index > count) {
+    throw new PenumbraError('usage/shard', `There is no shard "${value}".`, {
+      hint: 'Shards are 1/n to n/n, such as 3/16.',
+    });
+  }
+  return { index, count };
+}

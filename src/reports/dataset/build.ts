@@ -1,0 +1,391 @@
+import { createHash } from 'node:crypto';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PenumbraError } from '../../errors.ts';
+import { type FindingSet, findingSet } from '../findings/findings.ts';
+import { hash53, rowColumns } from '../io/rows-out.ts';
+import { sqlText, withDuckDB } from '../io/tables.ts';
+import { defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
+import { dataCard } from './card.ts';
+import { datasetPage } from './page.ts';
+import { type ImageColumns, type Images, type Run, readImages } from './sources.ts';
+
+export interface BuildOptions {
+  /** Rows of `extract`: `.jsonl` (one or several, as the shards wrote them) or `.parquet`. */
+  rows: readonly string[];
+  /** MIMIC-CXR-JPG's folder, CheXpert's CSV, or a table of images. */
+  images: string;
+  columns?: ImageColumns;
+  findings?: FindingSet;
+  lexicon?: Lexicon;
+  /** Shares of the patients where the images come without splits; default 0.1 and 0.1. */
+  val?: number;
+  test?: number;
+  seed?: number;
+  /** Split by patient here, whatever splits the images come with. */
+  resplit?: boolean;
+  overwrite?: boolean;
+  onStep?: (what: string) => void;
+}
+
+/** What the data card and the page are made of. */
+export interface DatasetSummary {
+  /** 16 hexadecimal digits of the content's SHA-256. */
+  readonly version: string;
+  readonly name: string;
+  readonly source: Images['kind'];
+  readonly files: readonly { readonly file: string; readonly bytes: number }[];
+  readonly extractors: readonly { readonly extractor: string; readonly version: string }[];
+  readonly images: number;
+  readonly reports: number;
+  readonly patients: number;
+  readonly leftOut: {
+    readonly imagesWithoutReport: number;
+    readonly reportsWithoutImage: number;
+    readonly failedReports: number;
+  };
+  readonly splits: readonly {
+    readonly split: string;
+    readonly images: number;
+    readonly reports: number;
+    readonly patients: number;
+  }[];
+  readonly splitBy: 'given' | 'patients';
+  readonly findings: readonly FindingSummary[];
+  /** Hedges as they are written, most frequent first, in reports whose finding is uncertain. */
+  readonly hedges: readonly {
+    readonly phrase: string;
+    readonly count: number;
+    readonly probability: number | null;
+  }[];
+}
+
+export interface FindingSummary {
+  readonly finding: string;
+  /** Reports by status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Reports by probability, ten equal bins; p = 1 is in the last. */
+  readonly histogram: readonly number[];
+  readonly positives: number;
+  readonly negatives: number;
+  /** Mean smoothing rate of the labelled reports. */
+  readonly meanRate: number | null;
+  /** Against the labels that came with the images: both say so, of those that both label. */
+  readonly agreement: { readonly both: number; readonly equal: number } | null;
+}
+
+/**
+ * Joins the rows of reports with images into a data set:
+ *
+ * - `dataset.parquet`: one row per image: `image, patient, report, split, view`, and a column per finding with
+ *   `{status, probability, label, rate, evidence, given}`;
+ * - `labels.csv`: the same for programs that read text: `image, patient, report, split`, then `y`, `p` and `r` of each
+ *   finding;
+ * - `dataset.json`, `README.md` (the data card) and `report.html` (charts; opens without a network).
+ *
+ * All of it appears at once (a folder beside it is renamed at the end), so an interrupted build leaves nothing behind
+ * that could be taken for a data set. The same input gives the same version and the same bytes of `labels.csv`.
+ * @throws PenumbraError `dataset/…` for input that does not fit together.
+ */
+export async function buildDataset(out: string, options: BuildOptions): Promise<DatasetSummary> {
+  const { columns = {}, seed = 0, val = 0.1, test = 0.1 } = options;
+  const step = options.onStep ?? (() => {});
+  const findings = (options.findings ?? findingSet()).findings;
+  if (!(val >= 0 && test >= 0 && val + test < 1)) {
+    throw new PenumbraError(
+      'dataset/shares',
+      `Shares of ${val} for validation and ${test} for testing leave nothing to train on.`,
+    );
+  }
+  for (const rows of options.rows) {
+    if (!existsSync(rows)) {
+      throw new PenumbraError('dataset/rows', `There is nothing at ${rows}.`, {
+        hint: 'Give the output of penumbra extract.',
+        where: { file: rows },
+      });
+    }
+  }
+  if (existsSync(out) && !options.overwrite) {
+    throw new PenumbraError('dataset/exists', `${out} exists already.`, {
+      hint: 'Choose another folder, or --overwrite.',
+      where: { file: out },
+    });
+  }
+  const draft = `${out}.building`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  try {
+    const summary = await withDuckDB(
+      async (run) => {
+        await run(`SET temp_directory = ${sqlText(join(draft, 'spill'))}`);
+        step('reading rows');
+        const extractors = await readRows(run, options.rows);
+        step('reading images');
+        const images = await readImages(run, options.images, columns);
+        step('joining');
+        const leftOut = await joinImages(run);
+        const givenSplits = images.givenSplits && options.resplit !== true;
+        await assignSplits(run, givenSplits, { val, test, seed });
+        step('writing');
+        await write(run, draft, findings);
+        const counts = await figures(run, findings, options.lexicon ?? defaultLexicon());
+        const version = (await digest(join(draft, 'labels.csv'))).slice(0, 16);
+        return {
+          version,
+          name: out.split(/[\\/]/).filter(Boolean).at(-1) ?? out,
+          source: images.kind,
+          files: [...options.rows, ...images.files].map((file) => ({
+            file: file.split(/[\\/]/).at(-1)!,
+            bytes: statSync(file).size,
+          })),
+          extractors,
+          leftOut,
+          splitBy: givenSplits ? ('given' as const) : ('patients' as const),
+          ...counts,
+        };
+      },
+      { memory: '4GB' },
+    );
+    rmSync(join(draft, 'spill'), { recursive: true, force: true });
+    writeFileSync(join(draft, 'dataset.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    writeFileSync(join(draft, 'README.md'), dataCard(summary));
+    writeFileSync(join(draft, 'report.html'), datasetPage(summary));
+    if (existsSync(out)) rmSync(out, { recursive: true });
+    mkdirSync(dirname(out), { recursive: true });
+    renameSync(draft, out);
+    return summary;
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Tables `rows` (one per report and finding) and `failed` (ids). MIMIC-CXR's studies lose their "s". */
+async function readRows(
+  run: Run,
+  paths: readonly string[],
+): Promise<{ extractor: string; version: string }[]> {
+  const parts = paths.map((path) =>
+    /\.parquet$/i.test(path)
+      ? `SELECT * FROM read_parquet(${sqlText(path)})`
+      : `SELECT * FROM read_json(${sqlText(path)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`,
+  );
+  const key = "CASE WHEN regexp_full_match(id, 's[0-9]{8}') THEN id[2:] ELSE id END";
+  try {
+    await run(
+      `CREATE TABLE rows AS SELECT * EXCLUDE (id), ${key} AS report FROM (${parts.join(' UNION ALL BY NAME ')})`,
+    );
+  } catch (cause) {
+    throw new PenumbraError('dataset/rows', `${paths.join(', ')} cannot be read as rows of extract.`, {
+      hint: 'Was extract finished? A .jsonl output that was interrupted ends in a torn line: run extract again first.',
+      cause,
+    });
+  }
+  const twice = await run(
+    'SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY report, finding HAVING count(*) > 1)',
+  );
+  if (Number(twice[0]![0]) > 0) {
+    throw new PenumbraError(
+      'dataset/rows',
+      `${twice[0]![0]} pairs of report and finding are there more than once.`,
+      {
+        hint: 'Was one shard given twice, or do two files hold rows of different configurations?',
+      },
+    );
+  }
+  const kinds = (await run('SELECT DISTINCT extractor, version FROM rows ORDER BY ALL')) as [
+    string,
+    string,
+  ][];
+  if (kinds.length > 1) {
+    throw new PenumbraError(
+      'dataset/rows',
+      `The rows come from ${kinds.length} configurations: ${kinds.map((k) => k.join(' ')).join(', ')}.`,
+      {
+        hint: 'Extract all reports with one configuration.',
+      },
+    );
+  }
+  return kinds.map(([extractor, version]) => ({ extractor, version }));
+}
+
+/** Table `joined`: images that have a report. */
+async function joinImages(run: Run): Promise<DatasetSummary['leftOut']> {
+  await run(
+    "CREATE TABLE reports AS SELECT report, bool_or(status = 'failed') AS failed FROM rows GROUP BY report",
+  );
+  await run(
+    'CREATE TABLE joined AS SELECT i.* FROM images i JOIN reports r ON i.report = r.report WHERE NOT r.failed',
+  );
+  const one = async (sql: string): Promise<number> => Number((await run(sql))[0]![0]);
+  const leftOut = {
+    imagesWithoutReport: await one(
+      'SELECT count(*) FROM images i ANTI JOIN reports r ON i.report = r.report',
+    ),
+    reportsWithoutImage: await one(
+      'SELECT count(*) FROM reports r ANTI JOIN images i ON i.report = r.report',
+    ),
+    failedReports: await one('SELECT count(*) FROM reports WHERE failed'),
+  };
+  if ((await one('SELECT count(*) FROM joined')) === 0) {
+    const [image] = (await run('SELECT report FROM images WHERE report IS NOT NULL LIMIT 1')) as [string][];
+    const [report] = (await run('SELECT report FROM reports LIMIT 1')) as [string][];
+    throw new PenumbraError('dataset/join', 'No image has a report among the rows.', {
+      hint: `Ids of reports look like "${report?.[0] ?? ''}" in the rows and "${image?.[0] ?? ''}" in the images. Name the right columns.`,
+    });
+  }
+  const lonely = await one("SELECT count(*) FROM joined WHERE patient IS NULL OR patient = ''");
+  if (lonely > 0)
+    throw new PenumbraError(
+      'dataset/patients',
+      `${lonely} images have no patient, so they cannot be split by patient.`,
+    );
+  const doubles = await one('SELECT count(*) FROM (SELECT 1 FROM joined GROUP BY image HAVING count(*) > 1)');
+  if (doubles > 0) throw new PenumbraError('dataset/images', `${doubles} images are there more than once.`);
+  return leftOut;
+}
+
+/** Fills `split` of `joined`, and makes sure that no patient is on two sides. */
+async function assignSplits(
+  run: Run,
+  givenSplits: boolean,
+  options: { val: number; test: number; seed: number },
+): Promise<void> {
+  if (givenSplits) {
+    const [missing] = await run(
+      "SELECT count(*) FROM joined WHERE split IS NULL OR split NOT IN ('train', 'val', 'test')",
+    );
+    if (Number(missing![0]) > 0) {
+      throw new PenumbraError('dataset/splits', `${missing![0]} images have no split that is known.`, {
+        hint: 'Splits are train, val (valid, validate, validation) and test; or split anew with --resplit.',
+      });
+    }
+    const [torn] = await run(
+      'SELECT count(*) FROM (SELECT 1 FROM joined GROUP BY patient HAVING count(DISTINCT split) > 1)',
+    );
+    if (Number(torn![0]) > 0) {
+      throw new PenumbraError(
+        'dataset/splits',
+        `${torn![0]} patients have images on both sides of a split.`,
+        {
+          hint: 'A network that has seen a patient is not tested on that patient. Split anew with --resplit.',
+        },
+      );
+    }
+    return;
+  }
+  // A patient's side depends on the patient and the seed alone, not on who else is there.
+  const patients = (await run('SELECT DISTINCT patient FROM joined')) as [string][];
+  const side = (patient: string): string => {
+    const u = hash53(`${options.seed}/${patient}`) / 2 ** 53;
+    return u < options.test ? 'test' : u < options.test + options.val ? 'val' : 'train';
+  };
+  await run('CREATE TABLE sides (patient VARCHAR, side VARCHAR)');
+  for (let i = 0; i < patients.length; i += 10_000) {
+    const values = patients
+      .slice(i, i + 10_000)
+      .map(([patient]) => `(${sqlText(patient)}, '${side(patient)}')`);
+    await run(`INSERT INTO sides VALUES ${values.join(',')}`);
+  }
+  await run(
+    'CREATE OR REPLACE TABLE joined AS SELECT j.* REPLACE (s.side AS split) FROM joined j JOIN sides s ON j.patient = s.patient',
+  );
+}
+
+async function write(run: Run, draft: string, findings: readonly string[]): Promise<void> {
+  const name = (finding: string): string => `"${finding.replaceAll('"', '""')}"`;
+  const one = (finding: string): string =>
+    `any_value({status: r.status, probability: r.probability, label: r.label, rate: r.rate, evidence: r.evidence, given: g.value}) FILTER (WHERE r.finding = ${sqlText(finding)}) AS ${name(finding)}`;
+  await run(`CREATE TABLE wide AS SELECT r.report, ${findings.map(one).join(', ')}
+    FROM rows r LEFT JOIN given g ON g.report = r.report AND g.finding = r.finding
+    WHERE r.report IN (SELECT report FROM joined) GROUP BY r.report`);
+  await run(`COPY (SELECT j.image, j.patient, j.report, j.split, j.view, w.* EXCLUDE (report) FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
+    TO ${sqlText(join(draft, 'dataset.parquet'))} (FORMAT parquet, COMPRESSION zstd)`);
+  const labels = findings.flatMap((finding) => [
+    `w.${name(finding)}.label AS ${name(`${finding} y`)}`,
+    `w.${name(finding)}.probability AS ${name(`${finding} p`)}`,
+    `w.${name(finding)}.rate AS ${name(`${finding} r`)}`,
+  ]);
+  await run(`COPY (SELECT j.image, j.patient, j.report, j.split, ${labels.join(', ')} FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
+    TO ${sqlText(join(draft, 'labels.csv'))} (FORMAT csv, HEADER true)`);
+}
+
+async function figures(
+  run: Run,
+  findings: readonly string[],
+  lexicon: Lexicon,
+): Promise<Pick<DatasetSummary, 'images' | 'reports' | 'patients' | 'splits' | 'findings' | 'hedges'>> {
+  const [total] = await run('SELECT count(*), count(DISTINCT report), count(DISTINCT patient) FROM joined');
+  const splits = await run(
+    "SELECT split, count(*), count(DISTINCT report), count(DISTINCT patient) FROM joined GROUP BY split ORDER BY array_position(['train', 'val', 'test'], split)",
+  );
+  const used = '(SELECT * FROM rows WHERE report IN (SELECT report FROM joined))';
+  const statuses = await run(`SELECT finding, status, count(*) FROM ${used} GROUP BY ALL ORDER BY ALL`);
+  const bins = await run(
+    `SELECT finding, least(9, floor(probability * 10))::INTEGER, count(*) FROM ${used} WHERE probability IS NOT NULL GROUP BY ALL`,
+  );
+  const labels = await run(
+    `SELECT finding, count(*) FILTER (WHERE label = 1), count(*) FILTER (WHERE label = 0), avg(rate) FROM ${used} GROUP BY finding`,
+  );
+  const agreement =
+    await run(`SELECT r.finding, count(*), count(*) FILTER (WHERE CASE g.value WHEN -1 THEN r.status = 'uncertain' WHEN 1 THEN r.status = 'present' ELSE r.status = 'absent' END)
+    FROM ${used} r JOIN given g ON g.report = r.report AND g.finding = r.finding WHERE r.status IN ('present', 'absent', 'uncertain') GROUP BY r.finding`);
+  const words = await run(
+    `SELECT lower(regexp_replace(e.phrase, '\\s+', ' ', 'g')) AS phrase, count(*) AS n FROM (SELECT unnest(evidence) AS e FROM ${used} WHERE status = 'uncertain') GROUP BY phrase ORDER BY n DESC, phrase`,
+  );
+  const hedges = new Map<string, number | null>();
+  for (const entry of lexicon.entries) {
+    if (entry.kind !== 'hedge') continue;
+    for (const phrase of entry.phrases) if (!hedges.has(phrase)) hedges.set(phrase, entry.probability);
+  }
+  const of = (rows: unknown[][], finding: string): unknown[] | undefined => rows.find(([f]) => f === finding);
+  return {
+    images: Number(total![0]),
+    reports: Number(total![1]),
+    patients: Number(total![2]),
+    splits: splits.map(([split, images, reports, patients]) => ({
+      split: String(split),
+      images: Number(images),
+      reports: Number(reports),
+      patients: Number(patients),
+    })),
+    findings: findings.map((finding) => {
+      const histogram = new Array<number>(10).fill(0);
+      for (const [f, bin, n] of bins) if (f === finding) histogram[Number(bin)] = Number(n);
+      const label = of(labels, finding);
+      const agree = of(agreement, finding);
+      return {
+        finding,
+        statuses: Object.fromEntries(
+          statuses.filter(([f]) => f === finding).map(([, status, n]) => [String(status), Number(n)]),
+        ),
+        histogram,
+        positives: Number(label?.[1] ?? 0),
+        negatives: Number(label?.[2] ?? 0),
+        meanRate: label?.[3] == null ? null : Number(label[3]),
+        agreement: agree === undefined ? null : { both: Number(agree[1]), equal: Number(agree[2]) },
+      };
+    }),
+    hedges: words
+      .map(([phrase, n]) => ({
+        phrase: String(phrase),
+        count: Number(n),
+        probability: hedges.get(String(phrase)) ?? null,
+      }))
+      .filter(({ phrase }) => hedges.has(phrase)),
+  };
+}
+
+async function digest(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

@@ -1,0 +1,88 @@
+import type { FindingSet } from '../findings/findings.ts';
+import { cueKinds, type Lexicon } from '../lexicon/lexicon.ts';
+import { type CompiledRules, compileRules, firstClass } from '../rules/compile.ts';
+import { Sentence } from '../rules/sentence.ts';
+import { Sentences } from '../text/segment.ts';
+import { Tokens, tokenize, WORDLIKE } from '../text/tokenize.ts';
+import type { Report } from '../types.ts';
+
+/** A sentence that mentions a finding, as mining looks at it. */
+export interface MentioningSentence {
+  readonly text: string;
+  /** Folded words; punctuation marks stand for themselves. */
+  readonly words: readonly string[];
+  /** By word: -1 for none, else the lexicon entry of the judging or neutral cue that covers it. */
+  readonly cue: Int32Array;
+  /** Mentions as word ranges [start, end), with their finding. */
+  readonly mentions: readonly { readonly start: number; readonly end: number; readonly finding: string }[];
+}
+
+/** Reads reports as sentences with their mentions and cues. */
+export class CorpusReader {
+  readonly rules: CompiledRules;
+  private readonly tokens = new Tokens();
+  private readonly sentences = new Sentences();
+  private readonly sentence: Sentence;
+
+  constructor(lexicon: Lexicon, findings: FindingSet) {
+    this.rules = compileRules(lexicon, findings);
+    this.sentence = new Sentence(this.rules);
+  }
+
+  /** The sentences of a report that mention a finding. */
+  *read(report: Report): Generator<MentioningSentence> {
+    const { rules, tokens, sentences, sentence } = this;
+    const texts = [
+      ...(report.text === undefined ? [] : [report.text]),
+      ...(report.sections ?? []).map((s) => s.text),
+    ];
+    for (const text of texts) {
+      tokenize(text, rules.vocabulary, tokens);
+      rules.segmenter.segment(tokens, sentences);
+      for (let s = 0; s < sentences.count; s++) {
+        const from = sentences.from[s]!;
+        const to = sentences.to[s]!;
+        if (!sentence.mayMention(tokens, from, to)) continue;
+        sentence.read(tokens, from, to);
+        const mentions: { start: number; end: number; finding: string }[] = [];
+        for (let m = 0; m < sentence.mentions; m++) {
+          const meaning = rules.meanings[sentence.mentionMeaning[m]!]!.find((x) => x.role === 'mention');
+          if (meaning === undefined) continue;
+          mentions.push({
+            start: sentence.mentionStart[m]! - from,
+            end: sentence.mentionEnd[m]! - from,
+            finding: rules.findings.findings[meaning.finding]!,
+          });
+        }
+        if (mentions.length === 0) continue;
+        const words: string[] = [];
+        for (let i = from; i < to; i++) {
+          const word = text.slice(tokens.start[i], tokens.end[i]).toLowerCase();
+          words.push(tokens.flags[i]! & WORDLIKE ? word.replaceAll('\u2019', "'") : word);
+        }
+        const cue = new Int32Array(words.length).fill(-1);
+        for (let c = 0; c < sentence.cues; c++) {
+          if (rules.kind[sentence.cueEntry[c]!]! >= firstClass) continue;
+          cue.fill(sentence.cueEntry[c]!, sentence.cueStart[c]! - from, sentence.cueEnd[c]! - from);
+        }
+        yield { text: text.slice(tokens.start[from], tokens.end[to - 1]), words, cue, mentions };
+      }
+    }
+  }
+
+  kindOf(entry: number): (typeof cueKinds)[number] {
+    return cueKinds[this.rules.kind[entry]!]!;
+  }
+}
+
+/**
+ * Stems of words that express doubt in English reports. They only point at places where a person should look; what
+ * is a hedge, and how strong, the lexicon says.
+ */
+const stems =
+  /^(suspic|suspect|suggest|possib|probab|likel|unlikel|question|exclud|exclus|appear(s|ed)?$|appar|seem|may$|maybe|might|could|favou?r|presum|consider(s|ed|ation|ations)?$|concern|worri|worry|compatib|consisten|potential|doubt|equivoc|indetermin|uncertain|unclear|unsure|perhaps|conceiv|plausib|suppos|assum|impress|believ|feel$|felt$|think$|thought|hint|resembl|mimic|simulat|differential|versus|vs$|query|indicat|rais|ambigu|borderline|cannot|difficult|hard$|speculat|tentativ|reminisc|evok)/;
+
+/** Does the word look like one of doubt? */
+export function looksLikeDoubt(word: string): boolean {
+  return stems.test(word);
+}

@@ -1,0 +1,231 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type BuildOptions, buildDataset } from '../../src/reports/dataset/index.ts';
+import { createAssessor, extract, rulesExtractor } from '../../src/reports/index.ts';
+import { parseCsv } from '../../src/reports/io/csv.ts';
+import { withDuckDB } from '../../src/reports/io/tables.ts';
+
+let dir: string;
+const at = (name: string): string => join(dir, name);
+const rules = rulesExtractor(createAssessor());
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'penumbra-dataset-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** Rows of reports given as id → text. */
+async function rowsOf(reports: Record<string, string>, name = 'rows.jsonl'): Promise<string> {
+  const lines = Object.entries(reports).map(([id, text]) => JSON.stringify({ id, text }));
+  writeFileSync(at('reports.jsonl'), `${lines.join('\n')}\n`);
+  await extract(at('reports.jsonl'), at(name), rules);
+  return at(name);
+}
+
+const texts = {
+  s50000001: 'Probable pneumonia. No effusion.',
+  s50000002: 'No pneumonia. Cardiomegaly.',
+  s50000003: 'Clear lungs.',
+  s50000004: 'Effusion.',
+  s59999999: 'No image of this one.',
+};
+
+function mimic(packed: boolean): string {
+  mkdirSync(at('mimic'), { recursive: true });
+  const put = (table: string, text: string): void =>
+    writeFileSync(
+      at(`mimic/mimic-cxr-2.0.0-${table}.csv${packed ? '.gz' : ''}`),
+      packed ? gzipSync(text) : text,
+    );
+  put(
+    'metadata',
+    'dicom_id,subject_id,study_id,ViewPosition\nd1,10000001,50000001,PA\nd2,10000001,50000001,LATERAL\nd3,10000002,50000002,AP\nd4,10000003,50000003,AP\nd5,10000003,50000004,AP\nd6,10000004,50000077,AP\n',
+  );
+  put(
+    'split',
+    'dicom_id,study_id,subject_id,split\nd1,50000001,10000001,train\nd2,50000001,10000001,train\nd3,50000002,10000002,validate\nd4,50000003,10000003,test\nd5,50000004,10000003,test\nd6,50000077,10000004,train\n',
+  );
+  put(
+    'chexpert',
+    'subject_id,study_id,Cardiomegaly,Pneumonia,Pleural Effusion\n10000001,50000001,,-1.0,0.0\n10000002,50000002,1.0,0.0,\n10000003,50000004,,,0.0\n',
+  );
+  return at('mimic');
+}
+
+describe.each([true, false])('MIMIC-CXR-JPG (packed: %s)', (packed) => {
+  test('joins images, reports and labels', async () => {
+    const summary = await buildDataset(at('out'), { rows: [await rowsOf(texts)], images: mimic(packed) });
+    expect(summary).toMatchObject({
+      source: 'mimic-cxr-jpg',
+      images: 5,
+      reports: 4,
+      patients: 3,
+      splitBy: 'given',
+      leftOut: { imagesWithoutReport: 1, reportsWithoutImage: 1, failedReports: 0 },
+      splits: [
+        { split: 'train', images: 2, reports: 1, patients: 1 },
+        { split: 'val', images: 1, reports: 1, patients: 1 },
+        { split: 'test', images: 2, reports: 2, patients: 1 },
+      ],
+    });
+    const pneumonia = summary.findings.find((f) => f.finding === 'Pneumonia')!;
+    expect(pneumonia.statuses).toEqual({ uncertain: 1, absent: 1, not_mentioned: 2 });
+    expect(pneumonia).toMatchObject({
+      positives: 1,
+      negatives: 1,
+      meanRate: 0.215,
+      agreement: { both: 2, equal: 2 },
+    });
+    expect(summary.findings.find((f) => f.finding === 'Pleural Effusion')!.agreement).toEqual({
+      both: 2,
+      equal: 1,
+    });
+    expect(summary.hedges).toEqual([{ phrase: 'probable', count: 1, probability: 0.785 }]);
+
+    const [header, ...rows] = parseCsv(readFileSync(at('out/labels.csv'), 'utf8'));
+    const column = (name: string): number => header!.indexOf(name);
+    const first = rows.find((row) => row[0] === 'files/p10/p10000001/s50000001/d1.jpg')!;
+    expect([first[column('patient')], first[column('report')], first[column('split')]]).toEqual([
+      '10000001',
+      '50000001',
+      'train',
+    ]);
+    expect(['y', 'p', 'r'].map((x) => first[column(`Pneumonia ${x}`)])).toEqual(['1', '0.785', '0.43']);
+    expect(['y', 'p', 'r'].map((x) => first[column(`Fracture ${x}`)])).toEqual(['', '', '']);
+    const [evidence] = await withDuckDB((run) =>
+      run(
+        `SELECT "Pneumonia".evidence[2].phrase, "Pneumonia".given, view FROM read_parquet('${at('out/dataset.parquet')}') WHERE image LIKE '%d1.jpg'`,
+      ),
+    );
+    expect(evidence).toEqual(['Probable', -1, 'PA']);
+  });
+});
+
+test('CheXpert with report ids, split by patient', async () => {
+  const reports: Record<string, string> = {};
+  const lines = ['Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Pneumonia'];
+  for (let p = 1; p <= 200; p++) {
+    const patient = `patient${String(p).padStart(5, '0')}`;
+    reports[`${patient}/study1`] = p % 2 ? 'Pneumonia.' : 'No pneumonia.';
+    lines.push(
+      `CheXpert-v1.0/train/${patient}/study1/view1_frontal.jpg,F,50,Frontal,AP,,${p % 2 ? '1.0' : '0.0'}`,
+    );
+    lines.push(
+      `CheXpert-v1.0/train/${patient}/study1/view2_lateral.jpg,F,50,Lateral,,,${p % 2 ? '1.0' : '0.0'}`,
+    );
+  }
+  writeFileSync(at('train.csv'), `${lines.join('\n')}\n`);
+  const options = { rows: [await rowsOf(reports)], images: at('train.csv'), val: 0.2, test: 0.2 };
+  const summary = await buildDataset(at('out'), options);
+  expect(summary).toMatchObject({ source: 'chexpert', images: 400, patients: 200, splitBy: 'patients' });
+  for (const { images, patients, split } of summary.splits) {
+    expect(images).toBe(2 * patients);
+    expect(patients).toBeGreaterThan(split === 'train' ? 90 : 20);
+  }
+  expect(summary.findings.find((f) => f.finding === 'Pneumonia')!.agreement).toEqual({
+    both: 200,
+    equal: 200,
+  });
+  const [header, ...rows] = parseCsv(readFileSync(at('out/labels.csv'), 'utf8'));
+  const sides = new Map<string, Set<string>>();
+  for (const row of rows) {
+    const patient = row[header!.indexOf('patient')]!;
+    sides.set(patient, (sides.get(patient) ?? new Set()).add(row[header!.indexOf('split')]!));
+  }
+  expect([...sides.values()].every((side) => side.size === 1)).toBe(true);
+
+  // The same input gives the same version; another seed another one; shards give the same as the whole.
+  expect((await buildDataset(at('again'), options)).version).toBe(summary.version);
+  expect((await buildDataset(at('other'), { ...options, seed: 1 })).version).not.toBe(summary.version);
+  for (const index of [1, 2]) {
+    await extract(at('reports.jsonl'), at(`part-${index}.jsonl`), rules, { shard: { index, count: 2 } });
+  }
+  expect(
+    (await buildDataset(at('shards'), { ...options, rows: [at('part-1.jsonl'), at('part-2.jsonl')] }))
+      .version,
+  ).toBe(summary.version);
+  await extract(at('reports.jsonl'), at('rows.parquet'), rules);
+  expect((await buildDataset(at('parquet'), { ...options, rows: [at('rows.parquet')] })).version).toBe(
+    summary.version,
+  );
+});
+
+describe('a table of images', () => {
+  const table =
+    'file,accession,mrn,side\na.png,s50000001,1,train\nb.png,s50000002,2,validation\nc.png,s50000004,3,test\n';
+  const columns = { report: 'accession', patient: 'mrn', split: 'side' };
+  const setUp = async (text: string): Promise<BuildOptions> => {
+    writeFileSync(at('images.csv'), text);
+    const reports = Object.fromEntries(Object.entries(texts).map(([id, t]) => [`x-${id}`, t]));
+    return { rows: [await rowsOf(reports)], images: at('images.csv'), columns };
+  };
+
+  test('is joined by the columns that are named', async () => {
+    const options = await setUp(table.replaceAll('s5', 'x-s5'));
+    expect(await buildDataset(at('out'), options)).toMatchObject({
+      images: 3,
+      splits: [{ split: 'train' }, { split: 'val' }, { split: 'test' }],
+    });
+    await expect(buildDataset(at('out'), options)).rejects.toMatchObject({ code: 'dataset/exists' });
+    expect((await buildDataset(at('out'), { ...options, overwrite: true })).images).toBe(3);
+  });
+
+  test.each<[string, string, Partial<BuildOptions>, string]>([
+    ['ids that do not meet', table, {}, 'dataset/join'],
+    [
+      'a patient on two sides',
+      table.replaceAll('s5', 'x-s5').replace('b.png,x-s50000002,2', 'b.png,x-s50000002,1'),
+      {},
+      'dataset/splits',
+    ],
+    ['an unknown split', table.replaceAll('s5', 'x-s5').replace('validation', 'tset'), {}, 'dataset/splits'],
+    ['a wrong column', table, { columns: { ...columns, patient: 'nrm' } }, 'dataset/columns'],
+    [
+      'an image twice',
+      table
+        .replaceAll('s5', 'x-s5')
+        .replace('c.png', 'a.png')
+        .replace('s50000004,3,test', 's50000004,1,train'),
+      {},
+      'dataset/images',
+    ],
+    ['no patient', table.replaceAll('s5', 'x-s5').replace(',2,', ',,'), {}, 'dataset/patients'],
+    ['nothing to train on', table, { val: 0.5, test: 0.5 }, 'dataset/shares'],
+    ['no such rows', table, { rows: ['/nowhere.jsonl'] }, 'dataset/rows'],
+  ])('%s is an error, and nothing is left behind', async (_, text, more, code) => {
+    const options = { ...(await setUp(text)), ...more };
+    await expect(buildDataset(at('out'), options)).rejects.toMatchObject({ name: 'PenumbraError', code });
+    expect(readdirSync(dir).filter((name) => name.startsWith('out'))).toEqual([]);
+  });
+
+  test('a shard given twice, rows of two configurations, and a torn file are errors', async () => {
+    const options = await setUp(table.replaceAll('s5', 'x-s5'));
+    await expect(
+      buildDataset(at('out'), { ...options, rows: [...options.rows, ...options.rows] }),
+    ).rejects.toMatchObject({ code: 'dataset/rows' });
+    const whole = readFileSync(options.rows[0]!, 'utf8');
+    writeFileSync(at('torn.jsonl'), whole.slice(0, whole.length - 20));
+    await expect(buildDataset(at('out'), { ...options, rows: [at('torn.jsonl')] })).rejects.toMatchObject({
+      code: 'dataset/rows',
+    });
+    writeFileSync(at('mixed.jsonl'), whole.replace(/"version":"\w+"/, '"version":"0"'));
+    await expect(buildDataset(at('out'), { ...options, rows: [at('mixed.jsonl')] })).rejects.toMatchObject({
+      code: 'dataset/rows',
+    });
+  });
+});
+
+test('the page and the card hold the figures, fetch nothing, and escape what they show', async () => {
+  const summary = await buildDataset(at('<b>out'), { rows: [await rowsOf(texts)], images: mimic(true) });
+  const page = readFileSync(at('<b>out/report.html'), 'utf8');
+  expect(page).not.toMatch(/(?:src|href)=|@import|url\(|<script|<b>/);
+  expect(page).toContain('Pleural Effusion');
+  expect(page).toContain(summary.version);
+  expect(page).toContain('probable');
+  const card = readFileSync(at('<b>out/README.md'), 'utf8');
+  expect(card).toContain('| val | 1 | 1 | 1 |');
+  expect(card).toContain('1 images without a report, 1 reports without an image');
+  expect(JSON.parse(readFileSync(at('<b>out/dataset.json'), 'utf8'))).toEqual(summary);
+});
