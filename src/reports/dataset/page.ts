@@ -17,7 +17,7 @@ export function datasetPage(s: DatasetSummary): string {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${escape(s.name)}: uncertainty data set</title>
+<title>${escapeHtml(s.name)}: uncertainty data set</title>
 <style>
   body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
   h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .3rem; }
@@ -27,9 +27,9 @@ export function datasetPage(s: DatasetSummary): string {
   .key i { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; vertical-align: -1px; }
   table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: right; } td:first-child, th:first-child { text-align: left; }
 </style>
-<h1>${escape(s.name)}</h1>
-<p class="small">version ${s.version} · ${n(s.images)} images, ${n(s.reports)} reports, ${n(s.patients)} patients · extractor ${escape(s.extractors.map((e) => `${e.extractor} ${e.version}`).join(', '))}</p>
-<table><tr><th>split<th>images<th>reports<th>patients</tr>${s.splits.map((x) => `<tr><td>${escape(x.split)}<td>${n(x.images)}<td>${n(x.reports)}<td>${n(x.patients)}</tr>`).join('')}</table>
+<h1>${escapeHtml(s.name)}</h1>
+<p class="small">version ${s.version} · ${n(s.images)} images, ${n(s.reports)} reports, ${n(s.patients)} patients · extractor ${escapeHtml(s.extractors.map((e) => `${e.extractor} ${e.version}`).join(', '))}</p>
+<table><tr><th>split<th>images<th>reports<th>patients</tr>${s.splits.map((x) => `<tr><td>${escapeHtml(x.split)}<td>${n(x.images)}<td>${n(x.reports)}<td>${n(x.patients)}</tr>`).join('')}</table>
 
 <h2>What the reports say of each finding</h2>
 <p>Share of the ${n(s.reports)} reports; where a bar ends, the others do not mention the finding.</p>
@@ -57,11 +57,11 @@ const width = 900;
 const line = 24;
 
 function svg(height: number, label: string, body: string): string {
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(label)}">${body}</svg>`;
+  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(label)}">${body}</svg>`;
 }
 
-function rowLabel(text: string, y: number): string {
-  return `<text x="${left - 10}" y="${y + 15}" text-anchor="end">${escape(text)}</text>`;
+function rowLabel(text: string, y: number, room = left): string {
+  return `<text x="${room - 10}" y="${y + 15}" text-anchor="end">${escapeHtml(text)}</text>`;
 }
 
 function statusChart(s: DatasetSummary): string {
@@ -75,7 +75,7 @@ function statusChart(s: DatasetSummary): string {
       const bar =
         count === 0
           ? ''
-          : `<rect x="${x.toFixed(1)}" y="${y + 3}" width="${w.toFixed(1)}" height="${line - 6}" fill="${colour}"><title>${escape(f.finding)}, ${name}: ${count}</title></rect>`;
+          : `<rect x="${x.toFixed(1)}" y="${y + 3}" width="${w.toFixed(1)}" height="${line - 6}" fill="${colour}"><title>${escapeHtml(f.finding)}, ${name}: ${count}</title></rect>`;
       x += w;
       return bar;
     });
@@ -96,7 +96,7 @@ function probabilityChart(findings: readonly FindingSummary[]): string {
       const scale = b === 0 || b === 9 ? ends : between;
       const h = count === 0 ? 0 : Math.max(1, (count / scale) * height);
       const colour = b === 0 ? '#56b4e9' : b === 9 ? '#0072b2' : '#e69f00';
-      return `<rect x="${(left + b * bin + 1).toFixed(1)}" y="${(y + height - h).toFixed(1)}" width="${(bin - 2).toFixed(1)}" height="${h.toFixed(1)}" fill="${colour}"><title>${escape(f.finding)}, p from ${b / 10} to ${(b + 1) / 10}: ${count}</title></rect>`;
+      return `<rect x="${(left + b * bin + 1).toFixed(1)}" y="${(y + height - h).toFixed(1)}" width="${(bin - 2).toFixed(1)}" height="${h.toFixed(1)}" fill="${colour}"><title>${escapeHtml(f.finding)}, p from ${b / 10} to ${(b + 1) / 10}: ${count}</title></rect>`;
     });
     const axis = `<line x1="${left}" x2="${left + 10 * bin}" y1="${y + height}" y2="${y + height}" stroke="#c4ccd4"/>`;
     const doubtful = f.histogram.slice(1, 9).reduce((a, b) => a + b, 0);
@@ -111,7 +111,7 @@ function probabilityChart(findings: readonly FindingSummary[]): string {
 
 function imbalanceChart(findings: readonly FindingSummary[]): string {
   const top = Math.max(10, ...findings.flatMap((f) => [f.positives, f.negatives]));
-  const room = width - left - 170;
+  const room = width - left - 210;
   const length = (count: number): number =>
     count === 0 ? 0 : ((Math.log10(count) + 0.2) / (Math.log10(top) + 0.2)) * room;
   const body = findings.map((f, i) => {
@@ -129,15 +129,16 @@ function imbalanceChart(findings: readonly FindingSummary[]): string {
 function hedgeChart(hedges: DatasetSummary['hedges']): string {
   if (hedges.length === 0) return '<p>No hedge of the lexicon is among the evidence.</p>';
   const top = hedges[0]!.count;
-  const room = width - left - 130;
+  const wide = left + 60; // phrases are longer than findings
+  const room = width - wide - 130;
   const body = hedges.map((h, i) => {
     const y = i * line;
     const w = Math.max(1, (h.count / top) * room);
-    return `${rowLabel(h.phrase, y)}<rect x="${left}" y="${y + 3}" width="${w.toFixed(1)}" height="${line - 6}" fill="#e69f00"/><text class="faint" x="${(left + w + 6).toFixed(1)}" y="${y + 16}">${h.count}${h.probability === null ? '' : `, p = ${h.probability}`}</text>`;
+    return `${rowLabel(h.phrase, y, wide)}<rect x="${wide}" y="${y + 3}" width="${w.toFixed(1)}" height="${line - 6}" fill="#e69f00"/><text class="faint" x="${(wide + w + 6).toFixed(1)}" y="${y + 16}">${h.count}${h.probability === null ? '' : `, p = ${h.probability}`}</text>`;
   });
   return svg(hedges.length * line + 4, 'Frequency of hedges', body.join(''));
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
