@@ -16,6 +16,13 @@ struct Method {
   const char* name;
 };
 
+// An error that was caught and raised again carries the C++ stack of the first one in its text. It helps nobody on the
+// JavaScript side.
+std::string withoutStack(std::string message) {
+  if (const auto cut = message.find("\nException raised from"); cut != std::string::npos) message.resize(cut);
+  return message;
+}
+
 napi_value trampoline(napi_env env, napi_callback_info info) {
   size_t argc = kMaxArguments;
   napi_value argv[kMaxArguments];
@@ -57,16 +64,13 @@ void throwCurrent(napi_env env, const std::string& where) {
   } catch (const JsError& error) {
     throwToJs(env, error.code, where + ": " + error.what(), error.hint);
   } catch (const c10::OutOfMemoryError& error) {
-    throwToJs(env, "torch/out-of-memory", where + ": " + error.what_without_backtrace(), "use a smaller batch or image size");
+    throwToJs(env, "torch/out-of-memory", where + ": " + withoutStack(error.what_without_backtrace()), "use a smaller batch or image size");
   } catch (const c10::Error& error) {
-    throwToJs(env, "torch/operator", where + ": " + error.what_without_backtrace(), "");
+    throwToJs(env, "torch/operator", where + ": " + withoutStack(error.what_without_backtrace()), "");
   } catch (const std::bad_alloc&) {
     throwToJs(env, "torch/out-of-memory", where + ": out of memory", "use a smaller batch or image size");
   } catch (const std::exception& error) {
-    // Some libraries put a C++ stack behind the message; it helps nobody on the JavaScript side.
-    std::string message = error.what();
-    if (auto cut = message.find("\nException raised from"); cut != std::string::npos) message.resize(cut);
-    throwToJs(env, "torch/operator", where + ": " + message, "");
+    throwToJs(env, "torch/operator", where + ": " + withoutStack(error.what()), "");
   } catch (...) {
     throwToJs(env, "torch/operator", where + ": unknown C++ exception", "");
   }
