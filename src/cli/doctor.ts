@@ -194,7 +194,7 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
 export function register(program: Command): void {
   program
     .command('doctor')
-    .description('show what this machine has, what is missing, and whether the main job can run')
+    .description('Shows what this machine has, what is missing, and whether the main job can run')
     .option('--json', 'print the same as JSON')
     .addHelpText('after', '\nThe exit code is 0 only when the main job can run.')
     .action(async (options: { json?: boolean }) => {

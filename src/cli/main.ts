@@ -4,9 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { formatError, PenumbraError } from '../errors.ts';
 import { register as registerCompare } from './compare.ts';
+import { register as registerDataset } from './dataset.ts';
 import { register as registerDoctor } from './doctor.ts';
 import { register as registerEvaluate } from './evaluate.ts';
+import { register as registerExtract } from './extract.ts';
+import { register as registerLexicon } from './lexicon.ts';
 import { register as registerPhantom } from './phantom.ts';
+import { register as registerReports } from './reports.ts';
 import { register as registerTrain } from './train.ts';
 
 /** In the order of the help. A verb registers its options only; `--help` must not load the engine. */
@@ -15,6 +19,10 @@ const verbs: ((program: Command) => void)[] = [
   registerTrain,
   registerEvaluate,
   registerPhantom,
+  registerExtract,
+  registerDataset,
+  registerLexicon,
+  registerReports,
   registerDoctor,
 ];
 
@@ -27,6 +35,7 @@ Examples:
                                                         one network from image files, IDX files or a table
   $ penumbra evaluate RUN DATA --split test --json figures.json
                                                         accuracy and calibration of a trained run, with intervals
+  $ penumbra extract reports/ --out rows.jsonl            findings with their certainty from radiology reports
 
 Every verb explains itself: penumbra <verb> --help`;
 
