@@ -36,11 +36,14 @@ export async function estimateExtraction(
   extractor: Pick<LlmExtractor, 'concurrency' | 'rowsPerReport' | 'promptCharacters'>,
   options: EstimateOptions = {},
 ): Promise<Estimate> {
-  let count = 0;
+  let all = 0;
+  let count = 0; // of those that will be sent
   let characters = 0;
   for await (const report of reports) {
-    count++;
-    characters += extractor.promptCharacters(report);
+    all++;
+    const length = extractor.promptCharacters(report);
+    if (length > 0) count++;
+    characters += length;
   }
   const { probe, price } = options;
   const perToken =
@@ -51,7 +54,7 @@ export async function estimateExtraction(
   const perAnswer = probe?.completionTokens ?? tokensPerFinding * extractor.rowsPerReport;
   const completionTokens = Math.round(count * perAnswer);
   return {
-    reports: count,
+    reports: all,
     characters,
     promptTokens,
     completionTokens,

@@ -310,14 +310,17 @@ class Extractor implements LlmExtractor {
     random: Random,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { first, longest } = this.settings.backOff;
-    const wait = attempt === 0 ? 0 : random.uniform() * Math.min(longest, first * 2 ** (attempt - 1));
+    const { longest } = this.settings.backOff;
+    const wait = attempt === 0 ? 0 : backOff(attempt, this.settings.backOff, random);
     const now = performance.now();
     if (failure?.retryAfter !== undefined) {
       this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(failure.retryAfter, longest));
     }
     const until = Math.max(now + wait, this.pausedUntil + wait);
-    if (until > now) await sleep(until - now, undefined, signal === undefined ? {} : { signal });
+    if (until > now) {
+      // An aborted wait throws an error of its own; what counts is the signal's reason.
+      await sleep(until - now, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+    }
     signal?.throwIfAborted();
   }
 
@@ -345,6 +348,18 @@ class Extractor implements LlmExtractor {
       );
     }
   }
+}
+
+/**
+ * Milliseconds before try `attempt` (from 1): exponential back-off with full jitter, uniform in
+ * [0, min(longest, first · 2^(attempt − 1))).
+ */
+export function backOff(
+  attempt: number,
+  { first, longest }: { first: number; longest: number },
+  random: Random,
+): number {
+  return random.uniform() * Math.min(longest, first * 2 ** (attempt - 1));
 }
 
 function settle(options: LlmOptions) {

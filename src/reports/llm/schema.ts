@@ -12,10 +12,13 @@ export interface Judgement {
   readonly assertion: Level;
 }
 
-/** JSON Schema counts code points, zod UTF-16 units; a string that one accepts must not be refused by the other. */
+/**
+ * What the constraint on the decoding lets through must not be refused here. It counts code points, zod UTF-16 units;
+ * and where a model writes bytes that are no UTF-8, one of its characters arrives as up to four replacement marks.
+ */
 const quote = z
   .string()
-  .refine((text) => text.length <= longestQuote || [...text].length <= longestQuote)
+  .refine((text) => text.length <= longestQuote || [...text.replaceAll('\ufffd', '')].length <= longestQuote)
   .meta({ maxLength: longestQuote });
 
 const judgement = z

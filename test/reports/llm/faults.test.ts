@@ -21,9 +21,12 @@ import {
 
 const quick = {
   backOff: { first: 1, longest: 5 },
-  timeout: 500,
+  timeout: 10_000,
   longestResponse: 100_000,
 } satisfies Partial<LlmOptions>;
+
+/** A limit only where the server never answers: on a busy machine a good answer may take long. */
+const slow = new Set(['one byte at a time', 'no answer in time']);
 
 const secret = 'Quixotique';
 const report: Report = {
@@ -158,9 +161,10 @@ describe('a fault, then a good answer', () => {
     expect(server.requests.length).toBe(1);
   });
 
-  test.each(Object.entries(faults))('%s: valid rows at the second try', async (_, reply) => {
+  test.each(Object.entries(faults))('%s: valid rows at the second try', async (name, reply) => {
     await using server = await startServer(({ attempt }) => (attempt === 0 ? reply : good));
-    const extractor = createLlmExtractor({ url: server.url, ...quick });
+    const timeout = slow.has(name) ? 500 : quick.timeout;
+    const extractor = createLlmExtractor({ url: server.url, ...quick, timeout });
     const rows = await extractor.extract(report);
     expectRows(rows, report);
     expect(rows.filter((r) => r.reason !== undefined)).toEqual([]);
@@ -191,7 +195,8 @@ describe('a fault, then a good answer', () => {
   };
   test.each(Object.entries(kinds))('%s, again and again: one failed row that says %s', async (name, kind) => {
     await using server = await startServer(() => faults[name]!);
-    const extractor = createLlmExtractor({ url: server.url, ...quick, timeout: 150, retries: 2 });
+    const timeout = slow.has(name) ? 300 : quick.timeout;
+    const extractor = createLlmExtractor({ url: server.url, ...quick, timeout, retries: 2 });
     const rows = await extractor.extract(report);
     expectRows(rows, report);
     expect(rows.length).toBe(1);
@@ -263,7 +268,7 @@ describe('many reports through faults of every kind', () => {
     const extractor = createLlmExtractor({
       url: server.url,
       ...quick,
-      timeout: 150,
+      timeout: 1000,
       concurrency: 16,
       retries: 3,
     });
@@ -477,16 +482,14 @@ describe('a server that is gone', () => {
 
   test('an abort ends a wait and a request at once', async () => {
     await using server = await startServer(() => hang);
-    for (const slow of [
+    for (const limits of [
       { timeout: 100_000 },
       { timeout: 10, backOff: { first: 100_000, longest: 100_000 } },
     ]) {
-      const extractor = createLlmExtractor({ url: server.url, ...quick, ...slow });
+      const extractor = createLlmExtractor({ url: server.url, ...quick, ...limits });
       const started = performance.now();
       const reason = new Error('enough');
-      await expect(extractor.extract(report, AbortSignal.any([abortAfter(100, reason)]))).rejects.toSatisfy(
-        (e) => e === reason || (e as Error).cause === reason,
-      );
+      await expect(extractor.extract(report, abortAfter(100, reason))).rejects.toBe(reason);
       expect(performance.now() - started).toBeLessThan(5000);
       expect(extractor.stats().reports).toBe(0);
     }
