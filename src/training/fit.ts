@@ -4,14 +4,7 @@ import { PenumbraError } from '../errors.ts';
 import { ece, nll, top1 } from '../metrics/index.ts';
 import type { Classifier } from '../models/index.ts';
 import { createObjective, type Objective, parseObjective } from '../objectives/index.ts';
-import {
-  engineInfo,
-  fromTypedArray,
-  Generator,
-  type Tensor,
-  tidy,
-  writeSafetensors,
-} from '../torch/index.ts';
+import { engineInfo, Generator, type Tensor, tidy, writeSafetensors } from '../torch/index.ts';
 import type { Optimizer, Schedule } from '../torch/optim/index.ts';
 import {
   buildModel,
@@ -23,10 +16,11 @@ import {
 } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { chooseMode, type Mode } from './mode.ts';
-import { inMode, predict, toImages } from './predict.ts';
+import { predict } from './predict.ts';
 import { type EpochMetrics, fingerprint, type RunDescription, RunFolder } from './run-folder.ts';
 import { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 import { EventWriter } from './tensorboard.ts';
+import { trainStep } from './train-step.ts';
 
 export interface FitOptions {
   readonly config: TrainConfig;
@@ -217,19 +211,7 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
       continue;
     }
     optimizer.learningRate = config.learningRate * schedule(progress.epoch + batch.number / loader.batches);
-    const { loss, correct } = tidy(() => {
-      const images = toImages(batch, mode);
-      const labels = fromTypedArray(batch.labels).to({ device: mode.device, dtype: 'int64' });
-      const logits = inMode(mode, () => model.forward(images));
-      const seen = { logits, labels, indices: batch.indices, images, epoch: progress.epoch };
-      const loss = objective.loss(seen);
-      optimizer.zeroGrad();
-      loss.backward();
-      optimizer.step();
-      const detached = { ...seen, logits: logits.detach() };
-      objective.observe?.(detached);
-      return { loss: loss.item(), correct: detached.logits.argmax(1).eq(labels).sum().item() };
-    });
+    const { loss, correct } = trainStep({ model, optimizer, objective, mode }, batch, progress.epoch);
     const images = batch.labels.length;
     const number = batch.number;
     batch.release();

@@ -1,0 +1,70 @@
+/** 10,000 steps of a small network; prints the live tensors and the resident memory along the way. Needs --expose-gc. */
+import { BatchLoader, openDataset } from '../../src/data/index.ts';
+import { createObjective, parseObjective } from '../../src/objectives/index.ts';
+import { Generator, memoryStatistics, setThreads, type Tensor, tidy } from '../../src/torch/index.ts';
+import { BatchNorm2d, Conv2d, chain, Linear, Module } from '../../src/torch/nn/index.ts';
+import { SGD } from '../../src/torch/optim/index.ts';
+import { trainStep } from '../../src/training/train-step.ts';
+
+class Small extends Module {
+  private readonly conv: Conv2d;
+  private readonly norm: BatchNorm2d;
+  private readonly fc: Linear;
+
+  constructor(generator: Generator) {
+    super();
+    this.conv = this.child('conv', new Conv2d(1, 8, 5, generator, { stride: 4 }));
+    this.norm = this.child('norm', new BatchNorm2d(8));
+    this.fc = this.child('fc', new Linear(8, 5, generator));
+  }
+
+  override forward(images: Tensor): Tensor {
+    return chain(
+      images,
+      this.conv,
+      this.norm,
+      (x) => x.relu_(),
+      (x) => x.mean([2, 3]),
+      this.fc,
+    );
+  }
+}
+
+const STEPS = 10_000;
+setThreads(1);
+const train = openDataset('phantom', { phantom: { images: 200, size: 32 } }).splits.train!;
+const generator = new Generator(0);
+const model = tidy(() => new Small(generator)).to({ memoryFormat: 'channels_last' });
+const context = { classes: 5, samples: train.length, device: 'cpu', generator };
+const objective = tidy(() => createObjective(parseObjective('ols'), context));
+const optimizer = new SGD(model.namedParameters(), { learningRate: 0.01, momentum: 0.9, nesterov: true });
+const precision = process.argv[2] === 'bfloat16' ? 'bfloat16' : 'float32';
+const mode = { device: 'cpu', precision, threads: 1, reason: '' } as const;
+const loader = new BatchLoader(train, {
+  batchSize: 4,
+  shuffle: true,
+  layout: 'NHWC',
+  augment: { pad: 4, flip: true },
+});
+
+const tensors = new Set<number>();
+const resident: number[] = [];
+let step = 0;
+for (let epoch = 0; step < STEPS; epoch++) {
+  for await (const batch of loader.epoch(epoch)) {
+    trainStep({ model, optimizer, objective, mode }, batch, epoch);
+    batch.release();
+    step++;
+    if (step > 1) tensors.add(memoryStatistics().tensors);
+    if (step % 1000 === 0) {
+      globalThis.gc!();
+      resident.push(process.memoryUsage.rss());
+    }
+    if (step === STEPS) break;
+  }
+  tidy(() => objective.endEpoch!());
+}
+await loader.close();
+process.stdout.write(
+  JSON.stringify({ step, tensors: [...tensors], resident, collected: memoryStatistics().collected }),
+);
