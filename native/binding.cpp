@@ -7,6 +7,8 @@
 #include "operators.h"
 #include "storage.h"
 
+#include <atomic>
+
 namespace penumbra {
 
 namespace {
@@ -22,6 +24,12 @@ napi_value jsSetErrorFactory(napi_env env, size_t, napi_value* argv) {
 
 NAPI_MODULE_INIT() {
   using namespace penumbra;
+  // Handles, spares and the error factory belong to one environment: another one's references would be used in it.
+  static std::atomic<bool> loaded{false};
+  if (loaded.exchange(true)) {
+    napi_throw_error(env, "torch/one-thread", "the engine is already in use by another thread of this process");
+    return nullptr;
+  }
   try {
     installAllocator();
     loadCuda();

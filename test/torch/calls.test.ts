@@ -330,3 +330,19 @@ test('thread counts are set and checked', () => {
   expect(() => setThreads(0)).toThrow(/expected 1 to 1024/);
   expect(() => setThreads(1.5)).toThrow(/integer/);
 });
+
+test('a second thread is refused, and harms nobody', async () => {
+  const { Worker } = await import('node:worker_threads');
+  const worker = new Worker(
+    `import(${JSON.stringify(new URL('../../src/torch/index.ts', import.meta.url).href)}).then(
+       () => require('node:worker_threads').parentPort.postMessage('loaded'),
+       (error) => require('node:worker_threads').parentPort.postMessage(error.message))`,
+    { eval: true },
+  );
+  const message = await new Promise((resolve, reject) =>
+    worker.once('message', resolve).once('error', reject),
+  );
+  await worker.terminate();
+  expect(message).toMatch(/could not be loaded: the engine is already in use by another thread/);
+  tidy(() => expect(tensor([1]).add(1).item()).toBe(2));
+});

@@ -1,17 +1,19 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   aten,
   disposeAll,
   fromTypedArray,
+  getThreads,
   keep,
   memoryStatistics,
   noGrad,
   resetPeak,
   Scope,
   setMemoryLimit,
+  setThreads,
   type Tensor,
   tensor,
   tidy,
@@ -330,6 +332,10 @@ describe('the allocator', () => {
 });
 
 describe('10,000 training steps', () => {
+  // Threads that wait for each other take most of the time of steps this small, above all on a busy machine.
+  const threads = getThreads();
+  beforeAll(() => setThreads(1));
+  afterAll(() => setThreads(threads));
   afterEach(() => collect());
 
   /** Linear, relu, mean squared error, and the update that `update` makes. */
