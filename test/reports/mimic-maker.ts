@@ -39,7 +39,9 @@ export function mimicText(i: number): string {
   const body = Array.from({ length: 3 + random.below(4) }, () => pick(findings)).join('  ');
   const wrapped = body.replace(/(.{60,75}) +/g, '$1\n ');
   const head = ` FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n \n INDICATION:  ___ with cough  // eval for pneumonia\n \n COMPARISON:  ___.\n \n`;
-  return random.below(5) === 0 ? `${head} ${wrapped}\n` : `${head} FINDINGS: \n \n ${wrapped}\n \n IMPRESSION: \n \n ${pick(impressions)}\n`;
+  return random.below(5) === 0
+    ? `${head} ${wrapped}\n`
+    : `${head} FINDINGS: \n \n ${wrapped}\n \n IMPRESSION: \n \n ${pick(impressions)}\n`;
 }
 
 /**
@@ -50,7 +52,9 @@ export function makeMimic(folder: string, count: number, options: { zip?: boolea
   const random = new Random(21, count);
   const metadata = ['dicom_id,subject_id,study_id,ViewPosition'];
   const splits = ['dicom_id,study_id,subject_id,split'];
-  const chexpert = ['subject_id,study_id,Atelectasis,Cardiomegaly,Edema,Pleural Effusion,Pneumonia,No Finding'];
+  const chexpert = [
+    'subject_id,study_id,Atelectasis,Cardiomegaly,Edema,Pleural Effusion,Pneumonia,No Finding',
+  ];
   const zipped: ZipFile[] = [];
   let patient = 10_000_000;
   let left = 0;
@@ -81,7 +85,10 @@ export function makeMimic(folder: string, count: number, options: { zip?: boolea
   }
   mkdirSync(join(folder, 'jpg'), { recursive: true });
   const put = (table: string, lines: string[]): void =>
-    writeFileSync(join(folder, `jpg/mimic-cxr-2.0.0-${table}.csv.gz`), gzipSync(`${lines.join('\n')}\n`, { level: 1 }));
+    writeFileSync(
+      join(folder, `jpg/mimic-cxr-2.0.0-${table}.csv.gz`),
+      gzipSync(`${lines.join('\n')}\n`, { level: 1 }),
+    );
   put('metadata', metadata);
   put('split', splits);
   put('chexpert', chexpert);

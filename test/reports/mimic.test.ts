@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -33,7 +41,9 @@ function run(code: string, ripe: () => boolean = () => false): Promise<boolean> 
   const dataset = JSON.stringify(new URL('../../src/reports/dataset/index.ts', import.meta.url).href);
   const script = `import { createAssessor, extract, rulesExtractor } from ${library}; import { buildDataset } from ${dataset}; ${code}`;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
     const watch = setInterval(() => {
       if (ripe()) child.kill('SIGKILL');
     }, 1);
@@ -54,7 +64,9 @@ async function digest(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-test('extract is killed twice and goes on: the same bytes as in one run', { timeout: 60 * minutes }, async () => {
+test('extract is killed twice and goes on: the same bytes as in one run', {
+  timeout: 60 * minutes,
+}, async () => {
   const out = at('rows.jsonl');
   const step = `await extract(${JSON.stringify(at('files'))}, ${JSON.stringify(out)}, rulesExtractor(createAssessor()));`;
   // About 3 kB of rows per report; the last kill is well before the end.
@@ -67,17 +79,25 @@ test('extract is killed twice and goes on: the same bytes as in one run', { time
 
   // Without an interruption, and from the zip instead of the folder.
   start = performance.now();
-  const whole = await extract(at('mimic-cxr-reports.zip'), at('whole.jsonl'), rulesExtractor(createAssessor()));
+  const whole = await extract(
+    at('mimic-cxr-reports.zip'),
+    at('whole.jsonl'),
+    rulesExtractor(createAssessor()),
+  );
   seconds.zip = (performance.now() - start) / 1000;
   expect(whole).toMatchObject({ seen: count, extracted: count, failed: 0, repeated: 0 });
   expect(await digest(out)).toBe(await digest(at('whole.jsonl')));
   const [counted] = await withDuckDB((sql) =>
-    sql(`SELECT count(*), count(DISTINCT id) FROM read_json('${out}', format='newline_delimited', columns={id:'VARCHAR'})`),
+    sql(
+      `SELECT count(*), count(DISTINCT id) FROM read_json('${out}', format='newline_delimited', columns={id:'VARCHAR'})`,
+    ),
   );
   expect(counted!.map(Number)).toEqual([count * 14, count]);
 });
 
-test('dataset build is killed, leaves nothing that looks like a data set, and is done again', { timeout: 60 * minutes }, async () => {
+test('dataset build is killed, leaves nothing that looks like a data set, and is done again', {
+  timeout: 60 * minutes,
+}, async () => {
   const options = { rows: [at('rows.jsonl')], images: at('jpg') };
   const step = `await buildDataset(${JSON.stringify(at('set'))}, ${JSON.stringify(options)});`;
   expect(await run(step, () => existsSync(at('set.building')))).toBe(true);
@@ -94,10 +114,17 @@ test('dataset build is killed, leaves nothing that looks like a data set, and is
     splitBy: 'given',
     leftOut: { imagesWithoutReport: 0, reportsWithoutImage: 0, failedReports: 0 },
   });
-  const [rows] = await withDuckDB((sql) => sql(`SELECT count(*), count(DISTINCT image), count(DISTINCT report) FROM read_parquet('${at('set/dataset.parquet')}')`));
+  const [rows] = await withDuckDB((sql) =>
+    sql(
+      `SELECT count(*), count(DISTINCT image), count(DISTINCT report) FROM read_parquet('${at('set/dataset.parquet')}')`,
+    ),
+  );
   expect(rows!.map(Number)).toEqual([made.images, made.images, made.reports]);
   for (const { finding, statuses } of summary.findings) {
-    expect([finding, (Object.values(statuses) as number[]).reduce((a, b) => a + b, 0)]).toEqual([finding, made.reports]);
+    expect([finding, (Object.values(statuses) as number[]).reduce((a, b) => a + b, 0)]).toEqual([
+      finding,
+      made.reports,
+    ]);
   }
   expect((await buildDataset(at('again'), options)).version).toBe(summary.version);
 });

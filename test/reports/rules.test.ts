@@ -59,7 +59,7 @@ describe('the lexicon', () => {
   });
 
   test('every entry that judges has an example', () => {
-    const classes = ['verb', 'starter', 'preposition', 'adjective'];
+    const classes = ['verb', 'starter', 'preposition', 'adjective', 'subject'];
     for (const entry of lexicon.entries)
       expect(entry.example !== '' || classes.includes(entry.kind)).toBe(true);
   });

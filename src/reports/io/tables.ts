@@ -1,4 +1,4 @@
-import { DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { PenumbraError } from '../../errors.ts';
 
 /**
@@ -6,17 +6,10 @@ import { PenumbraError } from '../../errors.ts';
  * fetched: automatic installation and loading of extensions are off.
  */
 export async function withDuckDB<T>(
-  work: (run: (sql: string) => Promise<unknown[][]>, connection: DuckDBConnectionLike) => Promise<T>,
+  work: (run: (sql: string) => Promise<unknown[][]>, connection: DuckDBConnection) => Promise<T>,
   options: { memory?: string; threads?: number } = {},
 ): Promise<T> {
-  const instance = await DuckDBInstance.create(':memory:', {
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-    allow_community_extensions: 'false',
-    preserve_insertion_order: 'true',
-    memory_limit: options.memory ?? '2GB',
-    threads: String(options.threads ?? 2),
-  });
+  const instance = await createInstance(options.memory ?? '2GB', options.threads ?? 2);
   const connection = await instance.connect();
   try {
     return await work(
@@ -29,7 +22,18 @@ export async function withDuckDB<T>(
   }
 }
 
-type DuckDBConnectionLike = Awaited<ReturnType<DuckDBInstance['connect']>>;
+/** Loads DuckDB's binary only when a table is really read or written: the rules do without it. */
+async function createInstance(memory: string, threads: number): Promise<DuckDBInstance> {
+  const duckdb = await import('@duckdb/node-api');
+  return duckdb.DuckDBInstance.create(':memory:', {
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    preserve_insertion_order: 'true',
+    memory_limit: memory,
+    threads: String(threads),
+  });
+}
 
 /** A text as an SQL literal. */
 export function sqlText(value: string): string {
@@ -38,12 +42,7 @@ export function sqlText(value: string): string {
 
 /** The rows of a Parquet file, some thousand at a time. */
 export async function* readParquet(path: string): AsyncGenerator<{ names: string[]; rows: unknown[][] }> {
-  const instance = await DuckDBInstance.create(':memory:', {
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-    memory_limit: '2GB',
-    threads: '1',
-  });
+  const instance = await createInstance('2GB', 1);
   const connection = await instance.connect();
   try {
     let result: Awaited<ReturnType<typeof connection.stream>>;

@@ -12,7 +12,7 @@ import { parseTable, readAsset } from './table.ts';
  * `experiencer` (somebody else). State words for a structure such as the heart: `normal`, `abnormal`. Phrases that judge nothing
  * but keep their words from being read otherwise: `neutral` ("not only", "previously seen"). Where scopes end:
  * `terminator`. Word classes that scope rules ask for: `verb`, `starter` (words that begin a new statement after a
- * comma or "and"), `preposition`, `adjective` (words whose "or" joins describing words, not findings).
+ * comma or "and", unless a later "or" shows a list), `subject` (words that always do), `preposition`, `adjective` (words whose "or" joins describing words, not findings).
  */
 export const cueKinds = [
   'negation',
@@ -31,6 +31,7 @@ export const cueKinds = [
   'starter',
   'preposition',
   'adjective',
+  'subject',
 ] as const;
 export type CueKind = (typeof cueKinds)[number];
 
@@ -85,7 +86,7 @@ const columns = [
   'example',
   'expected',
 ] as const;
-const wordClasses: readonly CueKind[] = ['verb', 'starter', 'preposition', 'adjective'];
+const wordClasses: readonly CueKind[] = ['verb', 'starter', 'preposition', 'adjective', 'subject'];
 const statuses: readonly Status[] = ['present', 'absent', 'uncertain', 'historical', 'conditional', 'other'];
 
 /** The lexicon that ships with the package: `src/reports/lexicon/lexicon.tsv`. */

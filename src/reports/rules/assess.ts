@@ -59,8 +59,8 @@ export interface Assessor {
   readonly version: string;
   /** Assesses the mention at [start, end) (UTF-16 offsets) of `text`, whatever word it is. */
   assessMention(text: string, span: readonly [number, number]): MentionAssessment;
-  /** One row per finding, in the order of the findings file. */
-  assessReport(report: Report): FindingRow[];
+  /** One row per finding, in the order of the findings file. A text alone is a report with an empty id. */
+  assessReport(report: Report | string): FindingRow[];
   /** Every cue of the lexicon that stands in the text, judging or not: for checking a lexicon. */
   cuesIn(text: string): (AppliedCue & { readonly line: number })[];
 }
@@ -90,9 +90,8 @@ export function assessMention(text: string, span: readonly [number, number]): Me
 
 /** `createAssessor().assessReport` with the default rules. */
 export function assessReport(report: Report | string): FindingRow[] {
-  return (standard ??= createAssessor()).assessReport(
-    typeof report === 'string' ? { id: '', text: report } : report,
-  );
+  standard ??= createAssessor();
+  return standard.assessReport(report);
 }
 
 /** A judged mention that waits for its report to end. */
@@ -185,7 +184,8 @@ class RulesAssessor implements Assessor {
     };
   }
 
-  assessReport(report: Report): FindingRow[] {
+  assessReport(given: Report | string): FindingRow[] {
+    const report: Report = typeof given === 'string' ? { id: '', text: given } : given;
     const { findings } = this.findings;
     const candidates: Candidate[][] = findings.map(() => []);
     const state: Overall = { normality: undefined, abnormality: false };

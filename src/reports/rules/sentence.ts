@@ -23,6 +23,7 @@ import {
   IS_OR,
   IS_PREPOSITION,
   IS_STARTER,
+  IS_SUBJECT,
   IS_VERB,
   IS_WITH,
   LIST,
@@ -333,6 +334,7 @@ export class Sentence {
     const opener = this.cueAt[first - from]! - 1;
     const describes = opener >= 0 && this.describes(opener);
     if (opener >= 0 && !describes && this.opensStatement(opener)) return false;
+    if (classes[first - from]! & IS_SUBJECT) return false;
     if (classes[first - from]! & IS_OR) return true;
     if (classes[first - from]! & IS_AND) return this.conjunctGoesOn(first, false);
     let segment = true;
@@ -361,7 +363,7 @@ export class Sentence {
     if (first >= to) return false;
     const opener = this.cueAt[first - from]! - 1;
     if (opener >= 0 && this.opensStatement(opener)) return false;
-    if (!object && classes[first - from]! & IS_STARTER) return false;
+    if (classes[first - from]! & IS_SUBJECT || (!object && classes[first - from]! & IS_STARTER)) return false;
     for (let j = first; j < to; j++) {
       const bits = classes[j - from]!;
       if (bits & (IS_END | IS_COMMA)) break;
