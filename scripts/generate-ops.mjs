@@ -82,7 +82,7 @@ function resultType(slots) {
   return slots.length === 1 ? one(slots[0]) : `[${slots.map(one).join(', ')}]`;
 }
 
-/** Two forms where positional arguments have defaults: by position, and by name. */
+/** All by position; and, for each place from which on arguments have defaults, the rest by name. */
 function signatures(schema, isMethod) {
   const slots = isMethod ? schema.arguments.slice(1) : schema.arguments;
   const result = resultType(schema.returns);
@@ -105,12 +105,10 @@ function signatures(schema, isMethod) {
       `${parameter(slot.name)}${i >= firstDefault && !needsOptions ? '?' : ''}: ${argumentType(slot)}`,
   );
   const forms = [`(${[...byPosition, ...object(keywords)].join(', ')}): ${result}`];
-  if (firstDefault < positional.length) {
-    const before = positional
-      .slice(0, firstDefault)
-      .map((slot) => `${parameter(slot.name)}: ${argumentType(slot)}`);
+  for (let split = firstDefault; split < positional.length; split++) {
+    const before = positional.slice(0, split).map((slot) => `${parameter(slot.name)}: ${argumentType(slot)}`);
     forms.push(
-      `(${[...before, ...object([...positional.slice(firstDefault), ...keywords])].join(', ')}): ${result}`,
+      `(${[...before, ...object([...positional.slice(split), ...keywords])].join(', ')}): ${result}`,
     );
   }
   return forms;
