@@ -50,10 +50,17 @@ describe('extractAll', () => {
       release = done;
     });
     const { extractor, seen } = slowExtractor((report) => (report.id === 's0' ? held : Promise.resolve()));
-    const rows = extractAll(reports, extractor, { concurrency: 2 });
+    // The input is slower than the reports after the first, so that room is always free when the next one comes.
+    const input = async function* (): AsyncGenerator<Report> {
+      for (const report of reports) {
+        await sleep(1);
+        yield report;
+      }
+    };
+    const rows = extractAll(input(), extractor, { concurrency: 3 });
     const first = rows.next();
-    await sleep(20);
-    expect(seen.begun.length).toBe(8);
+    await sleep(200);
+    expect(seen.begun.length).toBe(12);
     release();
     expect((await first).value![0]!.id).toBe('s0');
     expect((await ids(rows)).length).toBe(99);

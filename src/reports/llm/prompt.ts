@@ -18,17 +18,13 @@ export interface Prompt {
   messages(report: Report): Messages;
 }
 
-const wordsPerFinding = 6;
+const wordsPerFinding = 12;
+const stem = 5;
 
 /** Reads `prompt.md`, or the text given, and fills in the findings. */
 export function createPrompt(findings: FindingSet, template = readAsset('llm/prompt.md')): Prompt {
   const lines = findings.findings.map((finding) => {
-    const words: string[] = [];
-    for (const phrase of findings.phrases) {
-      if (phrase.finding !== finding || phrase.role === 'ignore' || phrase.role === 'spelling') continue;
-      // Entries list variants of one term; two of each show more of the finding than all of the first.
-      for (const word of phrase.phrases.slice(0, 2)) if (words.length < wordsPerFinding) words.push(word);
-    }
+    const words = someWords(findings, finding);
     return words.length === 0 ? `- ${finding}` : `- ${finding} (${words.join(', ')})`;
   });
   const noFinding =
@@ -53,6 +49,22 @@ export function createPrompt(findings: FindingSet, template = readAsset('llm/pro
       };
     },
   };
+}
+
+/** Words that name a finding, one of each kind: plurals and other spellings of a word begin as it does. */
+function someWords(findings: FindingSet, finding: string): string[] {
+  const words: string[] = [];
+  const stems = new Set<string>();
+  for (const { finding: named, role, phrases } of findings.phrases) {
+    if (named !== finding || role === 'ignore' || role === 'spelling') continue;
+    for (const phrase of phrases) {
+      if (words.length === wordsPerFinding) return words;
+      if (stems.has(phrase.slice(0, stem))) continue;
+      stems.add(phrase.slice(0, stem));
+      words.push(phrase);
+    }
+  }
+  return words;
 }
 
 /** The text that is sent for a report that came in fields: each field under its name. */
