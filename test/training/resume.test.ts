@@ -97,7 +97,7 @@ describe('a run killed with -9 and gone on with ends bit for bit like one that n
       [3, 30],
     ]);
     expect(tensors.size, 'tensors alive after each step').toBe(1);
-  });
+  }, 120_000);
 
   test('the method has learnt, so there is something to lose', () => {
     const objective = straight.files.get('objective.safetensors')!;
