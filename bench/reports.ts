@@ -65,16 +65,17 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Wall time counts; CPU time beside it shows how much of it was one core's work. */
+/** Wall time, and CPU time of all threads: on a machine with other work the second is the core's own speed. */
 async function measure(name: string, work: () => unknown): Promise<void> {
   const cpu = process.cpuUsage();
   const start = performance.now();
   await work();
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
+  const busy = (user + system) / 1e6;
+  const perSecond = (t: number): string => Math.round(count / t).toLocaleString('en');
   console.log(
-    `${name}: ${Math.round(count / seconds).toLocaleString('en')} reports/s ` +
-      `(${seconds.toFixed(2)} s, ${((user + system) / 1e6).toFixed(2)} s of CPU)`,
+    `${name}: ${perSecond(seconds)} reports/s (${seconds.toFixed(2)} s); ${perSecond(busy)} per second of CPU (${busy.toFixed(2)} s)`,
   );
 }
 

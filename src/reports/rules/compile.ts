@@ -44,6 +44,8 @@ export const IS_PREPOSITION = 4;
 export const IS_ADJECTIVE = 8;
 export const IS_SUBJECT = 16;
 export const IS_COMMA = 512;
+export const IS_OPEN = 1024;
+export const IS_CLOSE = 2048;
 export const IS_AND = 32;
 export const IS_OR = 64;
 export const IS_WITH = 128;
@@ -140,6 +142,8 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
   for (const word of [',']) setClass(vocabulary.add(word), IS_COMMA);
   for (const word of ['and', '&', 'plus']) setClass(vocabulary.add(word), IS_AND);
   for (const word of ['or', 'nor']) setClass(vocabulary.add(word), IS_OR);
+  for (const word of ['(', '[']) setClass(vocabulary.add(word), IS_OPEN);
+  for (const word of [')', ']']) setClass(vocabulary.add(word), IS_CLOSE);
   for (const word of ['with']) setClass(vocabulary.add(word), IS_WITH);
   const segmenter = new Segmenter(vocabulary);
   // Last, so that no misspelling takes the place of a word that the lexicon knows.

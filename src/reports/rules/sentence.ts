@@ -18,8 +18,10 @@ import {
   HYPOTHETICAL,
   IS_ADJECTIVE,
   IS_AND,
+  IS_CLOSE,
   IS_COMMA,
   IS_END,
+  IS_OPEN,
   IS_OR,
   IS_PREPOSITION,
   IS_STARTER,
@@ -272,6 +274,7 @@ export class Sentence {
       if (bits & IS_VERB && this.cueCovering(i) < 0) return i;
       if (bits & IS_WITH && !(kind === HEDGE && scope === LIST) && i > begin) return i;
       if (bits & IS_COMMA && (scope === PHRASE || scope === NEAR || !this.listGoesOn(i))) return i;
+      if (bits & IS_OPEN && this.statementInBrackets(i)) return i;
       if (bits & IS_AND && !this.conjunctGoesOn(i, kind === HEDGE && scope === LIST)) return i;
       const other = cueAt[i - from]! - 1;
       if (other >= 0 && this.opensStatement(other)) {
@@ -370,6 +373,17 @@ export class Sentence {
       if (bits & IS_VERB && this.cueCovering(j) < 0) return false;
     }
     return true;
+  }
+
+  /** "(…)" from token `i`: a statement of its own, or only a word for what stands before it? */
+  private statementInBrackets(i: number): boolean {
+    const { classes, from, to } = this;
+    for (let j = i + 1; j < to && !(classes[j - from]! & IS_CLOSE); j++) {
+      if (classes[j - from]! & IS_VERB) return true;
+      const cue = this.cueAt[j - from]! - 1;
+      if (cue >= 0 && this.opensStatement(cue)) return true;
+    }
+    return false;
   }
 
   /** Does this cue open a statement of its own (anything that judges what follows it)? */
