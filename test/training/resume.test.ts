@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openDataset } from '../../src/data/index.ts';
 import { memoryStatistics } from '../../src/torch/index.ts';
 import {
@@ -29,6 +29,8 @@ const common: TrainOptions = {
 const root = mkdtempSync(join(tmpdir(), 'penumbra-resume-'));
 const child = fileURLToPath(new URL('./child.ts', import.meta.url));
 
+// Seconds on an idle machine.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 afterAll(() => rmSync(root, { recursive: true }));
 
 async function train(folder: string, settings: TrainOptions, signal?: AbortSignal) {
@@ -97,7 +99,7 @@ describe('a run killed with -9 and gone on with ends bit for bit like one that n
       [3, 30],
     ]);
     expect(tensors.size, 'tensors alive after each step').toBe(1);
-  }, 120_000);
+  });
 
   test('the method has learnt, so there is something to lose', () => {
     const objective = straight.files.get('objective.safetensors')!;
