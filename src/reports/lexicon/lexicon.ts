@@ -12,7 +12,8 @@ import { parseTable, readAsset } from './table.ts';
  * `experiencer` (somebody else). State words for a structure such as the heart: `normal`, `abnormal`. Phrases that judge nothing
  * but keep their words from being read otherwise: `neutral` ("not only", "previously seen"). Where scopes end:
  * `terminator`. Word classes that scope rules ask for: `verb`, `starter` (words that begin a new statement after a
- * comma or "and", unless a later "or" shows a list), `subject` (words that always do), `preposition`, `adjective` (words whose "or" joins describing words, not findings).
+ * comma or "and", unless a later "or" shows a list), `subject` (words that always do), `preposition`, `adjective` (words whose "or" joins describing words, not findings), `extent`
+ * (words that make the denial of what they stand before a partial one, also within a list: "no A, large B, or C").
  */
 export const cueKinds = [
   'negation',
@@ -32,6 +33,7 @@ export const cueKinds = [
   'preposition',
   'adjective',
   'subject',
+  'extent',
 ] as const;
 export type CueKind = (typeof cueKinds)[number];
 
@@ -86,7 +88,7 @@ const columns = [
   'example',
   'expected',
 ] as const;
-const wordClasses: readonly CueKind[] = ['verb', 'starter', 'preposition', 'adjective', 'subject'];
+const wordClasses: readonly CueKind[] = ['verb', 'starter', 'preposition', 'adjective', 'subject', 'extent'];
 const statuses: readonly Status[] = ['present', 'absent', 'uncertain', 'historical', 'conditional', 'other'];
 
 /** The lexicon that ships with the package: `src/reports/lexicon/lexicon.tsv`. */
@@ -132,7 +134,10 @@ export function parseLexicon(text: string, name: string): Lexicon {
     const direction = oneOf('direction', directions);
     const scope = oneOf('scope', scopes);
     const [probability, probabilityAfter] = readProbability(cells.probability!, direction, fail);
-    if ((kind === 'hedge' || kind === 'degree' || kind === 'abnormal') && probability === null) {
+    if (
+      (kind === 'hedge' || kind === 'degree' || kind === 'abnormal' || kind === 'extent') &&
+      probability === null
+    ) {
       fail(`a ${kind} needs a probability`, 'Write a number in [0, 1], such as 0.456.');
     }
     if (cells.source === '' && probability !== null)

@@ -37,20 +37,21 @@ export const NEAR = scopes.indexOf('near');
 export const DIRECT = scopes.indexOf('direct');
 export const FINAL = scopes.indexOf('final');
 
-/** Word classes as bits. */
+// Word classes as bits; the first six in the order of the lexicon's kinds from `firstClass` on.
 export const IS_VERB = 1;
 export const IS_STARTER = 2;
 export const IS_PREPOSITION = 4;
 export const IS_ADJECTIVE = 8;
 export const IS_SUBJECT = 16;
-export const IS_COMMA = 512;
-export const IS_OPEN = 1024;
-export const IS_CLOSE = 2048;
-export const IS_AND = 32;
+export const IS_EXTENT = 32;
 export const IS_OR = 64;
 export const IS_WITH = 128;
-/** Not a class of words: set where a terminator stands. */
-export const IS_END = 256;
+export const IS_COMMA = 256;
+export const IS_AND = 512;
+export const IS_OPEN = 1024;
+export const IS_CLOSE = 2048;
+/** No class of words: set where a terminator stands. */
+export const IS_END = 4096;
 
 /** Slots of the trie. */
 export const CUE = 0;
@@ -75,6 +76,8 @@ export interface CompiledRules {
   readonly beginsMention: Uint8Array;
   /** By word id: class bits. */
   readonly wordClass: Uint16Array;
+  /** By word id: for words of class `extent`, P(finding) of a denial that they make partial. */
+  readonly extent: Float64Array;
   /** By lexicon entry. */
   readonly kind: Uint8Array;
   readonly direction: Uint8Array;
@@ -111,6 +114,7 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
   }
 
   const classBits = new Map<number, number>();
+  const extents = new Map<number, number>();
   const setClass = (id: number, bit: number): void => {
     classBits.set(id, (classBits.get(id) ?? 0) | bit);
   };
@@ -136,6 +140,7 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
           );
         }
         setClass(ids[0]!, 1 << (kind - firstClass));
+        if (entry.kind === 'extent') extents.set(ids[0]!, entry.probability!);
       } else trie.add(ids, CUE, index);
     }
   });
@@ -154,6 +159,8 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
   for (const id of firstWords) beginsMention[id] = 1;
   const wordClass = new Uint16Array(size);
   for (const [id, bits] of classBits) wordClass[id] = bits;
+  const extent = new Float64Array(size);
+  for (const [id, p] of extents) extent[id] = p;
   const { entries } = lexicon;
   return {
     lexicon,
@@ -164,6 +171,7 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
     trie,
     beginsMention,
     wordClass,
+    extent,
     kind: Uint8Array.from(entries, (e) => cueKinds.indexOf(e.kind)),
     direction: Uint8Array.from(entries, (e) => directions.indexOf(e.direction)),
     scope: Uint8Array.from(entries, (e) => scopes.indexOf(e.scope)),

@@ -21,6 +21,7 @@ import {
   IS_CLOSE,
   IS_COMMA,
   IS_END,
+  IS_EXTENT,
   IS_OPEN,
   IS_OR,
   IS_PREPOSITION,
@@ -45,6 +46,8 @@ const nearWords = 6;
 const directWords = 2;
 /** A state word before its structure ("enlarged cardiac silhouette") stands at most so many words before it. */
 const stateWords = 4;
+/** A word of extent ("large") stands at most so many words before its mention. */
+const extentWords = 4;
 
 /** What the rules found for one mention. Indices are cues of the sentence. */
 export interface Judgement {
@@ -485,6 +488,16 @@ export class Sentence {
     return before;
   }
 
+  /** P(finding) that a describing word leaves to a denial: 0.1 for the B of "no A, large B, or C", else 0. */
+  private extentBefore(start: number, lowest: number): number {
+    const { classes, from, rules, tokens } = this;
+    for (let i = start - 1; i >= Math.max(lowest, start - extentWords); i--) {
+      if (classes[i - from]! & (IS_COMMA | IS_AND | IS_OR | IS_END | IS_OPEN)) return 0;
+      if (rules.wordClass[tokens.word[i]!]! & IS_EXTENT) return rules.extent[tokens.word[i]!]!;
+    }
+    return 0;
+  }
+
   /** Judges the token range [start, end). For a state word, `structure` is where its structure begins. */
   private judgeSpan(start: number, end: number, structure = start): Judgement {
     const { rules } = this;
@@ -522,7 +535,11 @@ export class Sentence {
       else if (kind === CHANGE) change = c;
       else if (kind === NEGATION) {
         negations.push(c);
-        denied = Math.max(denied, rules.probability[entry]!);
+        denied = Math.max(
+          denied,
+          rules.probability[entry]!,
+          forward ? this.extentBefore(start, this.cueEnd[c]!) : 0,
+        );
         if (negation < 0) negation = c;
       } else {
         hedges.push(c);
