@@ -6,6 +6,7 @@
  * const rows = assessReport({ id: '1', text: 'IMPRESSION: Probable pneumonia. No effusion.' });
  * rows.find((row) => row.finding === 'Pneumonia')?.probability; // 0.785
  */
+export { type BuildOptions, buildDataset, type DatasetSummary } from './dataset/index.ts';
 export {
   type ExtractOptions,
   type Extractor,
@@ -33,6 +34,7 @@ export {
   readLexicon,
   type Scope,
 } from './lexicon/lexicon.ts';
+export { type Candidate, checkCoverage, checkExamples, mineLexicon } from './mine/index.ts';
 export {
   type AppliedCue,
   type Assessor,
@@ -42,6 +44,7 @@ export {
   createAssessor,
   type MentionAssessment,
 } from './rules/assess.ts';
+export { type Gold, type GoldFields, readGold } from './score/gold.ts';
 export {
   type FindingScore,
   type GoldLabel,

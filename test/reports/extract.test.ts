@@ -95,6 +95,18 @@ describe('forms of input', () => {
   test('JSON lines without a last line break', async () =>
     expectOne(await all(put('a.jsonl', jsonl.trim())), '7'));
   test('Open-i XML', async () => expectOne(await all(put('7.xml', xml)), 'CXR7'));
+  test('lines whose fields differ are each read by their own', async () => {
+    const lines = [
+      { id: '1', findings: 'Effusion.' },
+      { id: '2', findings: '', impression: 'Pneumonia.' },
+      { impression: 'Edema.', id: '3' },
+    ];
+    const items = await all(put('a.jsonl', lines.map((line) => JSON.stringify(line)).join('\n')));
+    const said = items.map((item) =>
+      'report' in item ? (item.report.sections ?? []).map((s) => s.text).join('') : '',
+    );
+    expect(said).toEqual(['Effusion.', 'Pneumonia.', 'Edema.']);
+  });
   test('a text file', async () => expectOne(await all(put('7.txt', text)), '7'));
   test('a folder of texts', async () => expectOne(await all(dirname(put('notes/7.txt', text))), '7'));
   test("MIMIC-CXR's folder", async () => {

@@ -317,8 +317,9 @@ async function* fromJsonLines(
       return { id: `row-${row}`, failure: 'the line is no JSON object' };
     }
     const object = value as Record<string, unknown>;
-    if (keys === undefined || !keys.every((key) => key in object)) {
-      keys = Object.keys(object);
+    const own = Object.keys(object);
+    if (keys === undefined || own.length !== keys.length || !keys.every((key) => key in object)) {
+      keys = own;
       try {
         columns = findColumns(keys, options, path);
       } catch (error) {
