@@ -78,7 +78,10 @@ export function describeEstimate(estimate: Estimate): string {
   const { reports, promptTokens, completionTokens, seconds, cost, measured } = estimate;
   const tokens = `${count(promptTokens)} tokens to read and ${count(completionTokens)} to write`;
   const parts = [`${count(reports)} reports, about ${tokens} (${measured ? 'by a probe' : 'by length'})`];
-  if (seconds !== null) parts.push(`${duration(seconds[0])} to ${duration(seconds[1])}`);
+  if (seconds !== null) {
+    const [least, most] = seconds.map(duration);
+    parts.push(least === most ? least! : `${least} to ${most}`);
+  }
   if (cost !== null) parts.push(`cost ${cost.toFixed(2)}`);
   return parts.join(', ');
 }
@@ -86,7 +89,10 @@ export function describeEstimate(estimate: Estimate): string {
 /** The state of a run as one line for a person: rates, failures, what they were. */
 export function describeStats(stats: LlmStats): string {
   const { reports, seconds, failed, retries, unverifiedRows, failedRows } = stats;
-  const rate = (n: number): string => (seconds > 0 ? (n / seconds).toPrecision(3) : '0');
+  const rate = (n: number): string => {
+    const perSecond = seconds > 0 ? n / seconds : 0;
+    return perSecond > 0 && perSecond < 100 ? perSecond.toPrecision(3) : count(Math.round(perSecond));
+  };
   const parts = [
     `${count(reports)} reports`,
     `${rate(reports)} reports/s`,

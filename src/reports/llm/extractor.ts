@@ -13,7 +13,7 @@ import { describeModelFile, type LocalOptions, openLocalModel } from './local.ts
 import { createPrompt } from './prompt.ts';
 import { failedRow, rowsOf } from './rows.ts';
 import { answerSchema } from './schema.ts';
-import { chatEndpoint, openServer, type ServerOptions } from './server.ts';
+import { chatEndpoint, defaultKeyVariable, openServer, type ServerOptions } from './server.ts';
 
 /** Changes whenever the code that turns answers into rows changes what it writes. */
 const llmVersion = 1;
@@ -128,6 +128,7 @@ class Extractor implements LlmExtractor {
   readonly findings: FindingSet;
   private readonly settings: ReturnType<typeof settle>;
   private readonly backend: Backend;
+  private readonly keyVariable: string;
   private readonly schema: ReturnType<typeof answerSchema>;
   private readonly prompt: ReturnType<typeof createPrompt>;
   private readonly finder = new QuoteFinder();
@@ -154,6 +155,7 @@ class Extractor implements LlmExtractor {
     this.schema = answerSchema(this.findings.findings);
     this.prompt = createPrompt(this.findings, options.prompt);
     const settings = settle(options);
+    this.keyVariable = options.apiKeyVariable ?? defaultKeyVariable;
     this.settings = settings;
     this.concurrency = settings.concurrency;
     const model = options.model ?? defaultModel;
@@ -241,7 +243,7 @@ class Extractor implements LlmExtractor {
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       throw new PenumbraError('reports/llm-probe', `The language model does not answer (${error.message}).`, {
-        hint: hintFor(error.kind),
+        hint: this.hint(error.kind),
       });
     }
   }
@@ -330,6 +332,18 @@ class Extractor implements LlmExtractor {
     this.counts.completionTokens += completion.completionTokens ?? 0;
   }
 
+  private hint(kind: FailureKind): string {
+    if (kind === 'unauthorized') return `Set ${this.keyVariable} to a key that is valid.`;
+    if (kind === 'not-found')
+      return 'Look at the address (it often ends with /v1) and the name of the model.';
+    if (kind === 'redirect') return 'Name the address that the server points to, if reports may go there.';
+    if (kind === 'crashed') return 'The model may be too large for the memory, or the file damaged.';
+    const kept = 'What was written is kept: the same command goes on from there.';
+    return this.backend.mode === 'grammar'
+      ? `Give it more time, or take a smaller model. ${kept}`
+      : `Is the server up, at this address? ${kept}`;
+  }
+
   /** Throws when the failure says that further reports would only fail the same way. */
   private judgeTheServer(failure: Failure): void {
     if (!transportKinds.has(failure.kind)) {
@@ -344,7 +358,7 @@ class Extractor implements LlmExtractor {
         hopeless
           ? `The language model cannot be used (${failure.message}).`
           : `${this.lostInARow} reports in a row failed on the way to the language model (${failure.message}).`,
-        { hint: hintFor(failure.kind) },
+        { hint: this.hint(failure.kind) },
       );
     }
   }
@@ -390,15 +404,6 @@ function settle(options: LlmOptions) {
   check('longestText', settings.longestText, 1, 10_000_000);
   check('giveUpAfter', settings.giveUpAfter, 1, 1_000_000_000);
   return settings;
-}
-
-function hintFor(kind: FailureKind): string {
-  if (kind === 'unauthorized')
-    return 'Set PENUMBRA_LLM_API_KEY, or name another variable, to a key that is valid.';
-  if (kind === 'not-found') return 'Look at the address (it often ends with /v1) and the name of the model.';
-  if (kind === 'redirect') return 'Name the address that the server points to, if reports may go there.';
-  if (kind === 'crashed') return 'The model may be too large for the memory, or the file damaged.';
-  return 'Is the server up, at this address? What was written is kept: the same command goes on from there.';
 }
 
 function lengthOf(report: Report): number {

@@ -6,7 +6,7 @@ export type ToModel =
       readonly schema: unknown;
       readonly sequences: number;
       readonly contextSize: number | undefined;
-      readonly threads: number | undefined;
+      readonly threads: number;
       readonly gpu: boolean;
       readonly thinking: boolean;
     }

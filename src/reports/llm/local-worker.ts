@@ -61,13 +61,13 @@ async function load(options: Load): Promise<void> {
       skipDownload: true,
       progressLogs: false,
       logLevel: llama.LlamaLogLevel.disabled,
-      ...(options.threads !== undefined && { maxThreads: options.threads }),
+      maxThreads: options.threads,
     });
     const model = await engine.loadModel({ modelPath: options.gguf });
     const context = await model.createContext({
       sequences: options.sequences,
       contextSize: options.contextSize ?? Math.min(defaultContext, model.trainContextSize),
-      ...(options.threads !== undefined && { threads: options.threads }),
+      threads: options.threads,
     });
     // The converter takes the schema as data; its types describe literals.
     const grammar = await engine.createGrammarForJsonSchema(forGrammar(options.schema) as never);

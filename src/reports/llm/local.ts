@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
 import type { Backend, Completion, CompletionRequest } from './backend.ts';
@@ -13,7 +14,7 @@ export interface LocalOptions {
   gguf: string;
   /** Tokens of prompt and answer together. Default 8,192, or what the model was trained with if that is less. */
   contextSize?: number;
-  /** Threads of the engine. Default: its own choice. */
+  /** Threads of the engine. Default: all cores but one. */
   threads?: number;
   /** Use a GPU where the installed binaries can. Default true. */
   gpu?: boolean;
@@ -169,7 +170,9 @@ class LocalModel implements Backend {
       schema: this.schema.json,
       sequences: this.options.sequences,
       contextSize: this.options.contextSize,
-      threads: this.options.threads,
+      // The threads wait for each other many times a token. Where one of them gets no core, all stand still: on a busy
+      // machine of two cores, two threads were more than ten times slower than one.
+      threads: this.options.threads ?? Math.max(1, availableParallelism() - 1),
       gpu: this.options.gpu ?? true,
       thinking: this.options.thinking ?? false,
     });

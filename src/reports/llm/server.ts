@@ -22,7 +22,8 @@ export interface ServerOptions {
   body?: Readonly<Record<string, unknown>>;
 }
 
-const defaults = { apiKeyVariable: 'PENUMBRA_LLM_API_KEY', timeout: 120_000, longestResponse: 1 << 20 };
+export const defaultKeyVariable = 'PENUMBRA_LLM_API_KEY';
+const defaults = { timeout: 120_000, longestResponse: 1 << 20 };
 
 /** Node's `fetch` gives up after 300 s without a header, whatever the signal says. */
 const longestTimeout = 300_000;
@@ -101,7 +102,7 @@ class Server implements Backend {
         hint: `Give more than 0 and at most ${longestTimeout} ms.`,
       });
     }
-    const variable = options.apiKeyVariable ?? defaults.apiKeyVariable;
+    const variable = options.apiKeyVariable ?? defaultKeyVariable;
     const key = process.env[variable]?.trim();
     if (key !== undefined && !/^[\x21-\x7e]*$/.test(key)) {
       throw new PenumbraError('usage/llm-key', `The key in ${variable} holds characters that no key has.`, {
@@ -283,6 +284,9 @@ function connectionCode(error: unknown): string {
   for (let e: unknown = error; e instanceof Error; e = e.cause) {
     const code = (e as NodeJS.ErrnoException).code;
     if (typeof code === 'string' && /^[A-Z_0-9]{1,40}$/.test(code)) return code;
+  }
+  if (error instanceof Error && (error.cause as Error | undefined)?.message === 'bad port') {
+    return 'HTTP clients may not use this port';
   }
   return 'the connection broke';
 }
