@@ -88,12 +88,7 @@ interface Flags extends LlmFlags {
 async function extractVerb(input: string, flags: Flags): Promise<void> {
   const reports = await import('../reports/index.ts');
   const { createProgress } = await import('./progress.ts');
-  let findings = reports.findingSet(flags.findings);
-  if (flags.extendFindings !== undefined) {
-    findings = reports.extendFindings(findings, reports.findingSet(flags.extendFindings));
-  }
-  let lexicon = flags.lexicon === undefined ? reports.defaultLexicon() : reports.readLexicon(flags.lexicon);
-  if (flags.extendLexicon !== undefined) lexicon = reports.readLexicon(flags.extendLexicon, lexicon);
+  const { findings, lexicon } = reports.openRules(flags);
   const assessor = reports.createAssessor({
     findings,
     lexicon,

@@ -64,9 +64,7 @@ interface Flags {
 
 async function open(flags: Flags) {
   const reports = await import('../reports/index.ts');
-  let lexicon = flags.lexicon === undefined ? reports.defaultLexicon() : reports.readLexicon(flags.lexicon);
-  if (flags.extendLexicon !== undefined) lexicon = reports.readLexicon(flags.extendLexicon, lexicon);
-  return { lexicon, findings: reports.findingSet(flags.findings), readable: reports.readableReports };
+  return { ...reports.openRules(flags), readable: reports.readableReports };
 }
 
 async function mine(

@@ -61,9 +61,7 @@ interface Flags {
 async function score(path: string, flags: Flags): Promise<void> {
   const reports = await import('../reports/index.ts');
   const { readGold } = await import('../reports/score/gold.ts');
-  const set = reports.findingSet(flags.findings);
-  let lexicon = flags.lexicon === undefined ? reports.defaultLexicon() : reports.readLexicon(flags.lexicon);
-  if (flags.extendLexicon !== undefined) lexicon = reports.readLexicon(flags.extendLexicon, lexicon);
+  const { findings: set, lexicon } = reports.openRules(flags);
   const assessor = reports.createAssessor({ lexicon, findings: set });
   const gold = readGold(path, { status: flags.statusField, finding: flags.findingField, where: flags.where });
 

@@ -44,6 +44,7 @@ export {
   createAssessor,
   type MentionAssessment,
 } from './rules/assess.ts';
+export { openRules, type RuleFiles } from './rules/open.ts';
 export { type Gold, type GoldFields, readGold } from './score/gold.ts';
 export {
   type FindingScore,

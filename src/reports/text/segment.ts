@@ -6,6 +6,7 @@ import {
   AFTER_SPACE,
   ALL_CAPITALS,
   CAPITAL,
+  doubled,
   NUMBER,
   Tokens,
   tokenize,
@@ -160,17 +161,9 @@ export class Sentences {
   push(from: number, to: number, section: number): void {
     if (to <= from) return;
     if (this.count === this.from.length) {
-      const size = this.count * 2;
-      const wider = (a: Int32Array): Int32Array<ArrayBuffer> => {
-        const b = new Int32Array(size);
-        b.set(a);
-        return b;
-      };
-      this.from = wider(this.from);
-      this.to = wider(this.to);
-      const sections = new Uint8Array(size);
-      sections.set(this.section);
-      this.section = sections;
+      this.from = doubled(this.from);
+      this.to = doubled(this.to);
+      this.section = doubled(this.section);
     }
     this.from[this.count] = from;
     this.to[this.count] = to;

@@ -37,19 +37,18 @@ export class Tokens {
   }
 
   private grow(): void {
-    const size = this.start.length * 2;
-    const wider = (from: Int32Array): Int32Array<ArrayBuffer> => {
-      const to = new Int32Array(size);
-      to.set(from);
-      return to;
-    };
-    this.start = wider(this.start);
-    this.end = wider(this.end);
-    this.word = wider(this.word);
-    const flags = new Uint8Array(size);
-    flags.set(this.flags);
-    this.flags = flags;
+    this.start = doubled(this.start);
+    this.end = doubled(this.end);
+    this.word = doubled(this.word);
+    this.flags = doubled(this.flags);
   }
+}
+
+/** The same numbers with as much room again behind them. */
+export function doubled<T extends Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(from: T): T {
+  const to = new (from.constructor as new (length: number) => T)(from.length * 2);
+  to.set(from);
+  return to;
 }
 
 const LETTER = 1;
