@@ -8,6 +8,8 @@ import { register as registerExtract } from '../../src/cli/extract.ts';
 import { register as registerLexicon } from '../../src/cli/lexicon.ts';
 import { register as registerReports } from '../../src/cli/reports.ts';
 
+vi.setConfig({ testTimeout: 300_000 }); // for a busy machine
+
 let dir: string;
 let said: string;
 const at = (name: string): string => join(dir, name);

@@ -2,11 +2,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type BuildOptions, buildDataset } from '../../src/reports/dataset/index.ts';
 import { createAssessor, extract, rulesExtractor } from '../../src/reports/index.ts';
 import { parseCsv } from '../../src/reports/io/csv.ts';
 import { withDuckDB } from '../../src/reports/io/tables.ts';
+
+vi.setConfig({ testTimeout: 300_000 }); // for a busy machine
 
 let dir: string;
 const at = (name: string): string => join(dir, name);

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createAssessor, extract, type FindingRow, rulesExtractor } from '../../src/reports/index.ts';
 import { CsvReader, csvField, parseCsv } from '../../src/reports/io/csv.ts';
 import { readOpenIXml } from '../../src/reports/io/openi.ts';
@@ -20,6 +20,9 @@ import { type InputItem, type InputOptions, readReports } from '../../src/report
 import { IdSet } from '../../src/reports/io/rows-out.ts';
 import { withDuckDB } from '../../src/reports/io/tables.ts';
 import { makeZip, type ZipFile } from './zip-maker.ts';
+
+// Big files, child processes and a busy machine: what takes seconds alone may take minutes.
+vi.setConfig({ testTimeout: 300_000 });
 
 let dir: string;
 beforeEach(() => {

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Random } from '../../src/random.ts';
 import {
   createAssessor,
@@ -19,6 +19,8 @@ import {
   mineLexicon,
   rankByComparisons,
 } from '../../src/reports/mine/index.ts';
+
+vi.setConfig({ testTimeout: 300_000 }); // for a busy machine
 
 const lexicon = defaultLexicon();
 const findings = findingSet();

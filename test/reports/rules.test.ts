@@ -271,9 +271,9 @@ describe('whole reports', () => {
     expect(() => assessReport('x'.repeat(1_000_001))).toThrow(
       expect.objectContaining({ code: 'reports/too-long' }),
     );
-    const started = performance.now();
+    const before = process.cpuUsage(); // not the clock: other work on the machine must not fail this
     assessReport('no effusion or possible pneumonia and '.repeat(26_000));
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(5000);
   });
 });
 
