@@ -49,7 +49,7 @@ export function register(program: Command): void {
     .option('--model <name>', 'name of the model on the server', 'Qwen/Qwen3-4B')
     .option('--prompt <file>', 'replace the prompt')
     .option('--concurrency <n>', 'requests at once (default: 8; 1 for --gguf)', Number)
-    .option('--request-timeout <seconds>', 'time limit of one request', Number, 120)
+    .option('--request-timeout <seconds>', 'time limit of one request (default: 120; 600 for --gguf)', Number)
     .option('--retries <n>', 'how often a failed request is tried again', Number, 4)
     .option('--price <in,out>', 'price of a million tokens read and written, for the estimate', String)
     .option('--estimate', 'print what the run would take and stop')
@@ -57,6 +57,8 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
+A server's key is read from PENUMBRA_LLM_API_KEY. Reports go to the server you name and nowhere else.
+
 Examples:
   $ penumbra extract reports.csv --out rows.jsonl
   $ penumbra extract mimic-cxr-reports.zip --out rows.parquet
