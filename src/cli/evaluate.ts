@@ -39,6 +39,7 @@ interface Flags extends DataFlags {
 async function evaluate(run: string, path: string, flags: Flags): Promise<void> {
   const { evaluateRun } = await import('../training/index.ts');
   const { summarize } = await import('../metrics/index.ts');
+  const { knownOf } = await import('../study/known.ts');
   const { writePredictions, predictionsFormat } = await import('../study/predictions-file.ts');
   const { renderSummary } = await import('../study/summary-table.ts');
   const { createProgress } = await import('./progress.ts');
@@ -58,12 +59,10 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
   for (const { file, reason } of broken.slice(0, 10))
     process.stderr.write(`could not read ${file}: ${reason}\n`);
 
-  const { indices } = predictions;
   const summary = summarize(predictions, {
     ...(flags.bins !== undefined && { bins: flags.bins }),
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
-    ...(subset?.groups && { groups: indices.map((i) => subset.groups![i]!) }),
-    ...(subset?.posterior && { posterior: posteriorRows(subset.posterior, indices, predictions.classes) }),
+    ...knownOf(subset!, predictions.indices),
   });
   process.stdout.write(renderSummary(summary));
   if (flags.json !== undefined) {
@@ -82,12 +81,4 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
     await writePredictions(flags.predictions, predictions, dataset.classes, (i) => subset!.nameOf(i));
     process.stderr.write(`predictions: ${flags.predictions}\n`);
   }
-}
-
-function posteriorRows(posterior: Float32Array, rows: Int32Array, classes: number): Float32Array {
-  const picked = new Float32Array(rows.length * classes);
-  rows.forEach((row, i) => {
-    picked.set(posterior.subarray(row * classes, (row + 1) * classes), i * classes);
-  });
-  return picked;
 }

@@ -26,6 +26,7 @@ import {
   writeAtomically,
 } from '../training/index.ts';
 import { renderHtml } from './html/index.ts';
+import { knownOf } from './known.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { StudyMethod, StudyPair, StudyResult, StudyRun } from './result.ts';
 
@@ -209,8 +210,7 @@ function assemble(
   const summaryOptions: SummaryOptions = {
     ...(options.replicates !== undefined && { replicates: options.replicates }),
     ...(options.bins !== undefined && { bins: options.bins }),
-    ...(subset.groups && { groups: pickRows(subset.groups, indices, 1) }),
-    ...(subset.posterior && { posterior: pickRows(subset.posterior, indices, subset.classes.length) }),
+    ...knownOf(subset, indices),
   };
   const objectives = [...new Set(judged.map(({ run }) => run.objective))];
   const predictions = new Map<string, Predictions[]>(
@@ -318,12 +318,4 @@ function countLabels(labels: Int32Array, classes: number): number[] {
   const counts = new Array<number>(classes).fill(0);
   for (const label of labels) counts[label]!++;
   return counts;
-}
-
-/** Rows of an N×width array. */
-function pickRows<A extends Int32Array | Float32Array>(values: A, rows: Int32Array, width: number): A {
-  const picked = new (values.constructor as new (length: number) => A)(rows.length * width);
-  for (let i = 0; i < rows.length; i++)
-    picked.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
-  return picked;
 }
