@@ -1,7 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import type { TensorMethods } from './generated/operators.ts';
 import { type Handle, native, type TypedArray } from './native.ts';
-import type { DType, Scalar } from './types.ts';
+import type { DType } from './types.ts';
 
 /**
  * An n-dimensional array in LibTorch's memory. Operators are its methods (`x.matmul(w)`), generated from LibTorch's
@@ -244,5 +244,3 @@ function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
   else if (Object.getPrototypeOf(value) === Object.prototype)
     for (const item of Object.values(value)) forEachTensor(item, visit);
 }
-
-export type { Scalar };

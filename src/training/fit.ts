@@ -116,6 +116,22 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       progress.broken = union(brokenBefore, loader.broken, valLoader?.broken ?? []);
       state.save(progress);
     };
+    const session: Session = {
+      config,
+      model,
+      optimizer,
+      objective,
+      schedule,
+      loader,
+      valLoader,
+      classes: train.classes.length,
+      mode,
+      save,
+      progress,
+      steps,
+      signal,
+      onEvent,
+    };
     const kept = folder.metrics(progress.epoch);
     folder.resetMetrics(kept);
     const epochs = [...kept];
@@ -124,32 +140,9 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     const events = new EventWriter(folder.path, last === undefined ? {} : { resumeStep: last.step + 1 });
     try {
       while (progress.epoch < config.epochs) {
-        const completed = await trainEpoch({
-          config,
-          model,
-          optimizer,
-          objective,
-          schedule,
-          loader,
-          mode,
-          save,
-          progress,
-          steps,
-          signal,
-          onEvent,
-        });
+        const completed = await trainEpoch(session);
         if (!completed) return { finished: false, folder: folder.path, epochs, broken: progress.broken };
-        const metrics = await endEpoch({
-          config,
-          model,
-          objective,
-          valLoader,
-          train,
-          mode,
-          progress,
-          schedule,
-          loader,
-        });
+        const metrics = await endEpoch(session);
         epochs.push(metrics);
         folder.appendMetrics(metrics);
         writeEvents(events, metrics);
@@ -181,13 +174,16 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   }
 }
 
-interface EpochContext {
+/** What the two halves of an epoch work with. */
+interface Session {
   config: TrainConfig;
   model: Classifier;
   optimizer: Optimizer;
   objective: Objective;
   schedule: Schedule;
   loader: BatchLoader;
+  valLoader: BatchLoader | undefined;
+  classes: number;
   mode: Mode;
   /** Writes a checkpoint of `progress` and every tensor. */
   save: () => void;
@@ -198,8 +194,8 @@ interface EpochContext {
 }
 
 /** The rest of the running epoch. False where it was aborted, with a checkpoint saved. */
-async function trainEpoch(context: EpochContext): Promise<boolean> {
-  const { config, model, optimizer, objective, schedule, loader, mode, save, progress, signal } = context;
+async function trainEpoch(session: Session): Promise<boolean> {
+  const { config, model, optimizer, objective, schedule, loader, mode, save, progress, signal } = session;
   let savedAt = performance.now();
   let startedAt = performance.now();
   const before = progress.seconds;
@@ -225,7 +221,7 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
     progress.seen += images;
     const now = performance.now();
     progress.seconds = before + (now - startedAt) / 1000;
-    context.onEvent({ type: 'step', step: progress.step, steps: context.steps, loss, images });
+    session.onEvent({ type: 'step', step: progress.step, steps: session.steps, loss, images });
     await setImmediate(); // Signals and messages of decoding threads are heard between steps.
     const due =
       (config.checkpointSteps > 0 && progress.step % config.checkpointSteps === 0) ||
@@ -242,18 +238,8 @@ async function trainEpoch(context: EpochContext): Promise<boolean> {
 }
 
 /** Validation and the epoch's line; resets `progress` to the start of the next epoch. */
-async function endEpoch(context: {
-  config: TrainConfig;
-  model: Classifier;
-  objective: Objective;
-  valLoader: BatchLoader | undefined;
-  train: Subset;
-  mode: Mode;
-  progress: Progress;
-  schedule: Schedule;
-  loader: BatchLoader;
-}): Promise<EpochMetrics> {
-  const { config, model, objective, valLoader, train, mode, progress, schedule } = context;
+async function endEpoch(session: Session): Promise<EpochMetrics> {
+  const { config, model, objective, loader, valLoader, mode, progress, schedule } = session;
   if (progress.seen === 0) {
     throw new PenumbraError(
       'training/too-few',
@@ -267,7 +253,7 @@ async function endEpoch(context: {
   const epoch = progress.epoch + 1;
   let val: EpochMetrics['val'];
   if (valLoader !== undefined && (epoch % config.evaluateEvery === 0 || epoch === config.epochs)) {
-    const seen = await predict(model, valLoader, train.classes.length, mode, {
+    const seen = await predict(model, valLoader, session.classes, mode, {
       activation: objective.activation,
     });
     val = { nll: nll(seen), top1: top1(seen), ece: ece(seen) };
@@ -275,7 +261,7 @@ async function endEpoch(context: {
   const metrics: EpochMetrics = {
     epoch,
     step: progress.step,
-    learningRate: config.learningRate * schedule(epoch - 1 / Math.max(1, context.loader.batches)),
+    learningRate: config.learningRate * schedule(epoch - 1 / Math.max(1, loader.batches)),
     trainLoss: progress.lossSum / progress.seen,
     trainTop1: progress.correct / progress.seen,
     ...(val && { val }),
