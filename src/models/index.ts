@@ -1,3 +1,3 @@
 export type { Classifier, ModelOptions } from './classifier.ts';
 export { createModel, modelNames } from './registry.ts';
-export { ResNet, resnet18, resnet50 } from './resnet.ts';
+export { ResNet, resnet10, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';

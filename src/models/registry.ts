@@ -1,8 +1,14 @@
 import { PenumbraError } from '../errors.ts';
 import type { Classifier, ModelOptions } from './classifier.ts';
-import { resnet18, resnet50 } from './resnet.ts';
+import { resnet10, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';
 
-const models: Readonly<Record<string, (options: ModelOptions) => Classifier>> = { resnet18, resnet50 };
+const models: Readonly<Record<string, (options: ModelOptions) => Classifier>> = {
+  resnet10,
+  resnet18,
+  resnet34,
+  resnet50,
+  resnet101,
+};
 
 export const modelNames: readonly string[] = Object.keys(models);
 

@@ -62,7 +62,7 @@ function size(values: readonly number[]): number {
   return Math.hypot(...values) / Math.sqrt(values.length);
 }
 
-describe.each(['resnet18', 'resnet50'])('%s', (name) => {
+describe.each(['resnet10', 'resnet18', 'resnet50'])('%s', (name) => {
   test('has the names and shapes of torchvision, in its order', () => {
     const model = createModel(name, { classes: 1000, channels: 3, generator: new Generator(0) });
     const state = Array.from(model.stateDict(), ([key, { shape }]) => [key, shape]);
@@ -212,7 +212,7 @@ test('the small stem keeps the resolution of small images, and loads no other we
 test('an unknown model is an error that names those there are', () => {
   const make = () => createModel('resnet19', { classes: 2, channels: 1, generator: new Generator(0) });
   expect(make).toThrowError(
-    expect.objectContaining({ code: 'models/unknown', hint: 'one of: resnet18, resnet50' }),
+    expect.objectContaining({ code: 'models/unknown', hint: `one of: ${modelNames.join(', ')}` }),
   );
   expect(() => createModel('toString', { classes: 2, channels: 1, generator: new Generator(0) })).toThrow();
 });

@@ -142,10 +142,23 @@ function addShortcut(output: Tensor, input: Tensor, downsample: Sequential | nul
   return aten.relu_(output.add_(shortcut));
 }
 
+/** One block a stage, half of resnet18's: the small network of our own studies, not torchvision's. */
+export function resnet10(options: ModelOptions): ResNet {
+  return new ResNet(BasicBlock, [1, 1, 1, 1], options);
+}
+
 export function resnet18(options: ModelOptions): ResNet {
   return new ResNet(BasicBlock, [2, 2, 2, 2], options);
 }
 
+export function resnet34(options: ModelOptions): ResNet {
+  return new ResNet(BasicBlock, [3, 4, 6, 3], options);
+}
+
 export function resnet50(options: ModelOptions): ResNet {
   return new ResNet(Bottleneck, [3, 4, 6, 3], options);
+}
+
+export function resnet101(options: ModelOptions): ResNet {
+  return new ResNet(Bottleneck, [3, 4, 23, 3], options);
 }

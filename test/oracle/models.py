@@ -19,6 +19,7 @@ for op in ("nms", "qnms"):  # a torchvision build without its native operators s
     except RuntimeError:
         pass
 import torchvision
+from torchvision.models import resnet
 
 from fill import summary, uniform, weights
 
@@ -26,8 +27,14 @@ OUT = Path(__file__).parent.parent / "fixtures" / "models"
 CLASSES, BATCH = 7, 4
 
 
+def make(name, classes=1000):
+    if name == "resnet10":  # Penumbra's own
+        return resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=classes)
+    return getattr(torchvision.models, name)(num_classes=classes)
+
+
 def network(name, channels, stem):
-    model = getattr(torchvision.models, name)(num_classes=CLASSES)
+    model = make(name, CLASSES)
     if stem == "small":
         model.conv1 = torch.nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         model.maxpool = torch.nn.Identity()
@@ -68,10 +75,10 @@ def write(name, value):
 
 
 torch.set_num_threads(1)
-for name in ("resnet18", "resnet50"):
-    state = getattr(torchvision.models, name)().state_dict()
+for name in ("resnet10", "resnet18", "resnet50"):
+    state = make(name).state_dict()
     write(f"{name}-state.json", {k: list(v.shape) for k, v in state.items()})
     cases = [case(name, channels, "standard", 64, training) for channels in (3, 1) for training in (True, False)]
-    if name == "resnet18":
+    if name in ("resnet10", "resnet18"):
         cases.append(case(name, 1, "small", 32, True))
     write(f"{name}.json", cases)
