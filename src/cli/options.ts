@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Dataset, openDataset } from '../data/index.ts';
+import { type Dataset, openDataset, SPLIT_NAMES, type SplitParts } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import type { TrainOptions } from '../training/index.ts';
 
@@ -9,6 +9,7 @@ export interface DataFlags {
   val?: number;
   test?: number;
   group?: string;
+  splits?: SplitParts;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -26,6 +27,11 @@ export function addDataOptions(command: Command): Command {
       '--group <regex>',
       'which part of a file name is the patient: patients are never divided between splits',
     )
+    .option(
+      '--splits <split=part,...>',
+      'which named part of the data serves as which split: test=val judges on the part called val',
+      splitParts,
+    )
     .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
@@ -39,6 +45,7 @@ export function openData(path: string, flags: DataFlags): Dataset {
   return openDataset(path, {
     ...(Object.keys(fractions).length > 0 && { fractions }),
     ...(flags.group !== undefined && { group: flags.group }),
+    ...(flags.splits !== undefined && { splits: flags.splits }),
     phantom: {
       ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
@@ -157,6 +164,17 @@ function fraction(text: string): number {
   const value = number(text);
   if (value < 0 || value >= 1) throw new InvalidArgumentError('expected a share in [0, 1).');
   return value;
+}
+
+function splitParts(text: string): SplitParts {
+  const entries = text.split(',').map((pair) => pair.split('=').map((word) => word.trim()));
+  const splits = entries.map(([split]) => split);
+  const good = entries.every(
+    ([split, part, ...more]) => SPLIT_NAMES.some((name) => name === split) && part && more.length === 0,
+  );
+  if (!good || new Set(splits).size < splits.length)
+    throw new InvalidArgumentError('expected each of train, val and test at most once, as in test=val.');
+  return Object.fromEntries(entries);
 }
 
 function numbers(text: string): number[] {

@@ -1,10 +1,16 @@
 import { PenumbraError } from '../errors.ts';
 import { type ColumnNames, fileName, type Listing, type Part } from './part.ts';
-import { checkSplits, type Fractions, splitByFraction } from './split.ts';
+import { checkSplits, type Fractions, type SplitParts, splitByFraction, splitOfName } from './split.ts';
 import { stringAt } from './string-table.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName, type Subset } from './types.ts';
 
 export interface DatasetOptions {
+  /**
+   * Which named part of the data serves as which split: `{ test: 'val' }` judges on the part that the data call val,
+   * and a `fractions.val` then is taken from train. Other parts keep their own name; one whose name is taken that way
+   * is left out. Default: each part is the split of its name.
+   */
+  readonly splits?: SplitParts;
   /**
    * Shares of `val` and `test` where names do not give the splits (then the default is val 0.1, test 0.2). Where they
    * do, a share asked for here and not named is taken from `train`.
@@ -33,7 +39,7 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
       where: { data: name },
     });
   }
-  const parts = numberGroups(listing.parts, options.group);
+  const parts = numberGroups(assignParts(name, listing.parts, options.splits), options.group);
   const named = parts.filter((part) => part.split !== undefined);
   const splits: Partial<Record<SplitName, GroupedPart>> = {};
   for (const part of named) {
@@ -66,6 +72,42 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
     splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])),
     skipped,
   };
+}
+
+/**
+ * The parts under the split names that they are to serve as.
+ *
+ * @throws {PenumbraError} `data/split-names` for a part that is not there, or one that would be two splits.
+ */
+export function assignParts<P extends Pick<Part, 'split'>>(
+  name: string,
+  parts: readonly P[],
+  wanted: SplitParts = {},
+): readonly P[] {
+  const refuse = (split: string, what: string, hint: string) =>
+    new PenumbraError('data/split-names', `${name}: split ${split} cannot be ${what}`, {
+      where: { data: name, split, argument: 'splits' },
+      hint,
+    });
+  const there = [...new Set(parts.flatMap(({ split }) => split ?? []))];
+  const listed = there.length === 0 ? 'its samples have no named parts' : `its parts are ${there.join(', ')}`;
+  const serves = new Map<SplitName, SplitName>();
+  for (const [key, part] of Object.entries(wanted)) {
+    const split = SPLIT_NAMES.find((known) => known === key);
+    if (split === undefined) throw refuse(key, 'chosen', `the splits are ${SPLIT_NAMES.join(', ')}`);
+    const found = splitOfName(part);
+    if (found === undefined || !there.includes(found)) throw refuse(key, `part '${part}'`, listed);
+    const other = serves.get(found);
+    if (other !== undefined)
+      throw refuse(key, `part '${part}', which is split ${other}`, 'one part serves as one split');
+    serves.set(found, split);
+  }
+  if (serves.size === 0) return parts;
+  const taken = new Set(serves.values());
+  return parts.flatMap((part) => {
+    const split = part.split && (serves.get(part.split) ?? (taken.has(part.split) ? undefined : part.split));
+    return split === undefined && part.split !== undefined ? [] : { ...part, split };
+  });
 }
 
 type GroupedPart = Omit<Part, 'groups'> & { readonly groups: Int32Array | undefined };

@@ -5,7 +5,7 @@ export { BatchLoader } from './loader.ts';
 export { type OpenOptions, openDataset } from './open.ts';
 export type { ColumnNames } from './part.ts';
 export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
-export type { Fractions } from './split.ts';
+export type { Fractions, SplitParts } from './split.ts';
 export type {
   Batch,
   BrokenFile,

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import type { PhantomOptions } from '../phantom/index.ts';
-import { type DatasetOptions, datasetOf } from './dataset.ts';
+import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
 import type { Listing } from './part.ts';
 import { phantomDataset } from './phantom-dataset.ts';
 import { readClassFolders } from './read-class-folders.ts';
@@ -28,7 +28,8 @@ export interface OpenOptions extends DatasetOptions {
  */
 export function openDataset(path: string, options: OpenOptions = {}): Dataset {
   if (path === 'phantom') {
-    const { fractions, phantom } = options;
+    const { fractions, phantom, splits } = options;
+    assignParts(path, [], splits); // Phantoms have no named parts: asking for one is an error.
     return phantomDataset({ ...phantom, fractions });
   }
   const full = resolve(path);

@@ -9,6 +9,9 @@ export interface Fractions {
   readonly test?: number;
 }
 
+/** The part of the data, by the name that the data give it, that serves as a split. */
+export type SplitParts = Readonly<Partial<Record<SplitName, string>>>;
+
 const SPLIT_STREAM = 3;
 
 /** The split that a file's or folder's name speaks of: its last word, `train`, `val`, `test` or what is used for them. */

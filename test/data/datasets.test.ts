@@ -169,6 +169,36 @@ describe('IDX', () => {
   });
 });
 
+describe('named parts as other splits', () => {
+  const folder = () =>
+    make(
+      pictures(
+        ...['a', 'b'].flatMap((k) => Array.from({ length: 20 }, (_, i) => `train/${k}/p${i}_${k}.png`)),
+        ...['validation/a/q1.png', 'validation/b/q2.png', 'validation/b/q3.png'],
+      ),
+    );
+
+  test('the validation part as the test split, and a new validation split from train by patient', () => {
+    const options = { splits: { test: 'val' }, fractions: { val: 0.25 }, group: '^(.\\d+)' } as const;
+    const data = openDataset(folder(), options);
+    expect(sizes(data)).toEqual({ train: 30, val: 10, test: 3 });
+    expect(data.splits.test!.split).toBe('test');
+    expect(namesOf(data.splits.test)).toEqual([
+      'validation/a/q1.png',
+      'validation/b/q2.png',
+      'validation/b/q3.png',
+    ]);
+    const [train, val] = [data.splits.train!, data.splits.val!].map(({ groups }) => [...new Set(groups!)]);
+    expect(new Set([...train, ...val]).size).toBe(train.length + val.length);
+  });
+
+  test('parts change places, and one whose name is taken is left out', () => {
+    const swapped = openDataset(folder(), { splits: { train: 'validation', val: 'train' } });
+    expect(sizes(swapped)).toEqual({ train: 3, val: 40 });
+    expect(sizes(openDataset(folder(), { splits: { val: 'train' } }))).toEqual({ val: 40 });
+  });
+});
+
 describe('data that contradict themselves are refused, with the place', () => {
   const two = pictures('a.png', 'b.png', 'c.png', 'd.png');
   const idxPair = { 'train-images-idx3-ubyte': images(3), 'train-labels-idx1-ubyte': labels(0, 1, 1) };
@@ -333,6 +363,27 @@ describe('data that contradict themselves are refused, with the place', () => {
       'data/posterior',
       { row: 1 },
     ],
+    [
+      'a part that is not there',
+      pictures('train/a/1.png', 'train/b/2.png'),
+      { splits: { test: 'val' } },
+      'data/split-names',
+      { split: 'test', argument: 'splits' },
+    ],
+    [
+      'a part as two splits',
+      pictures('train/a/1.png', 'train/b/2.png'),
+      { splits: { train: 'train', test: 'train' } },
+      'data/split-names',
+      { split: 'test' },
+    ],
+    [
+      'a part of undivided data',
+      pictures('a/1.png', 'b/2.png'),
+      { splits: { test: 'val' } },
+      'data/split-names',
+      { split: 'test' },
+    ],
     ['nothing known', { 'a.txt': 'x' }, {}, 'data/format', {}],
   ];
   test.each(cases)('%s', (_, files, options, code, where) => {
@@ -344,6 +395,16 @@ describe('data that contradict themselves are refused, with the place', () => {
   test('a path that is not there', () => {
     expect(() => openDataset(join(root, 'nowhere'))).toThrow(
       expect.objectContaining({ code: 'data/not-found' }),
+    );
+  });
+
+  test('a part of the phantom; those that there are get named', () => {
+    expect(() => openDataset('phantom', { splits: { test: 'val' } })).toThrow(
+      expect.objectContaining({ code: 'data/split-names' }),
+    );
+    const folder = make(pictures('train/a/1.png', 'train/b/2.png'));
+    expect(() => openDataset(folder, { splits: { test: 'val' } })).toThrow(
+      expect.objectContaining({ hint: 'its parts are train' }),
     );
   });
 });
@@ -447,6 +508,24 @@ describe.skipIf(missing)('real data (needs PENUMBRA_TEST_DATA)', () => {
     });
     expect(apart / (small.images.length * 2)).toBeLessThan(0.03);
     expect(a.broken).toEqual([]);
+  });
+
+  test('the knee set: its val judges, and a validation split comes from train by patient', () => {
+    const data = openDataset(join(real!, 'knee-kl-grade/idx64'), {
+      group: '^.{7}',
+      splits: { test: 'val' },
+      fractions: { val: 0.15 },
+    });
+    const { train, val, test } = data.splits;
+    expect(test!.length).toBe(826);
+    expect(train!.length + val!.length).toBe(5778);
+    expect(new Set([...train!.groups!, ...val!.groups!]).size).toBe(
+      new Set(train!.groups!).size + new Set(val!.groups!).size,
+    );
+    for (let k = 0; k < 5; k++) {
+      const [inTrain, inVal] = [train!, val!].map(({ labels }) => labels.filter((l) => l === k).length);
+      expect(inVal / (inTrain + inVal)).toBeCloseTo(0.15, 2);
+    }
   });
 
   test('the brain set: a validation split from train', () => {
