@@ -95,7 +95,7 @@ function objectiveCosts(): Record<string, number> {
   const batch = Number(values.batch);
   const leaf = aten.randn([batch, CLASSES], { generator }).requires_grad_();
   const labels = aten.randint(CLASSES, [batch], { generator, dtype: 'int64' });
-  const context = { classes: CLASSES, samples: 1000, device: 'cpu', generator };
+  const context = { classes: CLASSES, samples: 1000, epochs: 1, device: 'cpu', generator };
   const costs: Record<string, number> = {};
   for (const name of ['hard', 'ls', 'ols']) {
     const objective = createObjective(parseObjective(name), context);

@@ -1,6 +1,6 @@
-import { PenumbraError } from '../errors.ts';
 import { aten, type Tensor } from '../torch/index.ts';
 import type { Objective, ObjectiveBatch } from './objective.ts';
+import { checkRange } from './options.ts';
 import { Stateless } from './stateless.ts';
 
 export interface LabelSmoothingOptions {
@@ -21,9 +21,7 @@ export class LabelSmoothing extends Stateless implements Objective {
   constructor(options: LabelSmoothingOptions = {}) {
     super();
     this.epsilon = options.epsilon ?? 0.1;
-    if (!(this.epsilon >= 0 && this.epsilon <= 1)) {
-      throw new PenumbraError('objectives/option', `ls: epsilon must be in [0, 1], got ${this.epsilon}`);
-    }
+    checkRange('ls', 'epsilon', this.epsilon, 0, 1);
   }
 
   loss({ logits, labels }: ObjectiveBatch): Tensor {

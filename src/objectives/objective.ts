@@ -9,8 +9,10 @@ export interface ObjectiveBatch {
   readonly labels: Tensor;
   /** N sample numbers in the training split: what a memory per sample is indexed with. */
   readonly indices: Int32Array;
-  /** [N, channels, H, W]: what a teacher is shown. */
+  /** [N, channels, H, W], as the network was shown them. */
   readonly images: Tensor;
+  /** [N, K], float32, without gradients: what the teacher says of the same images, where there is one. */
+  readonly teacherLogits?: Tensor;
   /** [N, K] smoothing rates per sample and finding, where the data has them. */
   readonly rates?: Tensor;
   /** Epochs finished before this one. */
@@ -21,6 +23,8 @@ export interface ObjectiveBatch {
 export interface ObjectiveContext {
   /** K. */
   readonly classes: number;
+  /** Epochs that the run will have in all. */
+  readonly epochs: number;
   /** Samples in the training split. */
   readonly samples: number;
   readonly device: string;
@@ -45,6 +49,8 @@ export interface Objective {
   /** Learns from the batch just seen: the logits of the same training-mode forward pass. */
   observe?(batch: ObjectiveBatch): void;
   endEpoch?(): void;
+  /** What the schedule's learning rate is multiplied with in the epoch after `epoch` finished ones. Default: 1. */
+  learningRateScale?(epoch: number): number;
   /** Tensors to save, by name; none for a method without memory. */
   stateDict(): StateDict;
   loadStateDict(state: StateDict): void;

@@ -14,6 +14,7 @@ import {
   createObjective,
   formatObjective,
   Hard,
+  needsTeacher,
   type Objective,
   type ObjectiveContext,
   objectiveLabel,
@@ -25,7 +26,7 @@ import {
 interface Oracle {
   readonly classes: number;
   readonly batchesPerEpoch: number;
-  readonly batches: readonly { logits: number[]; labels: number[] }[];
+  readonly batches: readonly { logits: number[]; labels: number[]; teacher: number[] }[];
   readonly cases: Readonly<
     Record<string, readonly { loss: number; gradient: number[]; targets?: number[]; counts?: number[] }[]>
   >;
@@ -36,7 +37,7 @@ const oracle = JSON.parse(
 ) as Oracle;
 
 function context(classes = oracle.classes): ObjectiveContext {
-  return { classes, samples: 24, device: 'cpu', generator: new Generator(0) };
+  return { classes, epochs: 3, samples: 24, device: 'cpu', generator: new Generator(0) };
 }
 
 function make(text: string, classes?: number): Objective {
@@ -45,7 +46,7 @@ function make(text: string, classes?: number): Objective {
 
 /** One batch as the trainer shows it: the loss, then what the objective observes. */
 function show(objective: Objective, number: number): { loss: number; gradient: number[] } {
-  const { logits, labels } = oracle.batches[number]!;
+  const { logits, labels, teacher } = oracle.batches[number]!;
   return tidy(() => {
     const z = tensor(Float32Array.from(logits)).view([-1, oracle.classes]).clone().requires_grad_();
     const batch = {
@@ -53,6 +54,7 @@ function show(objective: Objective, number: number): { loss: number; gradient: n
       labels: tensor(labels, { dtype: 'int64' }),
       indices: Int32Array.from(labels.keys()),
       images: aten.zeros([labels.length, 1, 1, 1]),
+      teacherLogits: tensor(Float32Array.from(teacher)).view([-1, oracle.classes]),
       epoch: Math.floor(number / oracle.batchesPerEpoch),
     };
     const loss = objective.loss(batch);
@@ -78,13 +80,16 @@ describe('losses, gradients and learnt targets equal those of NumPy over three e
       expect(found.loss, `loss ${number}`).toBeCloseTo(expected.loss, 5);
       for (const [i, value] of found.gradient.entries())
         expect(value, `gradient ${number}, ${i}`).toBeCloseTo(expected.gradient[i]!, 6);
+      if ((number + 1) % oracle.batchesPerEpoch !== 0) continue;
+      if (expected.counts !== undefined)
+        expect(values(objective.stateDict(), 'counts')).toEqual(expected.counts);
+      tidy(() => objective.endEpoch?.());
       if (expected.targets === undefined) continue;
-      // The end of an epoch.
-      expect(values(objective.stateDict(), 'counts')).toEqual(expected.counts);
-      tidy(() => objective.endEpoch!());
       for (const [i, value] of values(objective.stateDict(), 'targets').entries())
         expect(value, `target ${i}`).toBeCloseTo(expected.targets[i]!, 6);
-      expect(values(objective.stateDict(), 'counts')).toEqual(expected.counts!.map(() => 0));
+      expect(values(objective.stateDict(), 'counts')).toEqual(
+        expected.targets.map(() => 0).slice(0, oracle.classes),
+      );
     }
     objective.dispose();
   });
@@ -114,6 +119,70 @@ test('ls with epsilon 0 is hard, and with 1 forgets the label', () => {
   const first = gradient.slice(0, oracle.classes).map((value) => value * 8 + uniform);
   expect(first.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5); // p − 1/K, whatever the label was.
   for (const p of first) expect(p).toBeGreaterThan(0);
+});
+
+test('gls: a rate above 0 is label smoothing, 0 the hard label, and a negative one stays bounded', () => {
+  expect(show(make('gls:rate=0.1'), 0)).toEqual(show(make('ls'), 0));
+  expect(show(make('gls:rate=0'), 0)).toEqual(show(new Hard(), 0));
+  const objective = make('gls:rate=-0.5,warmup=0');
+  const lossAt = (margin: number) =>
+    tidy(() => {
+      const logits = tensor(Float32Array.from([margin, 0, 0, 0, 0])).view([1, 5]);
+      const labels = tensor([0], { dtype: 'int64' });
+      const images = aten.zeros([1, 1, 1, 1]);
+      return objective.loss({ logits, labels, indices: Int32Array.of(0), images, epoch: 0 }).item();
+    });
+  const least = -0.5 * -Math.log(1e-4);
+  expect(lossAt(5)).toBeLessThan(lossAt(0));
+  for (const margin of [10, 100, 1e4]) expect(lossAt(margin)).toBeGreaterThanOrEqual(least);
+  expect(lossAt(100)).toBeCloseTo(lossAt(1e4), 5);
+});
+
+test('gls lowers the learning rate after the warm-up of a negative rate, and only then', () => {
+  const scales = (text: string) => [0, 1, 2].map((epoch) => make(text).learningRateScale!(epoch));
+  expect(scales('gls')).toEqual([1, 1, 0.1]);
+  expect(scales('gls:rate=0.1')).toEqual([1, 1, 1]);
+  expect(scales('gls:rate=-1,warmup=0.4,scale=0.5')).toEqual([1, 0.5, 0.5]);
+});
+
+test('tfkd-reg: the virtual teacher is nearly uniform, as the documentation says', () => {
+  const [right, other] = [0.99, 0.01 / 164].map((p) => Math.exp(p / 20)) as [number, number];
+  expect(right / (right + 164 * other)).toBeCloseTo(0.00637, 5);
+  expect(other / (right + 164 * other)).toBeCloseTo(0.00606, 5);
+});
+
+test('only self-training needs a teacher, and says so where there is none', () => {
+  expect(objectiveNames.filter(needsTeacher)).toEqual(['tfkd-self']);
+  const { logits, labels } = oracle.batches[0]!;
+  tidy(() => {
+    const batch = {
+      logits: tensor(Float32Array.from(logits)).view([-1, oracle.classes]),
+      labels: tensor(labels, { dtype: 'int64' }),
+      indices: Int32Array.from(labels.keys()),
+      images: aten.zeros([labels.length, 1, 1, 1]),
+      epoch: 0,
+    };
+    expect(() => make('tfkd-self').loss(batch)).toThrow(
+      expect.objectContaining({ code: 'objectives/teacher' }),
+    );
+  });
+});
+
+test('focal is finite, with its gradient, where the network is entirely sure', () => {
+  for (const text of ['focal', 'focal:gamma=0.5', 'focal:gamma=0']) {
+    tidy(() => {
+      const logits = tensor(Float32Array.from([200, 0, 0, 0, 200, 0]))
+        .view([2, 3])
+        .clone()
+        .requires_grad_();
+      const labels = tensor([0, 0], { dtype: 'int64' });
+      const images = aten.zeros([2, 1, 1, 1]);
+      const loss = make(text, 3).loss({ logits, labels, indices: Int32Array.of(0, 1), images, epoch: 0 });
+      loss.backward();
+      expect(loss.item()).toBeCloseTo(100, 4);
+      for (const value of logits.grad!.toTypedArray()) expect(Number.isFinite(value)).toBe(true);
+    });
+  }
 });
 
 test.each(Object.keys(oracle.cases))(
@@ -182,6 +251,18 @@ test.each([
   ['olz', 'objectives/unknown', /there is no objective 'olz'/],
   ['', 'objectives/unknown', /there is no objective ''/],
   ['constructor', 'objectives/unknown', /'constructor'/],
+  ['focal:gamma=-1', 'objectives/option', /focal: gamma must be 0 or more, got -1/],
+  ['gls:rate=1.1', 'objectives/option', /gls: rate must be 1 or less, got 1.1/],
+  ['gls:rate=-Infinity', 'objectives/option', /gls: rate must be a finite number/],
+  ['gls:warmup=1', 'objectives/option', /gls: warmup must be in \[0, 1\), got 1/],
+  ['gls:scale=0', 'objectives/option', /gls: scale must be above 0, got 0/],
+  ['gls:floor=0', 'objectives/option', /gls: floor must be in \(0, 1\), got 0/],
+  ['tfkd-reg:alpha=2', 'objectives/option', /tfkd-reg: alpha must be in \[0, 1\], got 2/],
+  ['tfkd-self:temperature=0', 'objectives/option', /tfkd-self: temperature must be above 0, got 0/],
+  ['tfkd-self:multiplier=-1', 'objectives/option', /tfkd-self: multiplier must be above 0, got -1/],
+  ['css:epsilon=2', 'objectives/option', /css: epsilon must be in \[0, 1\], got 2/],
+  ['css:similarity=near', 'objectives/option', /css: there is no similarity 'near'/],
+  ['css:temperature=0', 'objectives/option', /css: temperature must be above 0, got 0/],
   ['hard:alpha=1', 'objectives/option', /hard has no option 'alpha=1'/],
   ['ls:eps=0.1', 'objectives/option', /ls has no option 'eps=0.1'/],
   ['ls:epsilon', 'objectives/option', /ls has no option 'epsilon'/],

@@ -2,6 +2,8 @@ import { PenumbraError } from '../errors.ts';
 import { aten, keep, type Tensor } from '../torch/index.ts';
 import type { StateDict } from '../torch/nn/index.ts';
 import type { Objective, ObjectiveBatch, ObjectiveContext } from './objective.ts';
+import { checkChoice, checkRange } from './options.ts';
+import { Stateful } from './stateful.ts';
 
 /** What distinguishes the published forms. */
 interface Form {
@@ -43,7 +45,7 @@ export interface OnlineLabelSmoothingOptions {
  * during an epoch, for every training sample with argmax p = y, S_t[y] += p and n[y] += 1, in the same training-mode
  * forward pass; at its end each S_t[y] is divided by n[y], and a class without a correct sample gets the uniform target.
  */
-export class OnlineLabelSmoothing implements Objective {
+export class OnlineLabelSmoothing extends Stateful implements Objective {
   readonly name = 'ols';
   readonly activation = 'softmax';
   private readonly form: Form;
@@ -56,6 +58,7 @@ export class OnlineLabelSmoothing implements Objective {
 
   /** @throws `objectives/option` for an unknown variant or α outside [0, 1] */
   constructor(options: OnlineLabelSmoothingOptions, context: ObjectiveContext) {
+    super();
     checkOnlineLabelSmoothing(options);
     const { variant = 'paper', alpha = 0.5 } = options;
     this.form = forms[variant](alpha);
@@ -100,42 +103,16 @@ export class OnlineLabelSmoothing implements Objective {
       ['counts', this.counts],
     ]);
   }
-
-  loadStateDict(state: StateDict): void {
-    for (const [name, tensor] of this.stateDict()) {
-      const saved = state.get(name);
-      if (saved === undefined || saved.shape.join() !== tensor.shape.join()) {
-        throw new PenumbraError(
-          'objectives/state',
-          `ols: the saved state has no '${name}' of ${tensor.shape.join('×')}`,
-          {
-            hint: 'it was saved by another method or for another number of classes',
-          },
-        );
-      }
-      tensor.copy_(saved);
-    }
-  }
-
-  dispose(): void {
-    for (const tensor of this.stateDict().values()) tensor.dispose();
-  }
 }
 
 /** @throws `objectives/option` for an unknown variant or α outside [0, 1] */
 export function checkOnlineLabelSmoothing(options: OnlineLabelSmoothingOptions): void {
   const { variant = 'paper', alpha = 0.5 } = options;
-  if (!Object.hasOwn(forms, variant)) {
-    throw new PenumbraError('objectives/option', `ols: there is no variant '${variant}'`, {
-      hint: `one of: ${Object.keys(forms).join(', ')}`,
-    });
-  }
+  checkChoice('ols', 'variant', variant, Object.keys(forms));
   if (variant === 'fine-grained' && options.alpha !== undefined) {
     throw new PenumbraError('objectives/option', "ols: the variant 'fine-grained' takes no alpha", {
       hint: 'it weighs both terms 1',
     });
   }
-  if (!(alpha >= 0 && alpha <= 1)) {
-    throw new PenumbraError('objectives/option', `ols: alpha must be in [0, 1], got ${alpha}`);
-  }
+  checkRange('ols', 'alpha', alpha, 0, 1);
 }

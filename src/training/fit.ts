@@ -87,6 +87,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const objective = tidy(() =>
     createObjective(parseObjective(config.objective), {
       classes: train.classes.length,
+      epochs: config.epochs,
       samples: train.length,
       device: mode.device,
       generator,

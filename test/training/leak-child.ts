@@ -35,7 +35,7 @@ setThreads(1);
 const train = openDataset('phantom', { phantom: { images: 200, size: 32 } }).splits.train!;
 const generator = new Generator(0);
 const model = tidy(() => new Small(generator)).to({ memoryFormat: 'channels_last' });
-const context = { classes: 5, samples: train.length, device: 'cpu', generator };
+const context = { classes: 5, samples: train.length, epochs: 1, device: 'cpu', generator };
 const objective = tidy(() => createObjective(parseObjective('ols'), context));
 const optimizer = new SGD(model.namedParameters(), { learningRate: 0.01, momentum: 0.9, nesterov: true });
 const precision = process.argv[2] === 'bfloat16' ? 'bfloat16' : 'float32';
