@@ -1,0 +1,225 @@
+import { z } from 'zod';
+import { settingNames } from '../training/index.ts';
+
+/** What the study sets itself, so that no `settings` may name it. */
+const OWN_SETTINGS = ['model', 'objective', 'seed', 'mixup', 'teacher'];
+
+/** Settings that a study file may give: those of `penumbra train` but for what the study's own keys say. */
+export const studySettingNames: readonly string[] = settingNames.filter(
+  (name) => !OWN_SETTINGS.includes(name),
+);
+
+const name = (what: string) =>
+  z
+    .string()
+    .regex(/^[\w.-]+$/, `${what} names a folder: letters, digits, _, . and - only`)
+    .regex(/[^.]/, `${what} must not be made of dots alone`);
+
+const settings = z.partialRecord(z.enum(studySettingNames), z.unknown());
+const classMap = z.record(z.string(), z.string().nullable());
+const splitName = z.enum(['train', 'val', 'test']);
+const share = z.number().min(0).lt(1);
+
+const sites = z
+  .strictObject({
+    train: z.array(z.string()).min(1).optional().describe('Sites that train and validate. Default: all.'),
+    test: z.array(z.string()).min(1).optional().describe('Sites that judge. Default: those that train.'),
+  })
+  .describe('Sites (centres) of the data set by name, as its column or `site` expression gives them.');
+
+const set = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .describe(
+        'Folder or file, relative to the study file, or the word phantom. `--data <set>=<path>` overrides it.',
+      ),
+    splits: z
+      .partialRecord(splitName, z.string())
+      .optional()
+      .describe('Which named part of the data serves as which split, as { "test": "val" }.'),
+    fractions: z
+      .strictObject({ val: share.optional(), test: share.optional() })
+      .optional()
+      .describe('Shares for the splits that the data do not name.'),
+    seed: z.int().min(0).optional().describe('Of the split by fractions. Default: 0.'),
+    group: z.string().optional().describe('Expression on file names whose match is the patient.'),
+    site: z.string().optional().describe('Expression on file paths whose match is the site.'),
+    root: z
+      .string()
+      .optional()
+      .describe("Folder that a table's paths are relative to, relative to the study file."),
+    columns: z
+      .strictObject({
+        file: z.string().optional(),
+        label: z.string().optional(),
+        split: z.string().optional(),
+        group: z.string().optional(),
+        site: z.string().optional(),
+      })
+      .optional()
+      .describe("Names of a table's columns, where they are not the usual ones."),
+    classes: z.array(z.string()).min(2).optional().describe('Class names in order, as the data name them.'),
+    classMap: classMap
+      .optional()
+      .describe(
+        'Every class of the data to a class of the study, or to null, which leaves its samples out. Several may become one.',
+      ),
+    sites: sites.optional(),
+    phantom: z
+      .strictObject({
+        images: z.int().min(1).optional(),
+        size: z.int().min(32).max(512).optional(),
+        seed: z.int().min(0).optional(),
+        readerNoise: z.number().positive().optional(),
+      })
+      .optional()
+      .describe('What to draw, where the path is phantom.'),
+  })
+  .describe('A data set to train on.');
+
+const method = z.union([
+  z.string(),
+  z.strictObject({
+    objective: z.string().describe('As on the command line: ols:variant=fine-grained.'),
+    name: z.string().min(1).optional().describe('For tables and folders. Default: made of the objective.'),
+    mixup: z.number().min(0).optional().describe('α of the Beta distribution that mixes images; 0 is off.'),
+    settings: settings.optional().describe('Settings of this method alone: the last word.'),
+  }),
+]);
+
+const centre = z
+  .strictObject({
+    name: z.string().min(1).describe('For the tables.'),
+    set: set.describe('The data of the centre: what `sets` take.'),
+    split: splitName.optional().describe('Which of its splits is judged. Default: all of them together.'),
+    for: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Training sets whose networks are tested there. Default: all.'),
+  })
+  .describe(
+    'A data set of another hospital, on which trained networks are tested. Its classes, after `classMap`, must be those of the training set.',
+  );
+
+/** The typed configuration of a study. Each key's text is its documentation, also in the JSON schema. */
+export const studySchema = z.strictObject({
+  $schema: z.string().optional().describe('Where editors find this schema.'),
+  name: name('name').describe(
+    "The study's short name: its folder is runs/<name> unless `out` says otherwise.",
+  ),
+  title: z.string().optional().describe('For the head of the report. Default: the name.'),
+  sets: z
+    .record(name('a set'), set)
+    .refine((sets) => Object.keys(sets).length > 0, 'expected at least one data set')
+    .describe('The data sets to train on, by the names that tables show.'),
+  networks: z.array(z.string()).min(1).describe('Networks, as `penumbra train --model` names them.'),
+  methods: z
+    .array(method)
+    .min(1)
+    .describe('Objectives as on the command line, or objects where a method has a name, mixup or settings.'),
+  seeds: z
+    .union([z.int().min(1), z.array(z.int().min(0)).min(1)])
+    .describe('How many (0, 1, …) or which. Every method is trained once with each.'),
+  settings: settings
+    .default({})
+    .describe(
+      "Settings of every run, as in `penumbra train --config`; what is not named keeps train's default.",
+    ),
+  setSettings: z
+    .record(z.string(), settings)
+    .default({})
+    .describe('Settings of one data set: they win over `settings`.'),
+  networkSettings: z
+    .record(z.string(), settings)
+    .default({})
+    .describe('Settings of one network: they win over those of the data set.'),
+  baseline: z
+    .string()
+    .optional()
+    .describe(
+      'The method that the others are compared with. Default: hard where it is there, else the first.',
+    ),
+  judge: splitName.optional().describe('Which split is judged. Default: test where there is one, else val.'),
+  centres: z.array(centre).default([]).describe('Out-of-centre tests, besides the sites of a set.'),
+  calibration: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'Calibrators that are fitted on the validation split on top of every method; [] for none. Default: all four.',
+    ),
+  conformal: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        methods: z.array(z.string()).min(1).optional().describe('Default: all that there are.'),
+        alpha: z
+          .number()
+          .gt(0)
+          .lt(1)
+          .default(0.1)
+          .describe('Miscoverage: the sets hold the label with probability 1 − alpha.'),
+      }),
+    ])
+    .prefault({})
+    .describe('Conformal prediction sets, calibrated on the validation split; false for none.'),
+  embeddings: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        sample: z.int().min(10).default(2000).describe('Images of the pictures, the same for all methods.'),
+        k: z.int().min(1).default(20).describe('Neighbours of the k-NN accuracy.'),
+        pictures: z
+          .array(z.enum(['tsne', 'umap']))
+          .default(['tsne', 'umap'])
+          .describe('Projections to draw; [] for measures alone.'),
+      }),
+    ])
+    .prefault({})
+    .describe('Measures and pictures of the penultimate features on the judged split; false for none.'),
+  certificates: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        images: z.int().min(1).default(200).describe('Images of the judged split that are certified.'),
+        samples: z.int().min(100).default(1000).describe('Noisy copies of each image.'),
+        sigma: z
+          .number()
+          .positive()
+          .default(0.25)
+          .describe('Standard deviation of the noise, on network inputs.'),
+        delta: z
+          .number()
+          .gt(0)
+          .lt(1)
+          .default(0.001)
+          .describe('Chance that an image’s certificate is wrong because of sampling.'),
+        radii: z
+          .array(z.number().min(0))
+          .min(1)
+          .default([0, 0.1, 0.25, 0.5])
+          .describe('ℓ2 radii, on network inputs.'),
+      }),
+    ])
+    .default(false)
+    .describe('Certified confidence by randomized smoothing: images × samples forward passes for each run.'),
+  bins: z.int().min(1).max(10_000).default(15).describe('Bins of the calibration errors.'),
+  replicates: z.int().min(0).default(1000).describe('Bootstrap resamples of the intervals and tests.'),
+  out: z
+    .string()
+    .optional()
+    .describe('The folder of the study, relative to the study file. `--out` overrides it.'),
+});
+
+/** As written. */
+export type StudyFile = z.input<typeof studySchema>;
+/** As written, with the defaults. */
+export type StudyConfig = z.output<typeof studySchema>;
+export type SetConfig = z.output<typeof set>;
+
+/** The JSON schema of a study file, for editors: `penumbra study --schema`. */
+export function studyJsonSchema(): object {
+  return { title: 'Penumbra study', ...z.toJSONSchema(studySchema, { io: 'input' }) };
+}
