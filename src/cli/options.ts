@@ -58,7 +58,10 @@ export function openData(path: string, flags: DataFlags): Dataset {
 export function addTrainOptions(command: Command): Command {
   return command
     .option('--config <file>', 'JSON file of settings; flags win over it')
-    .option('--model <name>', 'resnet18 or resnet50 (default: resnet18)')
+    .option(
+      '--model <name>',
+      'resnet18, mobilenet_v2, vit_b_16 …; a wrong name lists them all (default: resnet18)',
+    )
     .addOption(
       new Option('--stem <kind>', 'first layers: small keeps the resolution of small images').choices([
         'auto',
@@ -80,6 +83,15 @@ export function addTrainOptions(command: Command): Command {
     .option('--channels <n>', '1 or 3 (default: as the images have)', whole)
     .option('--no-flip', 'do not mirror images at random')
     .option('--crop-padding <pixels>', 'border for the random crop (default: an eighth of the size)', whole)
+    .option(
+      '--mixup <alpha>',
+      'mix each batch with itself by shares from Beta(alpha, alpha) (default: 0, off)',
+      number,
+    )
+    .option(
+      '--teacher <path>',
+      'for objectives with a teacher: a finished run of the same network (default: one is trained first)',
+    )
     .option('--weights <file>', 'safetensors to start from; a head of another size starts fresh')
     .option('--workers <n>', 'decoding threads', whole)
     .option('--threads <n>', 'threads of the engine (default: the number of cores)', whole)
@@ -112,7 +124,9 @@ const settingFlags = [
   'size',
   'channels',
   'cropPadding',
+  'mixup',
   'weights',
+  'teacher',
   'workers',
   'threads',
   'device',

@@ -48,10 +48,22 @@ const schema = z.strictObject({
   checkpointSeconds: z.number().min(0).default(300),
   /** A checkpoint every so many steps; 0 leaves it to time. */
   checkpointSteps: z.int().min(0).default(0),
+  /** Whether a finished run keeps the states that nothing goes on from any more. */
+  keepCheckpoints: z.boolean().default(false),
   /** Epochs between evaluations on the validation split; the last epoch always is one. */
   evaluateEvery: z.int().min(1).default(1),
+  /**
+   * Mixup (Zhang et al., ICLR 2018): each batch is mixed with a shuffled copy of itself, with a share drawn from
+   * Beta(mixup, mixup). 0 is off; 0.2 is usual.
+   */
+  mixup: z.number().min(0).default(0),
   /** Safetensors with initial weights; a head of another size starts fresh. */
   weights: z.string().nullable().default(null),
+  /**
+   * For objectives with a teacher: the run folder, or the safetensors, of a trained copy of the same network. null
+   * trains one first, with hard labels and the same settings, in the run's folder.
+   */
+  teacher: z.string().nullable().default(null),
 });
 
 /** Every setting of a training run, complete. */

@@ -1,10 +1,11 @@
-import { BatchLoader, type BrokenFile, type Dataset, type SplitName } from '../data/index.ts';
+import { BatchLoader, type BrokenFile, type Dataset, type SplitName, type Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import type { Classifier } from '../models/index.ts';
 import { Generator, readSafetensors, Scope, tidy } from '../torch/index.ts';
 import { buildModel, loaderOptions } from './build.ts';
-import { chooseMode } from './mode.ts';
-import { predict, type SplitPredictions } from './predict.ts';
-import { RunFolder } from './run-folder.ts';
+import { chooseMode, type Mode } from './mode.ts';
+import { type NetworkOutput, predict, type SplitPredictions } from './predict.ts';
+import { type RunDescription, RunFolder } from './run-folder.ts';
 
 export interface RunPredictions {
   readonly predictions: SplitPredictions;
@@ -21,17 +22,58 @@ export async function evaluateRun(
   split: SplitName,
   options: { onProgress?: (done: number, total: number) => void } = {},
 ): Promise<RunPredictions> {
-  const run = new RunFolder(folder);
-  const { config, data, model: shape } = run.description();
   const subset = dataset.splits[split];
   if (subset === undefined) {
     throw new PenumbraError('training/no-split', `${dataset.name} has no split '${split}'`, {
       hint: `it has: ${Object.keys(dataset.splits).join(', ')}`,
     });
   }
-  if (data.classes.join('\0') !== dataset.classes.join('\0')) {
-    throw new PenumbraError('training/classes', `the run knows other classes than ${dataset.name}`, {
-      hint: `the run: ${data.classes.slice(0, 6).join(', ')} (${data.classes.length}); the data: ${dataset.classes.slice(0, 6).join(', ')} (${dataset.classes.length})`,
+  const { output, broken } = await inspectRun(folder, subset, options);
+  return { predictions: output, broken };
+}
+
+export interface InspectOptions {
+  /** Whether to keep the penultimate layer's outputs. Default: false. */
+  readonly features?: boolean;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Everything that a finished run's network says of a subset with the same classes.
+ * @throws `training/run`, `training/unfinished`, `training/classes`
+ */
+export async function inspectRun(
+  folder: string,
+  subset: Subset,
+  options: InspectOptions = {},
+): Promise<{ readonly output: NetworkOutput; readonly broken: readonly BrokenFile[] }> {
+  await using run = openRun(folder, subset);
+  const { model, loader, mode, description } = run;
+  const output = await predict(model, loader, subset.classes.length, mode, {
+    activation: description.model.activation,
+    features: options.features ?? false,
+    onProgress: (done) => options.onProgress?.(done, subset.length),
+  });
+  return { output, broken: loader.broken };
+}
+
+/** A finished run's network, and the loader that shows it a subset as it was shown its training images. */
+export interface OpenRun extends AsyncDisposable {
+  readonly description: RunDescription;
+  readonly mode: Mode;
+  readonly model: Classifier;
+  readonly loader: BatchLoader;
+}
+
+/** @throws `training/run`, `training/unfinished`, `training/classes` */
+export function openRun(folder: string, subset: Subset): OpenRun {
+  const run = new RunFolder(folder);
+  const description = run.description();
+  const { config, data, model: shape } = description;
+  if (data.classes.join('\0') !== subset.classes.join('\0')) {
+    const listed = (classes: readonly string[]) => `${classes.slice(0, 6).join(', ')} (${classes.length})`;
+    throw new PenumbraError('training/classes', `the run in ${folder} knows other classes than the data`, {
+      hint: `the run: ${listed(data.classes)}; the data: ${listed(subset.classes)}`,
     });
   }
   if (!run.finished) {
@@ -40,24 +82,25 @@ export async function evaluateRun(
     });
   }
   const mode = chooseMode(config);
-  await using loader = new BatchLoader(subset, {
+  const model = tidy(() => buildModel(config, shape, data.classes.length, new Generator(config.seed), mode));
+  {
+    using _scope = new Scope();
+    model.loadStateDict(readSafetensors(run.file('model.safetensors')).tensors);
+  }
+  const loader = new BatchLoader(subset, {
     ...loaderOptions(config),
     size: shape.size,
     channels: shape.channels,
     batchSize: Math.max(config.batchSize, 128),
   });
-  const model = tidy(() => buildModel(config, shape, data.classes.length, new Generator(config.seed), mode));
-  try {
-    {
-      using _scope = new Scope();
-      model.loadStateDict(readSafetensors(run.file('model.safetensors')).tensors);
-    }
-    const predictions = await predict(model, loader, data.classes.length, mode, {
-      activation: shape.activation,
-      onProgress: (done) => options.onProgress?.(done, subset.length),
-    });
-    return { predictions, broken: loader.broken };
-  } finally {
-    model.dispose();
-  }
+  return {
+    description,
+    mode,
+    model: model.eval(),
+    loader,
+    async [Symbol.asyncDispose]() {
+      model.dispose();
+      await loader.close();
+    },
+  };
 }

@@ -3,9 +3,9 @@ import type { BatchLoader, BrokenFile, Dataset, Subset } from '../data/index.ts'
 import { PenumbraError } from '../errors.ts';
 import { ece, nll, top1 } from '../metrics/index.ts';
 import type { Classifier } from '../models/index.ts';
-import { createObjective, type Objective, parseObjective } from '../objectives/index.ts';
+import { createObjective, needsTeacher, type Objective, parseObjective } from '../objectives/index.ts';
 import { engineInfo, Generator, type Tensor, tidy, writeSafetensors } from '../torch/index.ts';
-import type { Optimizer, Schedule } from '../torch/optim/index.ts';
+import type { Schedule } from '../torch/optim/index.ts';
 import {
   buildModel,
   evaluationLoader,
@@ -19,8 +19,9 @@ import { chooseMode, type Mode } from './mode.ts';
 import { predict } from './predict.ts';
 import { type EpochMetrics, fingerprint, type RunDescription, RunFolder } from './run-folder.ts';
 import { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
+import { loadTeacher, teacherFingerprint } from './teacher.ts';
 import { EventWriter } from './tensorboard.ts';
-import { trainStep } from './train-step.ts';
+import { type Trainee, trainStep } from './train-step.ts';
 
 export interface FitOptions {
   readonly config: TrainConfig;
@@ -68,6 +69,18 @@ export interface FitResult {
  * @throws `training/no-train-split`, `training/diverged`, `training/other-run`, `training/locked`, and what the data raise
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
+  const { config, onEvent } = options;
+  if (needsTeacher(config.objective) && config.teacher === null) {
+    const message = `${config.objective} needs a teacher: it is trained first, with hard labels`;
+    onEvent?.({ type: 'notice', message });
+    const folder = new RunFolder(options.folder).file('teacher');
+    const { finished } = await trainRun({ ...options, config: { ...config, objective: 'hard' }, folder });
+    if (!finished) return { finished, folder: options.folder, epochs: [], broken: [] };
+  }
+  return trainRun(options);
+}
+
+async function trainRun(options: FitOptions): Promise<FitResult> {
   const { config, dataset, signal, onEvent = () => {} } = options;
   const train = dataset.splits.train;
   if (train === undefined) {
@@ -100,6 +113,9 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     model.dispose();
     return { finished: true, folder: folder.path, epochs: folder.metrics(), broken: [] };
   }
+  const teacher = needsTeacher(config.objective)
+    ? loadTeacher(config.teacher ?? folder.file('teacher'), config, loader, train.classes.length, mode)
+    : undefined;
   const optimizer = makeOptimizer(config, model);
   const state = new RunState(folder, { model, optimizer, objective }, generator);
   const schedule = makeSchedule(config);
@@ -122,6 +138,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       model,
       optimizer,
       objective,
+      teacher,
+      mixup: config.mixup > 0 ? { alpha: config.mixup, generator } : undefined,
       schedule,
       loader,
       valLoader,
@@ -167,25 +185,24 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       seconds: epochs.reduce((sum, metrics) => sum + metrics.seconds, 0),
       broken: progress.broken,
     });
+    if (!config.keepCheckpoints) folder.dropCheckpoints();
     return { finished: true, folder: folder.path, epochs, broken: progress.broken };
   } finally {
     optimizer.dispose();
     objective.dispose();
+    teacher?.dispose();
     model.dispose();
   }
 }
 
 /** What the two halves of an epoch work with. */
-interface Session {
+interface Session extends Trainee {
   config: TrainConfig;
   model: Classifier;
-  optimizer: Optimizer;
-  objective: Objective;
   schedule: Schedule;
   loader: BatchLoader;
   valLoader: BatchLoader | undefined;
   classes: number;
-  mode: Mode;
   /** Writes a checkpoint of `progress` and every tensor. */
   save: () => void;
   progress: Progress;
@@ -196,7 +213,7 @@ interface Session {
 
 /** The rest of the running epoch. False where it was aborted, with a checkpoint saved. */
 async function trainEpoch(session: Session): Promise<boolean> {
-  const { config, model, optimizer, objective, schedule, loader, mode, save, progress, signal } = session;
+  const { config, model, optimizer, loader, save, progress, signal } = session;
   let savedAt = performance.now();
   let startedAt = performance.now();
   const before = progress.seconds;
@@ -207,8 +224,8 @@ async function trainEpoch(session: Session): Promise<boolean> {
       batch.release();
       continue;
     }
-    optimizer.learningRate = config.learningRate * schedule(progress.epoch + batch.number / loader.batches);
-    const { loss, correct } = trainStep({ model, optimizer, objective, mode }, batch, progress.epoch);
+    optimizer.learningRate = learningRate(session, batch.number / loader.batches);
+    const { loss, correct } = trainStep(session, batch, progress.epoch);
     const images = batch.labels.length;
     const number = batch.number;
     batch.release();
@@ -240,7 +257,7 @@ async function trainEpoch(session: Session): Promise<boolean> {
 
 /** Validation and the epoch's line; resets `progress` to the start of the next epoch. */
 async function endEpoch(session: Session): Promise<EpochMetrics> {
-  const { config, model, objective, loader, valLoader, mode, progress, schedule } = session;
+  const { config, model, objective, loader, valLoader, mode, progress } = session;
   if (progress.seen === 0) {
     throw new PenumbraError(
       'training/too-few',
@@ -262,7 +279,7 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
   const metrics: EpochMetrics = {
     epoch,
     step: progress.step,
-    learningRate: config.learningRate * schedule(epoch - 1 / Math.max(1, loader.batches)),
+    learningRate: learningRate(session, 1 - 1 / Math.max(1, loader.batches)),
     trainLoss: progress.lossSum / progress.seen,
     trainTop1: progress.correct / progress.seen,
     ...(val && { val }),
@@ -278,6 +295,12 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
     seconds: 0,
   } satisfies Partial<Progress>);
   return metrics;
+}
+
+/** @param part of the running epoch that is done, in [0, 1) */
+function learningRate({ config, schedule, objective, progress }: Session, part: number): number {
+  const { epoch } = progress;
+  return config.learningRate * schedule(epoch + part) * (objective.learningRateScale?.(epoch) ?? 1);
 }
 
 function describe(
@@ -305,6 +328,8 @@ function describe(
       parameters: model.parameterCount,
       activation: objective.activation,
     },
+    ...(needsTeacher(config.objective) &&
+      config.teacher !== null && { teacher: teacherFingerprint(config.teacher) }),
     mode: { device: mode.device, precision: mode.precision, threads: mode.threads },
     software: { node: process.version, libtorch: engineInfo().version },
   };

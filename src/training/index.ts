@@ -1,9 +1,16 @@
 export { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
 export { nearest, resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
-export { evaluateRun, type RunPredictions } from './evaluate-run.ts';
+export {
+  evaluateRun,
+  type InspectOptions,
+  inspectRun,
+  type OpenRun,
+  openRun,
+  type RunPredictions,
+} from './evaluate-run.ts';
 export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
 export { chooseMode, type Mode } from './mode.ts';
-export { type PredictOptions, predict, type SplitPredictions } from './predict.ts';
+export { type NetworkOutput, type PredictOptions, predict, type SplitPredictions } from './predict.ts';
 export {
   type EpochMetrics,
   fingerprint,
@@ -11,3 +18,4 @@ export {
   RunFolder,
   writeAtomically,
 } from './run-folder.ts';
+export { loadTeacher, teacherFingerprint, teacherWeights } from './teacher.ts';

@@ -24,6 +24,8 @@ export function inMode(mode: Mode, forward: () => Tensor): Tensor {
 
 export interface PredictOptions {
   readonly activation?: 'softmax' | 'sigmoid';
+  /** Whether to keep the penultimate layer's outputs. Default: false. */
+  readonly features?: boolean;
   /** Called after every batch with the number of samples done. */
   readonly onProgress?: (done: number) => void;
 }
@@ -34,17 +36,28 @@ export interface SplitPredictions extends Predictions {
   readonly indices: Int32Array;
 }
 
-/** Probabilities for every sample of a loader's split, in evaluation mode. */
+/** The same with what the probabilities come from. */
+export interface NetworkOutput extends SplitPredictions {
+  /** N×K, row-major: what a calibrator is fitted on. */
+  readonly logits: Float32Array;
+  /** The penultimate layer's outputs, N×D, row-major, where they were asked for. */
+  readonly features?: Float32Array;
+}
+
+/** Logits and probabilities for every sample of a loader's split, in evaluation mode. */
 export async function predict(
   model: Classifier,
   loader: BatchLoader,
   classes: number,
   mode: Mode,
   options: PredictOptions = {},
-): Promise<SplitPredictions> {
+): Promise<NetworkOutput> {
   const probabilities: Float32Array[] = [];
+  const logits: Float32Array[] = [];
+  const features: Float32Array[] = [];
   const labels: Int32Array[] = [];
   const indices: Int32Array[] = [];
+  const head = options.features ? model.submodule(model.head) : null;
   const training = model.training;
   model.eval();
   let done = 0;
@@ -52,9 +65,14 @@ export async function predict(
     for await (const batch of loader.epoch(0)) {
       tidy(() =>
         noGrad(() => {
-          const logits = inMode(mode, () => model.forward(toImages(batch, mode)));
-          const p = options.activation === 'sigmoid' ? logits.sigmoid() : logits.softmax(1);
+          const images = toImages(batch, mode);
+          // Without dropout the head sees the features as they are.
+          const f = head && inMode(mode, () => model.features(images));
+          const z = inMode(mode, () => (head ? head.forward(f!) : model.forward(images)));
+          const p = options.activation === 'sigmoid' ? z.sigmoid() : z.softmax(1);
           probabilities.push(p.toTypedArray() as Float32Array);
+          logits.push(z.toTypedArray() as Float32Array);
+          if (f) features.push(f.toTypedArray() as Float32Array);
         }),
       );
       labels.push(batch.labels);
@@ -67,8 +85,12 @@ export async function predict(
   } finally {
     model.train(training);
   }
-  const rows = { probabilities: join(probabilities, Float32Array), labels: join(labels, Int32Array) };
-  return { ...predictions(rows.probabilities, rows.labels, { classes }), indices: join(indices, Int32Array) };
+  return {
+    ...predictions(join(probabilities, Float32Array), join(labels, Int32Array), { classes }),
+    logits: join(logits, Float32Array),
+    ...(head && { features: join(features, Float32Array) }),
+    indices: join(indices, Int32Array),
+  };
 }
 
 function join<A extends Float32Array | Int32Array>(parts: readonly A[], type: new (length: number) => A): A {

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
-import type { TrainConfig } from './config.ts';
+import { resolveConfig, type TrainConfig } from './config.ts';
 
 /** What a run was made of: `config.json`. */
 export interface RunDescription {
@@ -37,6 +37,8 @@ export interface RunDescription {
     /** How logits become probabilities. */
     readonly activation: 'softmax' | 'sigmoid';
   };
+  /** Identifies the weights of the teacher that the setting names, where the objective learns from one. */
+  readonly teacher?: string;
   readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };
   readonly software: Readonly<Record<string, string>>;
 }
@@ -63,9 +65,10 @@ export interface EpochMetrics {
  *     config.json               the resolved configuration, the data's identity, mode and versions
  *     metrics.jsonl             a line an epoch
  *     events.out.tfevents.*     the same for TensorBoard
- *     checkpoints/              the two newest states to go on from
+ *     checkpoints/              the two newest states to go on from, until the run is finished
  *     model.safetensors         the trained weights, by torchvision's names
  *     objective.safetensors     what the method learnt (OLS: the soft target of each class), where it learns
+ *     teacher/                  the run of a teacher that was trained for this one
  *     done.json                 written last: the run is finished
  */
 export class RunFolder {
@@ -149,6 +152,10 @@ export class RunFolder {
 
   finish(summary: object): void {
     writeAtomically(this.file('done.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  }
+
+  dropCheckpoints(): void {
+    rmSync(this.checkpoints, { recursive: true, force: true });
   }
 
   /**
@@ -238,10 +245,20 @@ export function fingerprint(split: {
     .slice(0, 16);
 }
 
-/** What must be equal for a run to be the same: workers and checkpoint intervals change no number. */
-function essence({ config, data, mode }: RunDescription): unknown {
-  const { workers: _, checkpointSeconds: __, checkpointSteps: ___, ...settings } = config;
-  return { config: settings, data: { classes: data.classes, fingerprint: data.fingerprint }, mode };
+/** Settings that change no number, or only say where something lies whose content is compared. */
+const notCompared = [
+  'workers',
+  'checkpointSeconds',
+  'checkpointSteps',
+  'keepCheckpoints',
+  'teacher',
+] as const;
+
+/** What must be equal for a run to be the same. A setting that is newer than the run had its default. */
+function essence({ config, data, mode, teacher }: RunDescription): unknown {
+  const settings: Partial<TrainConfig> = { ...resolveConfig({}), ...config };
+  for (const name of notCompared) delete settings[name];
+  return { config: settings, data: { classes: data.classes, fingerprint: data.fingerprint }, teacher, mode };
 }
 
 function firstDifference(a: unknown, b: unknown, path: string): string | null {

@@ -25,6 +25,7 @@ const common: TrainOptions = {
   batchSize: 8,
   threads: 1,
   seed: 4,
+  keepCheckpoints: true,
 };
 const root = mkdtempSync(join(tmpdir(), 'penumbra-resume-'));
 const child = fileURLToPath(new URL('./child.ts', import.meta.url));

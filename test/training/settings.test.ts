@@ -35,10 +35,13 @@ const tiny: TrainOptions = {
   threads: 1,
   workers: 0,
   precision: 'float32',
+  keepCheckpoints: true,
 };
 const phantoms = (classes?: readonly string[]) => {
   const dataset = openDataset('phantom', { phantom: { images: 64, size: 32 } });
-  return classes === undefined ? dataset : { ...dataset, classes };
+  if (classes === undefined) return dataset;
+  const splits = Object.entries(dataset.splits).map(([name, subset]) => [name, { ...subset, classes }]);
+  return { ...dataset, classes, splits: Object.fromEntries(splits) };
 };
 
 afterAll(() => rmSync(root, { recursive: true }));

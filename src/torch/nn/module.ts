@@ -49,6 +49,24 @@ export abstract class Module {
     return module;
   }
 
+  /**
+   * The module of a dotted name: `layer1.0.conv1`.
+   * @throws `torch/module` where there is none
+   */
+  submodule(name: string): Module {
+    let current: Module = this;
+    for (const step of name.split('.')) {
+      const next = current.children.get(step);
+      if (next === undefined) {
+        throw new PenumbraError('torch/module', `there is no module '${name}': '${step}' is not known`, {
+          hint: `one of: ${[...current.children.keys()].join(', ')}`,
+        });
+      }
+      current = next;
+    }
+    return current;
+  }
+
   *modules(): Generator<Module> {
     yield this;
     for (const child of this.children.values()) yield* child.modules();
@@ -177,16 +195,20 @@ export function chain(input: Tensor, ...layers: readonly Layer[]): Tensor {
   return current;
 }
 
-/** Layers in a row, named by their position. */
+/**
+ * Layers in a row, named by their position or by the keys of a record. A plain function takes a position, and has no
+ * name, as it has no state.
+ */
 export class Sequential extends Module {
-  readonly layers: readonly Module[];
+  private readonly layers: readonly Layer[];
 
-  constructor(...layers: Module[]) {
+  constructor(...layers: Layer[] | [Readonly<Record<string, Layer>>]) {
     super();
-    this.layers = layers;
-    layers.forEach((layer, i) => {
-      this.child(String(i), layer);
-    });
+    const [first] = layers;
+    const named =
+      typeof first === 'object' && !(first instanceof Module) ? first : (layers as readonly Layer[]);
+    this.layers = Object.values(named);
+    for (const [name, layer] of Object.entries(named)) if (layer instanceof Module) this.child(name, layer);
   }
 
   override forward(input: Tensor): Tensor {
