@@ -162,9 +162,10 @@ export function hasTruth(result: StudyResult): boolean {
   return result.methods.length > 0 && result.methods.every((m) => m.summary.truth !== undefined);
 }
 
-/** What the others are compared with: `hard` where it is there, else the first method. */
+/** What the others are compared with: the result's own baseline, else `hard` where it is there, else the first method. */
 export function baselineOf(result: StudyResult): StudyMethod | undefined {
-  return result.methods.find((m) => m.objective === 'hard') ?? result.methods[0];
+  const { baseline = 'hard' } = result;
+  return result.methods.find((m) => m.objective === baseline) ?? result.methods[0];
 }
 
 /** A method's name for people; with the objective where two methods carry the same label. */

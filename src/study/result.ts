@@ -14,7 +14,7 @@ export interface StudyRun {
 
 /** One method: the same network, data and settings under one objective, from several seeds. */
 export interface StudyMethod {
-  /** As on the command line: `hard`, `ols`, `ols:variant=fine-grained`. */
+  /** Tells methods apart: the objective as on the command line (`ols:variant=fine-grained`), or a study's method id. */
   readonly objective: string;
   /** For people: `Online label smoothing`. */
   readonly label: string;
@@ -63,6 +63,8 @@ export interface StudyResult {
   /** Settings worth showing, in order: epochs, batch size, optimizer … */
   readonly settings: readonly (readonly [string, string])[];
   readonly methods: readonly StudyMethod[];
+  /** The method that every other was compared with; absent where every pair was. */
+  readonly baseline?: string;
   readonly pairs: readonly StudyPair[];
   readonly software: Readonly<Record<string, string>>;
 }
