@@ -3,6 +3,8 @@
  * Pure functions of arrays; knows nothing of runs, files or tensors.
  */
 export type { CalibratorReport } from './calibrator.ts';
+export type { HistogramOptions, HistogramParameters } from './histogram.ts';
+export type { IsotonicOptions, IsotonicParameters } from './isotonic.ts';
 export {
   type Calibrator,
   type CalibratorName,
@@ -16,3 +18,4 @@ export {
 } from './registry.ts';
 export { logitsOf, softmax } from './softmax.ts';
 export type { TemperatureOptions, TemperatureParameters } from './temperature.ts';
+export type { VectorOptions, VectorParameters } from './vector.ts';

@@ -7,24 +7,33 @@ import {
   type FitSet,
   fitSet,
 } from './calibrator.ts';
+import { type HistogramOptions, type HistogramParameters, histogram } from './histogram.ts';
+import { type IsotonicOptions, type IsotonicParameters, isotonic } from './isotonic.ts';
 import { softmax } from './softmax.ts';
 import { type TemperatureOptions, type TemperatureParameters, temperature } from './temperature.ts';
+import { type VectorOptions, type VectorParameters, vector } from './vector.ts';
 
 /** The options of each calibrator. */
 export interface CalibratorOptions {
   readonly temperature: TemperatureOptions;
+  readonly vector: VectorOptions;
+  readonly isotonic: IsotonicOptions;
+  readonly histogram: HistogramOptions;
 }
 
 /** The fitted parameters of each calibrator: plain data. */
 export interface CalibratorParameters {
   readonly temperature: TemperatureParameters;
+  readonly vector: VectorParameters;
+  readonly isotonic: IsotonicParameters;
+  readonly histogram: HistogramParameters;
 }
 
 export type CalibratorName = keyof CalibratorParameters;
 
 const methods: {
   readonly [N in CalibratorName]: CalibrationMethod<CalibratorParameters[N], CalibratorOptions[N]>;
-} = { temperature };
+} = { temperature, vector, isotonic, histogram };
 
 /** In the order in which they are shown. */
 export const calibratorNames = Object.keys(methods) as readonly CalibratorName[];

@@ -98,6 +98,7 @@ function search(set: FitSet, stride: number, start: number, min: number, max: nu
     if (slope > 0) high = beta;
     else low = beta;
     let next = beta - slope / curvature;
+    if (Math.abs(next - beta) <= 1e-10 * beta) return done(1 / next, iteration);
     // Newton where it gets on, and not for ever where the loss falls off exponentially; then bisection.
     if (!(next > low && next < high)) {
       if (slope > 0 && low === bounds.low && next <= low) next = low;
@@ -105,7 +106,7 @@ function search(set: FitSet, stride: number, start: number, min: number, max: nu
       else next = Math.sqrt(low * high);
     } else if (Math.abs(slope) > last / 2 || iteration > 12) next = Math.sqrt(low * high);
     last = Math.abs(slope);
-    if (Math.abs(next - beta) <= 1e-10 * beta) return done(1 / next, iteration);
+    if (high - low <= 1e-10 * beta) return done(1 / beta, iteration);
     beta = next;
   }
   return done(1 / beta, 100, { converged: false });

@@ -4,7 +4,7 @@ import * as metrics from './index.ts';
 
 /** The `@example` blocks of this folder: statements, and `expression; // value` lines that must hold. */
 const examples = readdirSync(import.meta.dirname)
-  .filter((file) => /^[a-z]+\.ts$/.test(file))
+  .filter((file) => /^[a-z-]+\.ts$/.test(file))
   .flatMap((file) => {
     const text = readFileSync(`${import.meta.dirname}/${file}`, 'utf8');
     return [

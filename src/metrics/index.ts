@@ -62,8 +62,25 @@ export {
   type TopLabels,
   topLabels,
 } from './predictions.ts';
+export {
+  aurc,
+  aurcMeasure,
+  type ByConfidence,
+  byConfidence,
+  compareRiskCoverage,
+  excessAurc,
+  excessAurcMeasure,
+  type RiskCoverage,
+  type RiskCoverageDifference,
+  type RiskCoverageOptions,
+  type RiskPoint,
+  riskCoverage,
+  selectiveAccuracy,
+  selectiveMeasure,
+} from './risk-coverage.ts';
 export { brier, NLL_FLOOR, nll, sampleBrier, sampleNll } from './scoring.ts';
 export { holm, type McNemar, mcnemar } from './significance.ts';
+export { argsort } from './sort.ts';
 export {
   type ClassSummary,
   type Comparison,

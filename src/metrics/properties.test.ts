@@ -11,12 +11,16 @@ import {
   accumulatePredictions,
   accumulateReliability,
   accumulateTopK,
+  aurc,
+  aurcMeasure,
   auroc,
   aurocMeasure,
+  type ByConfidence,
   balancedAccuracy,
   balancedAccuracyMeasure,
   binaryAuroc,
   brier,
+  byConfidence,
   calibrationMeasure,
   classwiseEce,
   classwiseMeasure,
@@ -25,6 +29,8 @@ import {
   ece,
   eceEqualMass,
   equalMassMeasure,
+  excessAurc,
+  excessAurcMeasure,
   type Measure,
   mce,
   meanMeasure,
@@ -33,6 +39,8 @@ import {
   predictions,
   reliabilityBins,
   sampleNll,
+  selectiveAccuracy,
+  selectiveMeasure,
   summarize,
   topK,
   topLabels,
@@ -51,6 +59,9 @@ const pairs: Record<string, [(p: Predictions) => Measure, (p: Predictions) => nu
   eceEqualMass: [(p) => top(p, (c, y) => equalMassMeasure(c, y, options)), (p) => eceEqualMass(p, options)],
   classwiseEce: [(p) => classwiseMeasure(p, options), (p) => classwiseEce(p, options).ece],
   auroc: [aurocMeasure, (p) => auroc(p).macro ?? Number.NaN],
+  aurc: [(p) => aurcMeasure(sorted(p)), aurc],
+  excessAurc: [(p) => excessAurcMeasure(sorted(p)), excessAurc],
+  selectiveAccuracy: [(p) => selectiveMeasure(sorted(p), 0.7), (p) => selectiveAccuracy(p, 0.7)],
 };
 
 describe.each(Object.entries(pairs))('%s', (_, [measure, plain]) => {
@@ -211,6 +222,11 @@ function batchOf(): fc.Arbitrary<Predictions> {
       }
       return predictions(values, labels, { classes });
     });
+}
+
+function sorted(p: Predictions): ByConfidence {
+  const { confidence, correct } = topLabels(p);
+  return byConfidence(confidence, correct);
 }
 
 /** Each sample as often as its count says. */

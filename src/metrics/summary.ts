@@ -356,7 +356,8 @@ function concatenate(parts: readonly Floats[]): Floats {
   return result;
 }
 
-function asRuns(input: Predictions | readonly Predictions[]): readonly Predictions[] {
+/** One run or several as several, all of the same samples. */
+export function asRuns(input: Predictions | readonly Predictions[]): readonly Predictions[] {
   const runs = 'labels' in input ? [input] : input;
   const first = runs[0];
   if (first === undefined) {
