@@ -10,6 +10,7 @@ export {
 } from './evaluate-run.ts';
 export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
 export { chooseMode, type Mode } from './mode.ts';
+export { type NoiseOptions, type NoisyConfidences, noisyConfidences } from './noisy-confidences.ts';
 export { type NetworkOutput, type PredictOptions, predict, type SplitPredictions } from './predict.ts';
 export {
   type EpochMetrics,

@@ -1,4 +1,7 @@
-/** 10,000 steps of a small network; prints the live tensors and the resident memory along the way. Needs --expose-gc. */
+/**
+ * 10,000 steps of a small network; prints the live tensors and the resident memory along the way. Needs --expose-gc.
+ * Arguments: precision, objective, mixup's α.
+ */
 import { BatchLoader, openDataset } from '../../src/data/index.ts';
 import { createObjective, parseObjective } from '../../src/objectives/index.ts';
 import { Generator, memoryStatistics, setThreads, type Tensor, tidy } from '../../src/torch/index.ts';
@@ -31,14 +34,15 @@ class Small extends Module {
 }
 
 const STEPS = 10_000;
+const [, , precisionName, method = 'ols', alpha = '0'] = process.argv;
 setThreads(1);
 const train = openDataset('phantom', { phantom: { images: 200, size: 32 } }).splits.train!;
 const generator = new Generator(0);
 const model = tidy(() => new Small(generator)).to({ memoryFormat: 'channels_last' });
 const context = { classes: 5, samples: train.length, epochs: 1, device: 'cpu', generator };
-const objective = tidy(() => createObjective(parseObjective('ols'), context));
+const objective = tidy(() => createObjective(parseObjective(method), context));
 const optimizer = new SGD(model.namedParameters(), { learningRate: 0.01, momentum: 0.9, nesterov: true });
-const precision = process.argv[2] === 'bfloat16' ? 'bfloat16' : 'float32';
+const precision = precisionName === 'bfloat16' ? 'bfloat16' : 'float32';
 const mode = { device: 'cpu', precision, threads: 1, reason: '' } as const;
 const loader = new BatchLoader(train, {
   batchSize: 4,
@@ -47,12 +51,15 @@ const loader = new BatchLoader(train, {
   augment: { pad: 4, flip: true },
 });
 
+const teacher = tidy(() => new Small(generator)).eval();
+const mixup = Number(alpha) > 0 ? { alpha: Number(alpha), generator } : undefined;
+
 const tensors = new Set<number>();
 const resident: number[] = [];
 let step = 0;
 for (let epoch = 0; step < STEPS; epoch++) {
   for await (const batch of loader.epoch(epoch)) {
-    trainStep({ model, optimizer, objective, mode }, batch, epoch);
+    trainStep({ model, optimizer, objective, mode, teacher, mixup }, batch, epoch);
     batch.release();
     step++;
     if (step > 1) tensors.add(memoryStatistics().tensors);
@@ -62,7 +69,7 @@ for (let epoch = 0; step < STEPS; epoch++) {
     }
     if (step === STEPS) break;
   }
-  tidy(() => objective.endEpoch!());
+  tidy(() => objective.endEpoch?.());
 }
 await loader.close();
 process.stdout.write(

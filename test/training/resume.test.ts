@@ -178,9 +178,11 @@ describe('a run killed with -9 and gone on with ends bit for bit like one that n
 test.each([
   { objective: 'hard', optimizer: 'adamw', learningRate: 0.001, precision: 'float32' },
   { objective: 'ols:variant=fine-grained', precision: 'bfloat16' },
+  { objective: 'tfkd-self', mixup: 0.3, precision: 'float32' },
+  { objective: 'css', mixup: 1, precision: 'float32' },
 ] as const)('the same holds with %j', async (variant) => {
   const settings = { ...common, ...variant, epochs: 2 };
-  const name = `variant-${variant.precision}`;
+  const name = `variant-${variant.objective.replace(/\W/g, '-')}-${variant.precision}`;
   await train(join(root, name), settings);
   trainAndKill(join(root, `${name}-killed`), settings, 13);
   await train(join(root, `${name}-killed`), settings);
