@@ -13,7 +13,11 @@ export function knownOf(subset: Subset, indices: Int32Array): Pick<SummaryOption
 }
 
 /** Rows of an array with `width` values a row. */
-function pickRows<A extends Int32Array | Float32Array>(values: A, rows: Int32Array, width: number): A {
+export function pickRows<A extends Int32Array | Float32Array | Float64Array>(
+  values: A,
+  rows: Int32Array,
+  width: number,
+): A {
   const picked = new (values.constructor as new (length: number) => A)(rows.length * width);
   for (let i = 0; i < rows.length; i++)
     picked.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);

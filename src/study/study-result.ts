@@ -158,15 +158,12 @@ export interface StratumResults {
   readonly classes: number;
   /** Judged images of it. */
   readonly samples: number;
-  readonly methods: readonly {
-    readonly method: string;
-    readonly top1: Estimate;
-    /** Mean recall over the stratum's classes. */
-    readonly balancedAccuracy: Estimate;
-    readonly ece: Estimate;
-    readonly nll: Estimate;
-  }[];
+  readonly methods: readonly MethodFigures<StratumFigureName>[];
 }
+
+/** `balancedAccuracy` is the mean recall over the stratum's classes. */
+export const STRATUM_FIGURES = ['top1', 'balancedAccuracy', 'nll', 'ece'] as const;
+export type StratumFigureName = (typeof STRATUM_FIGURES)[number];
 
 export const CENTRE_FIGURES = ['top1', 'balancedAccuracy', 'nll', 'brier', 'ece'] as const;
 export type CentreFigureName = (typeof CENTRE_FIGURES)[number];
@@ -191,19 +188,26 @@ export interface CentreResults {
   }[];
 }
 
-/** How well confidence ranks a method's errors. Before calibration. */
-export interface SelectiveResults {
+/** Some figures of one method, and their differences from the baseline's: a family for each figure. */
+export interface MethodFigures<N extends string> {
   readonly method: string;
-  /** Area under the risk–coverage curve, and its excess over the best ranking of the same errors. */
-  readonly aurc: Estimate;
-  readonly excessAurc: Estimate;
-  /** `method − baseline` of the AURC; null for the baseline. */
-  readonly versus: TestedDifference | null;
-  /** Accuracy among the most confident share of the images. */
-  readonly accuracyAt: readonly { readonly coverage: number; readonly accuracy: Estimate }[];
-  /** Error rate among the most confident share, mean over seeds, at 101 coverages 0.00 … 1.00 (the first is at one image). */
+  readonly figures: Readonly<Record<N, Estimate>>;
+  /** `method − baseline` on the same images; null for the baseline itself. */
+  readonly versus: Readonly<Record<N, TestedDifference>> | null;
+}
+
+/** Area under the risk–coverage curve, its excess over the best ranking of the same errors, and accuracies. */
+export const SELECTIVE_FIGURES = ['aurc', 'excessAurc', 'accuracy80', 'accuracy90', 'accuracy95'] as const;
+export type SelectiveFigureName = (typeof SELECTIVE_FIGURES)[number];
+
+/** How well confidence ranks a method's errors: `accuracy80` is that of the most confident 80 %. Before calibration. */
+export interface SelectiveResults extends MethodFigures<SelectiveFigureName> {
+  /** Error rate among the most confident share, mean over seeds, at the coverages 0.01, 0.02 … 1. */
   readonly curve: readonly number[];
 }
+
+export const CONFORMAL_FIGURES = ['coverage', 'size', 'empty'] as const;
+export type ConformalFigureName = (typeof CONFORMAL_FIGURES)[number];
 
 /** One kind of conformal sets for all methods, calibrated on validation, measured on the judged split. */
 export interface ConformalResults {
@@ -211,35 +215,29 @@ export interface ConformalResults {
   readonly kind: string;
   /** Miscoverage asked for. */
   readonly alpha: number;
-  readonly methods: readonly {
-    readonly method: string;
-    readonly coverage: Estimate;
-    /** Classes in a set, mean over images. */
-    readonly size: Estimate;
-    /** Share of sets without any class. */
-    readonly empty: Estimate;
+  /** Images that calibrated. */
+  readonly calibrationSamples: number;
+  readonly methods: readonly (MethodFigures<ConformalFigureName> & {
     /** Coverage of the class that is covered least, mean over seeds; null where no class is judged. */
     readonly worstClass: number | null;
-    /** Images that calibrated, and whether they were too few for alpha in any seed, so that sets hold all classes. */
-    readonly calibrationSamples: number;
-    readonly tooFew: boolean;
-  }[];
+    /** What the calibration complained of: too few images for alpha, so that sets hold all classes. */
+    readonly warnings: readonly string[];
+  })[];
 }
 
-/** Penultimate features of the judged split. */
+export type EmbeddingFigure = 'distanceRatio' | 'silhouette' | 'neighbourAccuracy';
+
+/** Penultimate features of images of the judged split. */
 export interface EmbeddingResults {
-  /** Neighbours of the k-NN accuracy. */
+  /** Neighbours of the vote. */
   readonly k: number;
   /** Images that the measures were made on. */
   readonly samples: number;
-  readonly methods: readonly {
-    readonly method: string;
-    /** Mean distance within classes over that between classes: lower is more compact. */
-    readonly distanceRatio: Estimate;
-    /** −1 to 1: higher is better separated. */
-    readonly silhouette: Estimate;
-    readonly knnAccuracy: Estimate;
-  }[];
+  /**
+   * `distanceRatio`: mean distance within classes over that between classes, lower is more compact; `silhouette`: −1 to
+   * 1, higher is better separated; `neighbourAccuracy`: share whose k nearest neighbours vote for their class.
+   */
+  readonly methods: readonly MethodFigures<EmbeddingFigure>[];
   /** One a projection, the same images for all methods; of the first seed. */
   readonly pictures: readonly {
     readonly projection: 'tsne' | 'umap';
