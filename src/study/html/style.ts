@@ -1,17 +1,21 @@
+import { DARK, LIGHT, pictureStyle } from '../draw/style.ts';
+
+function variables(colours: Readonly<Record<string, string>>): string {
+  return Object.entries(colours)
+    .map(([name, value]) => `--${name}: ${value};`)
+    .join(' ');
+}
+
 /** The report's style sheet: light and dark by the reader's setting, always light on paper (A4). */
 export const STYLE = `
 :root {
   color-scheme: light;
-  --paper: #fff; --ink: #1b1f24; --soft: #59636e; --line: #d5dae0; --faint: #eef1f4; --best: #eaf2fb;
-  --good: #00664a; --bad: #a33c00; --bar: #a9b6c4; --gap: #b3447a;
-  --m0: #0072b2; --m1: #d55e00; --m2: #00805c; --m3: #b5578f; --m4: #a67400; --m5: #2a8fc7; --m6: #555;
+  ${variables(LIGHT)} --faint: #eef1f4; --best: #eaf2fb;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     color-scheme: dark;
-    --paper: #14181d; --ink: #e4e8ec; --soft: #9aa5b1; --line: #38414b; --faint: #20262d; --best: #1c3149;
-    --good: #4cc79b; --bad: #ff9a5c; --bar: #5a6a7a; --gap: #ee86b7;
-    --m0: #56a8e8; --m1: #ff8a3d; --m2: #2fc48d; --m3: #e79ac6; --m4: #e6b13d; --m5: #8ed0f5; --m6: #b7bec6;
+    ${variables(DARK)} --faint: #20262d; --best: #1c3149;
   }
 }
 * { box-sizing: border-box; }
@@ -41,8 +45,8 @@ tbody.pair tr:first-child th { padding-top: 16px; border-bottom: 1px solid var(-
 .meaning { display: block; font-weight: 400; font-size: 12px; line-height: 1.35; max-width: 62ch; }
 td .ci { color: var(--soft); font-size: 12px; white-space: nowrap; display: block; }
 td.best { background: var(--best); } td.best b { font-weight: 700; } td b { font-weight: 400; }
-.good, .mark.good { color: var(--good); fill: var(--good); font-weight: 700; }
-.bad, .mark.bad { color: var(--bad); fill: var(--bad); font-weight: 700; }
+.good { color: var(--good); font-weight: 700; }
+.bad { color: var(--bad); font-weight: 700; }
 figure { margin: 12px 0 0; break-inside: avoid; }
 .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 20px 18px; margin-top: 12px; }
 .panels figure { margin: 0; }
@@ -54,19 +58,7 @@ figure { margin: 12px 0 0; break-inside: avoid; }
 .legend svg, h3 svg { display: inline-block; width: 30px; height: 12px; vertical-align: -1px; margin-right: 6px; }
 h3 svg { width: 14px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
-svg text { fill: var(--ink); font-size: 11.5px; font-family: inherit; font-variant-numeric: tabular-nums; }
-svg .tick, svg .axis { fill: var(--soft); font-size: 11px; }
-svg .head { font-weight: 600; font-size: 12.5px; } svg .name { font-size: 12.5px; }
-svg .grid { stroke: var(--line); stroke-width: 0.6; } svg .frame { stroke: var(--soft); stroke-width: 1; }
-svg .diagonal { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 3; }
-svg .reference { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
-svg .bar { fill: var(--bar); fill-opacity: 0.55; } svg .count { fill: var(--bar); }
-svg .gap { stroke: var(--gap); stroke-width: 0.8; } svg .over { fill: var(--gap); fill-opacity: 0.38; } svg .under { fill: url(#hatch); }
-svg .few { opacity: 0.4; } svg .whisker { stroke: var(--ink); stroke-width: 1; } svg .point { fill: var(--ink); }
-svg .mean.accuracy { stroke: var(--ink); stroke-width: 1.6; } svg .mean.confidence { stroke: var(--ink); stroke-width: 1.6; stroke-dasharray: 3 2; }
-.m0 { --c: var(--m0); } .m1 { --c: var(--m1); } .m2 { --c: var(--m2); } .m3 { --c: var(--m3); } .m4 { --c: var(--m4); } .m5 { --c: var(--m5); } .m6 { --c: var(--m6); }
-svg .method .dot { fill: var(--c); } svg .method .interval { stroke: var(--c); stroke-width: 2.4; stroke-linecap: round; }
-svg .method path { fill: none; stroke: var(--c); } svg .method .run { stroke-width: 0.8; opacity: 0.45; } svg .method .mean { stroke-width: 2; }
+${pictureStyle((name) => `var(--${name})`)}
 .defs { position: absolute; width: 0; height: 0; }
 footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px; }
 @media (max-width: 720px) { .panels { grid-template-columns: minmax(0, 1fr); } main { padding: 20px 14px 40px; } }

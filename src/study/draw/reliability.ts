@@ -1,6 +1,7 @@
 import type { ReliabilityBin } from '../../metrics/index.ts';
 import { formatNumber, plural } from '../figures.ts';
-import { type Child, linear, type Markup, picture, tag, ticks } from './svg.ts';
+import { sideways } from './lines.ts';
+import { type Child, type Drawing, drawing, linear, type Markup, type Scale, tag, ticks } from './svg.ts';
 
 export interface ReliabilityOptions {
   /** What the picture is of, for a screen reader. */
@@ -14,23 +15,40 @@ export interface ReliabilityOptions {
   readonly greatestShare?: number;
   /** What the bars are: `accuracy` (default) is right or wrong and has a binomial interval, a true probability is not. */
   readonly outcome?: 'accuracy' | 'true probability';
+  /** In px. Default 280. */
+  readonly width?: number;
 }
 
 /** Bins with fewer images than this are drawn faint: their height is mostly chance. */
 export const FEW = 10;
 
-const WIDTH = 280;
 const LEFT = 42;
-const RIGHT = 270;
 const TOP = 8;
-const BOTTOM = 236;
-const HISTOGRAM_TOP = 250;
-const HISTOGRAM_BOTTOM = 304;
 /** From the lowest frame to the lower edge: tick labels and the axis' name. */
 const FOOT = 36;
 
-const x = linear([0, 1], [LEFT, RIGHT]);
-const y = linear([0, 1], [BOTTOM, TOP]);
+/** Where things are in a panel: the diagram is square, the histogram under it shares its horizontal axis. */
+interface Frame {
+  readonly right: number;
+  readonly bottom: number;
+  readonly histogramTop: number;
+  readonly histogramBottom: number;
+  readonly x: Scale;
+  readonly y: Scale;
+}
+
+function frameOf(width: number): Frame {
+  const right = width - 10;
+  const bottom = TOP + right - LEFT;
+  return {
+    right,
+    bottom,
+    histogramTop: bottom + 14,
+    histogramBottom: bottom + 68,
+    x: linear([0, 1], [LEFT, right]),
+    y: linear([0, 1], [bottom, TOP]),
+  };
+}
 
 /** A bin that holds something. */
 interface Filled extends ReliabilityBin {
@@ -43,16 +61,18 @@ interface Filled extends ReliabilityBin {
  * something: a bar to its accuracy, the gap to its mean confidence, a point at (mean confidence, accuracy) and its
  * Wilson interval. An empty bin has no bar, no point and no count.
  */
-export function reliabilityPanel(bins: readonly ReliabilityBin[], options: ReliabilityOptions): Markup {
-  const { title, greatestShare } = options;
+export function reliabilityPanel(bins: readonly ReliabilityBin[], options: ReliabilityOptions): Drawing {
+  const { title, greatestShare, width = 280 } = options;
+  const frame = frameOf(width);
+  const { x, y, right } = frame;
   const filled = bins.filter((b): b is Filled => b.count > 0 && b.confidence !== null && b.accuracy !== null);
-  const floor = greatestShare === undefined ? BOTTOM : HISTOGRAM_BOTTOM;
-  return picture(
-    WIDTH,
+  const floor = greatestShare === undefined ? frame.bottom : frame.histogramBottom;
+  return drawing(
+    width,
     floor + FOOT,
     title,
     [0, 0.2, 0.4, 0.6, 0.8, 1].map((v) => [
-      rule('grid', y(v)),
+      rule('grid', y(v), right),
       level(y(v), String(Math.round(100 * v))),
       tag(
         'text',
@@ -62,21 +82,22 @@ export function reliabilityPanel(bins: readonly ReliabilityBin[], options: Relia
     ]),
     tag(
       'text',
-      { class: 'axis', x: (LEFT + RIGHT) / 2, y: floor + 29, 'text-anchor': 'middle' },
+      { class: 'axis', x: (LEFT + right) / 2, y: floor + 29, 'text-anchor': 'middle' },
       'confidence (%)',
     ),
-    diagram(filled, options),
-    greatestShare === undefined ? undefined : histogram(filled, greatestShare),
+    diagram(filled, options, frame),
+    greatestShare === undefined ? undefined : histogram(filled, greatestShare, frame),
   );
 }
 
-function diagram(bins: readonly Filled[], options: ReliabilityOptions): Child[] {
+function diagram(bins: readonly Filled[], options: ReliabilityOptions, frame: Frame): Child[] {
+  const { x, y, right, bottom } = frame;
   const { runs, outcome = 'accuracy' } = options;
   const bars: Markup[] = [];
   const points: Markup[] = [];
   for (const bin of bins) {
     const { count, confidence, accuracy } = bin;
-    const { left, width } = span(bin);
+    const { left, width } = span(bin, frame);
     const kind = count / runs < FEW ? 'bin few' : 'bin';
     const interval = outcome === 'accuracy' ? wilson(accuracy, count / runs) : undefined;
     const tip = [
@@ -108,34 +129,35 @@ function diagram(bins: readonly Filled[], options: ReliabilityOptions): Child[] 
     points.push(tag('circle', { class: `point ${kind}`, cx: at, cy: y(accuracy), r: 2.4 }));
   }
   return [
-    vertical(`${outcome} (%)`, (TOP + BOTTOM) / 2),
+    sideways(`${outcome} (%)`, (TOP + bottom) / 2),
     bars,
     tag('line', { class: 'diagonal', x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
     points,
-    rule('frame', BOTTOM),
+    rule('frame', bottom, right),
   ];
 }
 
 /** The share of predictions in each bin, with the mean confidence and the accuracy over all as upright lines. */
-function histogram(bins: readonly Filled[], greatestShare: number): Child[] {
+function histogram(bins: readonly Filled[], greatestShare: number, frame: Frame): Child[] {
+  const { x, right, histogramTop, histogramBottom } = frame;
   const top = Math.min(1, greatestShare * 1.08);
-  const share = linear([0, top], [HISTOGRAM_BOTTOM, HISTOGRAM_TOP]);
+  const share = linear([0, top], [histogramBottom, histogramTop]);
   const total = bins.reduce((sum, b) => sum + b.count, 0);
   const meanOf = (key: 'confidence' | 'accuracy') =>
     bins.reduce((sum, b) => sum + b.count * b[key], 0) / total;
   const steps = ticks(0, top, 2);
   return [
-    vertical('share (%)', (HISTOGRAM_TOP + HISTOGRAM_BOTTOM) / 2),
+    sideways('share (%)', (histogramTop + histogramBottom) / 2),
     steps.values.map((v) => [
-      rule('grid', share(v)),
+      rule('grid', share(v), right),
       level(share(v), formatNumber(100 * v, Math.max(0, steps.digits - 2))),
     ]),
     bins.map((bin) => {
-      const { left, width } = span(bin);
+      const { left, width } = span(bin, frame);
       const edge = share(bin.count / total);
       return tag(
         'rect',
-        { class: 'count', x: left, y: edge, width, height: HISTOGRAM_BOTTOM - edge },
+        { class: 'count', x: left, y: edge, width, height: histogramBottom - edge },
         tag('title', {}, countText(bin)),
       );
     }),
@@ -147,11 +169,11 @@ function histogram(bins: readonly Filled[], greatestShare: number): Child[] {
             class: `mean ${key}`,
             x1: at,
             x2: at,
-            y1: HISTOGRAM_TOP,
-            y2: HISTOGRAM_BOTTOM,
+            y1: histogramTop,
+            y2: histogramBottom,
           });
         }),
-    rule('frame', HISTOGRAM_BOTTOM),
+    rule('frame', histogramBottom, right),
   ];
 }
 
@@ -173,29 +195,21 @@ export function wilson(share: number, n: number): [number, number] {
 }
 
 /** A bar of its bin's width less a hair; a bin of no width (exactly 1) keeps a visible bar, inside the frame. */
-function span(bin: ReliabilityBin): { left: number; width: number } {
+function span(bin: ReliabilityBin, { x, right }: Frame): { left: number; width: number } {
   const width = Math.max(x(bin.upper) - x(bin.lower) - 1, 3);
-  return { left: Math.min(x(bin.lower) + 0.5, RIGHT - width), width };
+  return { left: Math.min(x(bin.lower) + 0.5, right - width), width };
 }
 
 function countText(bin: ReliabilityBin): string {
   return `confidence ${percent(bin.lower)} to ${percent(bin.upper)} %: ${plural(bin.count, 'prediction')}`;
 }
 
-function rule(kind: 'grid' | 'frame', at: number): Markup {
-  return tag('line', { class: kind, x1: LEFT, x2: RIGHT, y1: at, y2: at });
+function rule(kind: 'grid' | 'frame', at: number, right: number): Markup {
+  return tag('line', { class: kind, x1: LEFT, x2: right, y1: at, y2: at });
 }
 
 function level(at: number, text: string): Markup {
   return tag('text', { class: 'tick', x: LEFT - 6, y: at + 3.5, 'text-anchor': 'end' }, text);
-}
-
-function vertical(text: string, at: number): Markup {
-  return tag(
-    'text',
-    { class: 'axis', transform: `translate(11 ${at}) rotate(-90)`, 'text-anchor': 'middle' },
-    text,
-  );
 }
 
 function percent(share: number): string {

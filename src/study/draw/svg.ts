@@ -50,8 +50,11 @@ export function markup(children: readonly Child[]): Markup {
   return new Markup(html);
 }
 
+/** Text for HTML and XML alike. What no XML document may hold (control characters, half a surrogate) becomes `\uFFFD`. */
 export function escapeHtml(text: string): string {
   return text
+    .toWellFormed()
+    .replace(/(?![\t\n\r])\p{Cc}|\p{Noncharacter_Code_Point}/gu, '\uFFFD')
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;')
@@ -59,9 +62,21 @@ export function escapeHtml(text: string): string {
     .replace(/'/g, '&#39;');
 }
 
-/** An inline picture that scales with its column; `label` is what a screen reader says. */
-export function picture(width: number, height: number, label: string, ...children: Child[]): Markup {
-  return tag('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label }, ...children);
+/** A picture that can stand in a page or be a part of a file: its size in px, what it shows in words, and its elements. */
+export interface Drawing {
+  readonly width: number;
+  readonly height: number;
+  readonly label: string;
+  readonly body: Markup;
+}
+
+export function drawing(width: number, height: number, label: string, ...children: Child[]): Drawing {
+  return { width, height, label, body: markup(children) };
+}
+
+/** A drawing inside a page, as wide as its column; its label is what a screen reader says. */
+export function inline({ width, height, label, body }: Drawing): Markup {
+  return tag('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label }, body);
 }
 
 export type Scale = (value: number) => number;

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { fakeResult, throughJson } from '../../test/fixtures/study/results.ts';
-import type { ReliabilityBin } from '../metrics/index.ts';
-import { meanCurve } from './html/curves.ts';
-import { renderHtml } from './html/index.ts';
-import { reliabilityPanel, wilson } from './html/reliability.ts';
-import { escapeHtml, extent, linear, tag, ticks } from './html/svg.ts';
-import type { StudyResult } from './result.ts';
+import { fakeResult, throughJson } from '../../../test/fixtures/study/results.ts';
+import type { ReliabilityBin } from '../../metrics/index.ts';
+import { meanCurve } from '../draw/curves.ts';
+import { reliabilityPanel, wilson } from '../draw/reliability.ts';
+import { escapeHtml, extent, inline, linear, tag, ticks } from '../draw/svg.ts';
+import type { StudyResult } from '../result.ts';
+import { renderHtml } from './index.ts';
 
 const small = { samples: 150, replicates: 40, epochs: 3 };
 const HOSTILE = ['<script>alert(1)</script>', '"><img src=x onerror=y>', "it's & so", '</style>', 'é 中 ☃'];
@@ -145,7 +145,7 @@ describe('reliability diagram', () => {
     bin(3, 3, 0.7, 0),
     bin(4, 60, 0.95, 0.8),
   ];
-  const html = reliabilityPanel(bins, { title: 'x', runs: 1, greatestShare: 0.6 }).html;
+  const html = inline(reliabilityPanel(bins, { title: 'x', runs: 1, greatestShare: 0.6 })).html;
   const rects = (kind: string) =>
     [
       ...html.matchAll(
@@ -181,13 +181,13 @@ describe('reliability diagram', () => {
 
   test('few images are faint; several runs of one image count once', () => {
     expect(html.match(/class="bin few"/g)!.length).toBe(1);
-    const pooled = reliabilityPanel(bins, { title: 'x', runs: 5, greatestShare: 0.6 }).html;
+    const pooled = inline(reliabilityPanel(bins, { title: 'x', runs: 5, greatestShare: 0.6 })).html;
     expect(pooled.match(/class="bin few"/g)!.length).toBe(2);
   });
 
   test('the bin of exactly 1 has no width and yet a bar inside the frame', () => {
     const last = { lower: 1, upper: 1, count: 9, confidence: 1, accuracy: 0.9, gap: 0.1 };
-    const drawn = reliabilityPanel([last], { title: 'x', runs: 1, greatestShare: 1 }).html;
+    const drawn = inline(reliabilityPanel([last], { title: 'x', runs: 1, greatestShare: 1 })).html;
     const [, x, width] = /class="bar" x="([^"]+)" y="[^"]+" width="([^"]+)"/.exec(drawn)!;
     expect(Number(width)).toBeGreaterThanOrEqual(3);
     expect(Number(x) + Number(width)).toBeLessThanOrEqual(270);
