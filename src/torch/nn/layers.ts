@@ -1,7 +1,8 @@
+import { noGrad } from '../autograd.ts';
 import type { Generator } from '../generator.ts';
 import { aten } from '../operators.ts';
 import type { Tensor } from '../tensor.ts';
-import { kaimingNormal_, uniformFanIn_ } from './init.ts';
+import { type Initializer, kaimingNormal_, uniformFanIn_ } from './init.ts';
 import { Module } from './module.ts';
 
 export interface Conv2dOptions {
@@ -10,6 +11,8 @@ export interface Conv2dOptions {
   groups?: number;
   /** Off unless asked for: in the networks here batch norm follows and has its own. */
   bias?: boolean;
+  /** Draws the weight; `kaimingNormal_` unless given. */
+  init?: Initializer;
 }
 
 /** Convolution over [N, channels, H, W]; the weight is [outputs, inputs / groups, kernel, kernel]. */
@@ -32,7 +35,7 @@ export class Conv2d extends Module {
     this.stride = [options.stride ?? 1, options.stride ?? 1];
     this.padding = [options.padding ?? 0, options.padding ?? 0];
     this.weight = this.parameter('weight', aten.empty([outputs, inputs / this.groups, kernel, kernel]));
-    kaimingNormal_(this.weight, generator);
+    (options.init ?? kaimingNormal_)(this.weight, generator);
     this.bias = options.bias ? this.parameter('bias', aten.zeros([outputs])) : null;
   }
 
@@ -81,20 +84,86 @@ export class BatchNorm2d extends Module {
   }
 }
 
-/** y = x·Wᵀ + b over [N, inputs]; the weight is [outputs, inputs]. */
+/** Layer normalization over the last dimension (Ba, Kiros and Hinton 2016). */
+export class LayerNorm extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  private readonly width: [number];
+  private readonly eps: number;
+
+  constructor(width: number, options: { eps?: number } = {}) {
+    super();
+    this.width = [width];
+    this.eps = options.eps ?? 1e-5;
+    this.weight = this.parameter('weight', aten.ones([width]));
+    this.bias = this.parameter('bias', aten.zeros([width]));
+  }
+
+  override forward(input: Tensor): Tensor {
+    return aten.layer_norm(input, this.width, this.weight, this.bias, this.eps);
+  }
+}
+
+export interface LinearOptions {
+  /** Draw the weight and the bias; both are U(−b, b) with b = 1/√inputs unless given. */
+  init?: Initializer;
+  biasInit?: Initializer;
+}
+
+/** y = x·Wᵀ + b over [..., inputs]; the weight is [outputs, inputs]. */
 export class Linear extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor;
 
-  constructor(inputs: number, outputs: number, generator: Generator) {
+  constructor(inputs: number, outputs: number, generator: Generator, options: LinearOptions = {}) {
     super();
     this.weight = this.parameter('weight', aten.empty([outputs, inputs]));
     this.bias = this.parameter('bias', aten.empty([outputs]));
-    uniformFanIn_(this.weight, this.weight, generator);
-    uniformFanIn_(this.bias, this.weight, generator);
+    const byDefault = (tensor: Tensor) => uniformFanIn_(tensor, this.weight, generator);
+    (options.init ?? byDefault)(this.weight, generator);
+    (options.biasInit ?? byDefault)(this.bias, generator);
   }
 
   override forward(input: Tensor): Tensor {
     return aten.linear(input, this.weight, this.bias);
   }
+}
+
+/**
+ * Zeroes each element with probability p and divides the others by 1 − p, in training (Srivastava et al. 2014). In
+ * evaluation, and at p = 0, it returns its very input.
+ *
+ * LibTorch's own dropout draws from a hidden global generator. The one here belongs to the run, which saves it, so that
+ * a run that was stopped drops what it would have dropped.
+ */
+export class Dropout extends Module {
+  /** The probability to drop, in [0, 1). */
+  p: number;
+  private readonly generator: Generator;
+
+  /** @param generator on the device of the input; draws in training only */
+  constructor(p: number, generator: Generator) {
+    super();
+    this.p = p;
+    this.generator = generator;
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (!this.training || this.p === 0) return input;
+    const kept = 1 - this.p;
+    using mask = noGrad(() =>
+      aten.empty_like(input).bernoulli_(kept, { generator: this.generator }).div_(kept),
+    );
+    return input.mul(mask);
+  }
+}
+
+/** max(x, 0), in the input's memory: only behind a layer that does not need its own output for its gradient. */
+export function relu_(input: Tensor): Tensor {
+  return input.relu_();
+}
+
+/** min(max(x, 0), 6), in the input's memory, as `relu_`. */
+export function relu6_(input: Tensor): Tensor {
+  return input.hardtanh_(0, 6);
 }

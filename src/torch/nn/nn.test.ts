@@ -1,6 +1,28 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { aten, Generator, memoryStatistics, noGrad, Scope, setThreads, type Tensor, tidy } from '../index.ts';
-import { BatchNorm2d, Conv2d, chain, Linear, Sequential } from './index.ts';
+import {
+  aten,
+  autocast,
+  Generator,
+  grad,
+  memoryStatistics,
+  noGrad,
+  Scope,
+  setThreads,
+  type Tensor,
+  tidy,
+} from '../index.ts';
+import {
+  BatchNorm2d,
+  Conv2d,
+  chain,
+  Dropout,
+  LayerNorm,
+  Linear,
+  MultiheadAttention,
+  relu_,
+  relu6_,
+  Sequential,
+} from './index.ts';
 
 beforeAll(() => setThreads(1));
 
@@ -64,6 +86,52 @@ describe('modules', () => {
     const conv = new Conv2d(4, 6, 3, new Generator(0), { groups: 2, stride: 2, padding: 1 });
     expect(conv.weight.shape).toEqual([6, 2, 3, 3]);
     expect(conv.forward(aten.ones([1, 4, 8, 8])).shape).toEqual([1, 6, 4, 4]);
+  });
+
+  test('rows of layers are named by position or by key, and functions have a position but no name', () => {
+    const generator = new Generator(0);
+    const linear = () => new Linear(1, 1, generator);
+    const names = (row: Sequential) => Array.from(row.namedParameters(), ([name]) => name);
+    expect(names(new Sequential(linear(), relu_, linear()))).toEqual([
+      '0.weight',
+      '0.bias',
+      '2.weight',
+      '2.bias',
+    ]);
+    const named = new Sequential({ first: linear(), act: relu_, 3: linear() });
+    expect(names(named).sort()).toEqual(['3.bias', '3.weight', 'first.bias', 'first.weight']);
+    using _scope = new Scope();
+    noGrad(() => {
+      for (const [i, parameter] of named.parameters().entries()) parameter.fill_(i - 1);
+    });
+    // Integer keys come first: -1·x + 0, then 1·x + 2, then ReLU.
+    expect(named.forward(aten.full([1, 1], 5)).item()).toBe(0);
+    expect(named.forward(aten.full([1, 1], 1)).item()).toBe(1);
+    expect(new Sequential().forward(aten.ones([1])).item()).toBe(1);
+  });
+
+  test('layer norm gives each row mean 0 and variance 1, then scale and shift', () => {
+    using _scope = new Scope();
+    const norm = new LayerNorm(4, { eps: 0 });
+    const input = aten.arange(8).to({ dtype: 'float32' }).square().view([2, 1, 4]);
+    // 0, 1, 4, 9: mean 3.5, variance 12.25.
+    const root = Math.sqrt(12.25);
+    const first = [-3.5, -2.5, 0.5, 5.5].map((x) => expect.closeTo(x / root, 5));
+    expect((norm.forward(input).toArray() as number[][][])[0]).toEqual([first]);
+    noGrad(() => {
+      norm.weight.fill_(2);
+      norm.bias.fill_(1);
+    });
+    const scaled = [-3.5, -2.5, 0.5, 5.5].map((x) => expect.closeTo(1 + (2 * x) / root, 5));
+    expect((norm.forward(input).toArray() as number[][][])[0]).toEqual([scaled]);
+  });
+
+  test('relu_ and relu6_ work in place', () => {
+    using _scope = new Scope();
+    const x = aten.arange(-2, 9).to({ dtype: 'float32' });
+    expect(relu6_(x)).toBe(x);
+    expect(x.toArray()).toEqual([0, 0, 0, 1, 2, 3, 4, 5, 6, 6, 6]);
+    expect(relu_(x.neg_()).abs().max().item()).toBe(0);
   });
 
   test('to() changes the memory of the same tensors', () => {
@@ -160,4 +228,97 @@ test('chain lets go of what lies between, and neither of its input nor of its re
   expect(output.released).toBe(false);
   expect(output.shape).toEqual([2, 2]);
   expect(chain(input)).toBe(input);
+});
+
+describe('dropout', () => {
+  test('zeroes a share p, divides the rest by 1 - p, and lets gradients through alike', () => {
+    using _scope = new Scope();
+    const dropout = new Dropout(0.3, new Generator(1));
+    const input = aten.ones([200, 500]).requires_grad_();
+    const output = dropout.forward(input);
+    const values = new Set(output.toTypedArray() as Float32Array);
+    expect(values).toEqual(new Set([0, Math.fround(1 / Math.fround(0.7))]));
+    // Six deviations of a share of 100,000.
+    const dropped = output.eq(0).to({ dtype: 'float32' });
+    expect(Math.abs(dropped.mean().item() - 0.3)).toBeLessThan(6 * Math.sqrt((0.3 * 0.7) / 1e5));
+    // No row and no column is dropped by more than chance.
+    for (const [dim, n] of [
+      [0, 200],
+      [1, 500],
+    ] as const)
+      expect(dropped.mean([dim]).sub(0.3).abs().max().item()).toBeLessThan(6 * Math.sqrt((0.3 * 0.7) / n));
+    const [gradient] = grad([output.sum()], [input]);
+    expect(gradient!.equal(output)).toBe(true);
+  });
+
+  test('repeats itself from a saved state of its generator, and draws anew otherwise', () => {
+    using _scope = new Scope();
+    const generator = new Generator(2);
+    const dropout = new Dropout(0.5, generator);
+    const input = aten.ones([64, 64]);
+    const state = generator.state;
+    const first = dropout.forward(input);
+    expect(dropout.forward(input).equal(first)).toBe(false);
+    generator.state = state;
+    expect(dropout.forward(input).equal(first)).toBe(true);
+  });
+
+  test('in evaluation and at p = 0 returns its very input and draws nothing', () => {
+    using _scope = new Scope();
+    const generator = new Generator(3);
+    const dropout = new Dropout(0.5, generator);
+    const state = generator.state;
+    const input = aten.ones([4]);
+    expect(dropout.eval().forward(input)).toBe(input);
+    dropout.train().p = 0;
+    expect(dropout.forward(input)).toBe(input);
+    expect(generator.state.equal(state)).toBe(true);
+  });
+
+  test('keeps bfloat16, also under autocast, and leaks nothing', () => {
+    using _scope = new Scope();
+    const dropout = new Dropout(0.5, new Generator(4));
+    const input = aten.ones([3, 8], { dtype: 'bfloat16' });
+    const before = memoryStatistics().tensors;
+    const output = autocast(() => dropout.forward(input));
+    expect(memoryStatistics().tensors).toBe(before + 1);
+    expect(output.dtype).toBe('bfloat16');
+    expect(new Set(output.toTypedArray() as Float32Array)).toEqual(new Set([0, 2]));
+  });
+});
+
+describe('attention', () => {
+  test('is the softmax of scaled products over each head', () => {
+    using _scope = new Scope();
+    const attention = new MultiheadAttention(6, 2, new Generator(0));
+    noGrad(() => attention.inProjBias.normal_(0, 1, { generator: new Generator(1) }));
+    const input = aten.randn([3, 5, 6], { generator: new Generator(2) });
+    const state = attention.stateDict();
+    const projected = aten.linear(input, attention.inProjWeight, attention.inProjBias);
+    const heads = [0, 1].map((head) => {
+      const [q, k, v] = [0, 6, 12].map((start) => projected.narrow(-1, start + 3 * head, 3));
+      const scores = q!.matmul(k!.transpose(1, 2)).div(Math.sqrt(3));
+      return scores.softmax(-1).matmul(v!);
+    });
+    const expected = aten.linear(
+      aten.cat(heads, -1),
+      state.get('out_proj.weight')!,
+      state.get('out_proj.bias')!,
+    );
+    expect(aten.allclose(attention.forward(input), expected, 1e-4, 1e-5)).toBe(true);
+  });
+
+  test('of some queries only is a part of the whole, and so are its gradients', () => {
+    using _scope = new Scope();
+    const attention = new MultiheadAttention(8, 4, new Generator(0));
+    const input = aten.randn([2, 7, 8], { generator: new Generator(1) }).requires_grad_();
+    const whole = attention.forward(input).narrow(1, 0, 2);
+    const part = attention.forward(input, 2);
+    expect(part.shape).toEqual([2, 2, 8]);
+    expect(aten.allclose(part, whole, 1e-5, 1e-6)).toBe(true);
+    const leaves = [input, ...attention.parameters()];
+    const expected = grad([whole.square().sum()], leaves);
+    for (const [i, gradient] of grad([part.square().sum()], leaves).entries())
+      expect(aten.allclose(gradient!, expected[i]!, 1e-4, 1e-5)).toBe(true);
+  });
 });
