@@ -5,73 +5,100 @@ const QUOTE = 0x22;
 const CR = 0x0d;
 const LF = 0x0a;
 
+/** One row as byte ranges of the table that it lies in. The next row overwrites it. */
+export class CsvRow {
+  /** Fields in the row. */
+  length = 0;
+  /** The line that the row starts on, from 1. */
+  line = 0;
+  readonly bytes: Buffer;
+  /** Field i is the bytes from `starts[i]` to `ends[i]`, without the quotes around it. */
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+  /** Whether field i holds doubled quotes: then its bytes are not yet its text. */
+  readonly doubled: boolean[] = [];
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  text(i: number): string {
+    const text = this.bytes.toString('utf8', this.starts[i], this.ends[i]);
+    return this.doubled[i] ? text.replaceAll('""', '"') : text;
+  }
+
+  texts(): string[] {
+    return Array.from({ length: this.length }, (_, i) => this.text(i));
+  }
+}
+
 /**
- * Reads comma-separated values (RFC 4180: quoted fields may hold commas, line breaks and doubled quotes). LF and CRLF
- * end a line, a byte-order mark and blank lines are passed over, and every row must have as many fields as the first.
+ * Reads comma-separated values (RFC 4180: quoted fields may hold commas, line breaks and doubled quotes) in UTF-8. LF
+ * and CRLF end a line, a byte-order mark and blank lines are passed over, and every row must have as many fields as the
+ * first. Nothing is allocated per row: what a caller needs as text it asks for.
  *
- * @param onRow gets each row's fields, in an array that the next row overwrites, and the line that the row starts on,
- * from 1.
  * @throws {PenumbraError} `data/csv` with the file and the line.
  */
-export function parseCsv(text: string, where: string, onRow: (fields: string[], line: number) => void): void {
+export function scanCsv(bytes: Buffer, where: string, onRow: (row: CsvRow) => void): void {
   const fail = (line: number, what: string) => {
     throw new PenumbraError('data/csv', `${where}, line ${line}: ${what}`, { where: { file: where, line } });
   };
-  const fields: string[] = [];
-  const end = text.length;
-  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  const row = new CsvRow(bytes);
+  const { starts, ends, doubled } = row;
+  const end = bytes.length;
+  let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   let line = 1;
   let columns = -1;
   while (at < end) {
-    const first = text.charCodeAt(at);
-    if (first === LF || (first === CR && text.charCodeAt(at + 1) === LF)) {
-      at += first === LF ? 1 : 2;
+    if (bytes[at] === LF || (bytes[at] === CR && bytes[at + 1] === LF)) {
+      at += bytes[at] === LF ? 1 : 2;
       line++;
       continue;
     }
-    const start = line;
+    row.line = line;
     let count = 0;
-    for (let more = true; more; ) {
-      let field: string;
-      if (text.charCodeAt(at) === QUOTE) {
-        const from = ++at;
-        let doubled = false;
+    for (let more = true; more; count++) {
+      doubled[count] = false;
+      if (bytes[at] === QUOTE) {
+        starts[count] = ++at;
         for (; ; at++) {
-          if (at >= end) fail(start, 'a quoted field does not end');
-          const code = text.charCodeAt(at);
-          if (code === LF) line++;
-          if (code !== QUOTE) continue;
-          if (text.charCodeAt(at + 1) !== QUOTE) break;
-          doubled = true;
+          if (at >= end) fail(row.line, 'a quoted field does not end');
+          if (bytes[at] === LF) line++;
+          if (bytes[at] !== QUOTE) continue;
+          if (bytes[at + 1] !== QUOTE) break;
+          doubled[count] = true;
           at++;
         }
-        field = doubled ? text.slice(from, at).replaceAll('""', '"') : text.slice(from, at);
-        at++;
+        ends[count] = at++;
       } else {
-        const from = at;
-        let code = text.charCodeAt(at);
-        while (at < end && code !== COMMA && code !== LF && !(code === CR && isLineEnd(text, at))) {
-          if (code === QUOTE) fail(line, 'a quote inside a field that is not quoted');
-          code = text.charCodeAt(++at);
+        starts[count] = at;
+        for (; at < end && bytes[at] !== COMMA && !endsLine(bytes, at); at++) {
+          if (bytes[at] === QUOTE) fail(line, 'a quote inside a field that is not quoted');
         }
-        field = text.slice(from, at);
+        ends[count] = at;
       }
-      fields[count++] = field;
-      const code = text.charCodeAt(at);
-      if (at < end && code !== COMMA && code !== LF && !(code === CR && isLineEnd(text, at))) {
-        fail(line, 'something follows the closing quote of a field');
-      }
-      more = code === COMMA;
+      more = bytes[at] === COMMA;
       if (more) at++;
+      else if (at < end && !endsLine(bytes, at)) fail(line, 'something follows the closing quote of a field');
     }
-    if (text.charCodeAt(at) === CR) at++;
-    if (text.charCodeAt(at) === LF) at++;
+    if (bytes[at] === CR) at++;
+    if (bytes[at] === LF) at++;
     if (columns === -1) columns = count;
-    if (count !== columns) fail(start, `${count} fields, where the first row has ${columns}`);
-    fields.length = count;
-    onRow(fields, start);
+    if (count !== columns) fail(row.line, `${count} fields, where the first row has ${columns}`);
+    row.length = count;
+    onRow(row);
     line++;
   }
+}
+
+/**
+ * The same for a table in a string; small ones.
+ *
+ * @param onRow gets each row's fields, and the line that the row starts on, from 1.
+ * @throws {PenumbraError} `data/csv` with the file and the line.
+ */
+export function parseCsv(text: string, where: string, onRow: (fields: string[], line: number) => void): void {
+  scanCsv(Buffer.from(text), where, (row) => onRow(row.texts(), row.line));
 }
 
 /** One row of CSV, quoted where it has to be, with its line end. */
@@ -85,7 +112,8 @@ export function csvLine(fields: readonly (string | number)[]): string {
   return quoted.join(',') + '\n';
 }
 
-/** A CR counts as part of a line end before LF or at the end of the text. */
-function isLineEnd(text: string, at: number): boolean {
-  return at + 1 === text.length || text.charCodeAt(at + 1) === LF;
+/** LF, CRLF, or a CR that ends the table. */
+function endsLine(bytes: Buffer, at: number): boolean {
+  if (bytes[at] === LF) return true;
+  return bytes[at] === CR && (at + 1 === bytes.length || bytes[at + 1] === LF);
 }

@@ -1,5 +1,6 @@
 import { PenumbraError } from '../errors.ts';
-import { type ColumnNames, fileName, type Listing, type Part } from './part.ts';
+import { type ColumnNames, fileName, type Listing, type Names, type Part, sortClasses } from './part.ts';
+import { pickSamples, type Samples } from './samples.ts';
 import { checkSplits, type Fractions, type SplitParts, splitByFraction, splitOfName } from './split.ts';
 import { stringAt } from './string-table.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName, type Subset } from './types.ts';
@@ -23,6 +24,11 @@ export interface DatasetOptions {
    * never divided, and named splits that share one are an error. Default: the table's `group` or `patient` column.
    */
   readonly group?: RegExp | string;
+  /**
+   * An expression on a file's path whose first group, or whole match, names the site: `^([^/]+)/` is the first folder.
+   * Default: the table's `site`, `centre`, `center`, `hospital` or `institution` column.
+   */
+  readonly site?: RegExp | string;
   /** Class names in order. Default: `info.json`, else the folders or labels of the training split. */
   readonly classes?: readonly string[];
   /** Names of a table's columns, where they are not the usual ones. */
@@ -33,15 +39,15 @@ export interface DatasetOptions {
 
 /** A data set of what a reader found: divided where it is not yet, and checked. */
 export function datasetOf(name: string, listing: Listing, options: DatasetOptions = {}): Dataset {
-  const { classes, format, skipped } = listing;
+  const { classes, format, skipped, strata } = listing;
   if (new Set(classes).size !== classes.length) {
     throw new PenumbraError('data/classes', `${name}: two classes have the same name`, {
       where: { data: name },
     });
   }
-  const parts = numberGroups(assignParts(name, listing.parts, options.splits), options.group);
+  const { parts, sites } = numberNames(assignParts(name, listing.parts, options.splits), options);
   const named = parts.filter((part) => part.split !== undefined);
-  const splits: Partial<Record<SplitName, GroupedPart>> = {};
+  const splits: Partial<Record<SplitName, NumberedPart>> = {};
   for (const part of named) {
     if (splits[part.split!] !== undefined) throw ambiguous(name, `two parts are split ${part.split}`);
     splits[part.split!] = part;
@@ -67,6 +73,8 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
     name,
     format,
     classes,
+    sites,
+    strata,
     imageSize: source.kind === 'memory' ? { height: source.height, width: source.width } : undefined,
     channels: source.channels,
     splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])),
@@ -110,85 +118,121 @@ export function assignParts<P extends Pick<Part, 'split'>>(
   });
 }
 
-type GroupedPart = Omit<Part, 'groups'> & { readonly groups: Int32Array | undefined };
+type NumberedPart = Omit<Part, 'groups' | 'sites'> & Samples;
 
-/** Group names become numbers that mean the same in every part. */
-function numberGroups(parts: readonly Part[], group: RegExp | string | undefined): GroupedPart[] {
-  const expression = group === undefined ? undefined : groupExpression(group);
-  const numbers = new Map<string, number>();
-  const numberOf = (name: string) => {
-    let number = numbers.get(name);
-    if (number === undefined) numbers.set(name, (number = numbers.size));
-    return number;
+/** Groups and sites become numbers that mean the same in every part; those of the sites, indices into the names. */
+function numberNames(
+  parts: readonly Part[],
+  { group, site }: DatasetOptions,
+): { parts: NumberedPart[]; sites: string[] | undefined } {
+  const groups = numbering('group', parts, group, fileName);
+  const sites = numbering('site', parts, site, (path) => path.replaceAll('\\', '/'));
+  return {
+    parts: parts.map((part, p) => ({ ...part, groups: groups?.of[p], sites: sites?.of[p] })),
+    sites: sites?.names,
   };
-  return parts.map((part) => {
-    const { names, rows } = part;
-    if (expression === undefined)
-      return { ...part, groups: part.groups && Int32Array.from(part.groups, numberOf) };
-    if (names === undefined) {
-      throw new PenumbraError('data/group', 'the samples have no file names to find a group in', {
-        where: { argument: 'group' },
-        hint: 'IDX files take names from a table beside them, for example train-files.csv',
+}
+
+/**
+ * One number for each different name, over all parts, in the order of the names.
+ *
+ * @param expression on what `subject` makes of each file name; without it the names are those that the reader found.
+ * @returns undefined where no part has any names.
+ * @throws {PenumbraError} `data/site` where only some of the splits have sites.
+ */
+function numbering(
+  role: 'group' | 'site',
+  parts: readonly Part[],
+  expression: RegExp | string | undefined,
+  subject: (path: string) => string,
+): { names: string[]; of: (Int32Array | undefined)[] } | undefined {
+  const pattern = expression === undefined ? undefined : checkedExpression(role, expression);
+  const found = parts.map((part) => (pattern ? matches(role, part, pattern, subject) : part[`${role}s`]));
+  if (found.every((names) => names === undefined)) return undefined;
+  const bare = found.indexOf(undefined);
+  if (role === 'site' && bare >= 0) {
+    throw new PenumbraError(
+      'data/site',
+      `split ${parts[bare].split} does not name its sites, and others do`,
+      {
+        where: { split: parts[bare].split ?? '', argument: role },
+        hint: 'name the site of every sample, or of none',
+      },
+    );
+  }
+  const all = new Set(found.flatMap((part) => part?.names ?? []));
+  const names = sortClasses(all);
+  const numbers = new Map(names.map((name, number) => [name, number]));
+  const of = found.map((part) => {
+    const own = Int32Array.from(part?.names ?? [], (name) => numbers.get(name)!);
+    return part?.of.map((i) => own[i]);
+  });
+  return { names, of };
+}
+
+/** The name that the expression finds for each sample of a part. */
+function matches(
+  role: 'group' | 'site',
+  { names, rows }: Part,
+  pattern: RegExp,
+  subject: (path: string) => string,
+): Names {
+  if (names === undefined) {
+    throw new PenumbraError(`data/${role}`, `the samples have no file names to find a ${role} in`, {
+      where: { argument: role },
+      hint: 'IDX files take names from a table beside them, for example train-files.csv',
+    });
+  }
+  const numbers = new Map<string, number>();
+  const of = new Int32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    const path = stringAt(names, rows[i]);
+    const match = pattern.exec(subject(path));
+    if (match === null) {
+      throw new PenumbraError(`data/${role}`, `the expression for the ${role} does not match ${path}`, {
+        where: { file: path, argument: role },
       });
     }
-    const groups = new Int32Array(rows.length);
-    for (let i = 0; i < rows.length; i++) {
-      const name = stringAt(names, rows[i]);
-      const match = expression.exec(fileName(name));
-      if (match === null) {
-        throw new PenumbraError('data/group', `the expression for the group does not match ${name}`, {
-          where: { file: name, argument: 'group' },
-        });
-      }
-      groups[i] = numberOf(match[1] ?? match[0]);
-    }
-    return { ...part, groups };
-  });
+    const name = match[1] ?? match[0];
+    let number = numbers.get(name);
+    if (number === undefined) numbers.set(name, (number = numbers.size));
+    of[i] = number;
+  }
+  return { names: [...numbers.keys()], of };
 }
 
 /** Without the sticky and global flags, which would make a match depend on the one before. */
-function groupExpression(group: RegExp | string): RegExp {
-  if (group instanceof RegExp) return new RegExp(group.source, group.flags.replace(/[gy]/g, ''));
+function checkedExpression(role: 'group' | 'site', expression: RegExp | string): RegExp {
+  if (expression instanceof RegExp) {
+    return new RegExp(expression.source, expression.flags.replace(/[gy]/g, ''));
+  }
   try {
-    return new RegExp(group);
+    return new RegExp(expression);
   } catch (cause) {
-    throw new PenumbraError('data/group', `the group is no regular expression: ${(cause as Error).message}`, {
-      where: { argument: 'group' },
-      cause,
-    });
+    throw new PenumbraError(
+      `data/${role}`,
+      `the ${role} is no regular expression: ${(cause as Error).message}`,
+      { where: { argument: role }, cause },
+    );
   }
 }
 
 function divide(
-  splits: Partial<Record<SplitName, GroupedPart>>,
-  part: GroupedPart,
+  splits: Partial<Record<SplitName, NumberedPart>>,
+  part: NumberedPart,
   fractions: Fractions,
   seed: number,
 ): void {
-  const k = part.posterior === undefined ? 0 : part.posterior.length / part.labels.length;
   const divided = splitByFraction(part.labels, part.groups, fractions, seed);
   for (const [split, indices] of Object.entries(divided) as [SplitName, Uint32Array][]) {
-    const rows = new Uint32Array(new SharedArrayBuffer(indices.length * 4));
-    const posterior = part.posterior && new Float32Array(indices.length * k);
-    indices.forEach((from, to) => {
-      rows[to] = part.rows[from];
-      posterior?.set(part.posterior!.subarray(from * k, (from + 1) * k), to * k);
-    });
-    splits[split] = {
-      ...part,
-      split,
-      rows,
-      labels: Int32Array.from(indices, (i) => part.labels[i]),
-      groups: part.groups && Int32Array.from(indices, (i) => part.groups![i]),
-      posterior,
-    };
+    splits[split] = { ...part, split, ...pickSamples(part, indices) };
   }
 }
 
-function subsetOf(split: SplitName, part: GroupedPart, classes: readonly string[]): Subset {
-  const { source, rows, labels, groups, posterior, names } = part;
+function subsetOf(split: SplitName, part: NumberedPart, classes: readonly string[]): Subset {
+  const { source, rows, labels, groups, sites, posterior, names } = part;
   const nameOf = (i: number) => (names === undefined ? `${split}/${rows[i]}` : stringAt(names, rows[i]));
-  return { split, classes, length: labels.length, labels, rows, source, groups, posterior, nameOf };
+  return { split, classes, length: labels.length, labels, rows, source, groups, sites, posterior, nameOf };
 }
 
 function ambiguous(name: string, what: string): PenumbraError {

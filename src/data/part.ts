@@ -6,6 +6,12 @@ import { readHeader } from './decode.ts';
 import { type StringTable, stringAt } from './string-table.ts';
 import type { BrokenFile, Dataset, PixelSource, SplitName } from './types.ts';
 
+/** A name per sample: that of sample i is `names[of[i]]`. Two numbers may have the same name. */
+export interface Names {
+  readonly names: readonly string[];
+  readonly of: Int32Array;
+}
+
 /** Samples as a reader found them, before they are divided: those of one named split, or of none. */
 export interface Part {
   readonly split: SplitName | undefined;
@@ -15,8 +21,10 @@ export interface Part {
   readonly labels: Int32Array;
   /** File names, where there are any. Row r of the source has name `names[r]`. */
   readonly names: StringTable | undefined;
-  /** Group names per sample, where a table gives them. */
-  readonly groups: readonly string[] | undefined;
+  /** Groups per sample, where a table gives them. */
+  readonly groups: Names | undefined;
+  /** Sites per sample, likewise. */
+  readonly sites?: Names | undefined;
   /** N×K. */
   readonly posterior: Float32Array | undefined;
 }
@@ -25,6 +33,7 @@ export interface Part {
 export interface Listing {
   readonly format: Dataset['format'];
   readonly classes: readonly string[];
+  readonly strata?: Dataset['strata'];
   readonly parts: readonly Part[];
   readonly skipped: readonly BrokenFile[];
 }
@@ -35,6 +44,7 @@ export interface ColumnNames {
   readonly label?: string;
   readonly split?: string;
   readonly group?: string;
+  readonly site?: string;
 }
 
 export const USUAL_COLUMNS: Readonly<Record<keyof ColumnNames, readonly string[]>> = {
@@ -42,6 +52,7 @@ export const USUAL_COLUMNS: Readonly<Record<keyof ColumnNames, readonly string[]
   label: ['label', 'class'],
   split: ['split'],
   group: ['group', 'patient', 'patient_id', 'patientid', 'subject'],
+  site: ['site', 'centre', 'center', 'hospital', 'institution'],
 };
 
 /** The position of a column in a header line, undefined where it is not there; a column asked for by name must be. */
@@ -196,6 +207,17 @@ export function probeChannels(root: string, paths: StringTable): 1 | 3 {
     }
   }
   return 3;
+}
+
+/** Names as they come, one a sample. */
+export function namesOf(values: readonly string[]): Names {
+  const numbers = new Map<string, number>();
+  const of = Int32Array.from(values, (name) => {
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    return number;
+  });
+  return { names: [...numbers.keys()], of };
 }
 
 /** `dir/a.png` → `a.png`, for any separator. */

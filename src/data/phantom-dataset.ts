@@ -12,6 +12,7 @@ import {
 import { csvLine } from './csv.ts';
 import { datasetOf } from './dataset.ts';
 import { encodeIdx } from './idx.ts';
+import { namesOf } from './part.ts';
 import { allRows } from './rows.ts';
 import type { Fractions } from './split.ts';
 import type { Dataset, Subset } from './types.ts';
@@ -67,7 +68,7 @@ function divided(phantoms: Phantoms, options: PhantomDatasetOptions): Dataset {
     rows: allRows(labels.length),
     labels,
     names: undefined,
-    groups: Array.from(patients, String),
+    groups: namesOf(Array.from(patients, String)),
     posterior,
   } as const;
   const listing = { format: 'phantom', classes, parts: [part], skipped: [] } as const;

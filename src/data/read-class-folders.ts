@@ -82,7 +82,7 @@ export function readClassFolders(root: string, given: readonly string[] | undefi
       list(root, folder, skipped, (path) => {
         rows.push(paths.length);
         labels.push(label);
-        paths.add(path);
+        paths.addText(path);
       });
     }
     found.push({ split, rows, labels });

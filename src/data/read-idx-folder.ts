@@ -7,6 +7,7 @@ import {
   type ColumnNames,
   findColumn,
   type Listing,
+  namesOf,
   type Part,
   pickPosterior,
   readClassNames,
@@ -30,7 +31,7 @@ export function idxImageFiles(folder: string): string[] {
 /**
  * Reads the IDX files of a folder, or one pair by its image file: images N×H×W or N×H×W×C (C 1 or 3) of unsigned
  * bytes, labels N integers. Beside them may lie `info.json` (class names), `<prefix>files.csv` (a `file` and perhaps a
- * `patient` column, in the order of the images) and `<prefix>posterior.csv` (true posteriors, by `index`).
+ * `patient` and a `site` column, in the order of the images) and `<prefix>posterior.csv` (true posteriors, by `index`).
  */
 export function readIdxFolder(
   path: string,
@@ -125,23 +126,31 @@ function readPair(
   return { prefix, source, labels: idxIntegers(labelArray, labelName) };
 }
 
-/** File and group names from the table beside the images, where there is one. */
-function readNames(path: string, count: number, columns: ColumnNames): Pick<Part, 'names' | 'groups'> {
+/** File, group and site names from the table beside the images, where there is one. */
+function readNames(
+  path: string,
+  count: number,
+  columns: ColumnNames,
+): Pick<Part, 'names' | 'groups' | 'sites'> {
   if (!existsSync(path)) return { names: undefined, groups: undefined };
   const names: string[] = [];
   const groups: string[] = [];
+  const sites: string[] = [];
   let file: number | undefined;
   let group: number | undefined;
+  let site: number | undefined;
   let isHeader = true;
   parseCsv(readText(path), path, (fields) => {
     if (isHeader) {
       file = findColumn(fields, 'file', {}, path);
       group = findColumn(fields, 'group', { group: columns.group }, path);
+      site = findColumn(fields, 'site', { site: columns.site }, path);
       isHeader = false;
       return;
     }
     names.push(file === undefined ? '' : fields[file]);
     if (group !== undefined) groups.push(fields[group]);
+    if (site !== undefined) sites.push(fields[site]);
   });
   if (names.length !== count) {
     throw new PenumbraError('data/idx', `${path} has ${names.length} rows for ${count} images`, {
@@ -150,6 +159,7 @@ function readNames(path: string, count: number, columns: ColumnNames): Pick<Part
   }
   return {
     names: file === undefined ? undefined : stringTable(names),
-    groups: group === undefined ? undefined : groups,
+    groups: group === undefined ? undefined : namesOf(groups),
+    sites: site === undefined ? undefined : namesOf(sites),
   };
 }

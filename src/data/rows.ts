@@ -11,3 +11,23 @@ export function sharedRows(values: ArrayLike<number>): Uint32Array<SharedArrayBu
   rows.set(values);
   return rows;
 }
+
+/** Integers of 32 bits, as many as come: 4 bytes each, where a plain array may take 16. */
+export class IntegerList {
+  length = 0;
+  private values = new Int32Array(256);
+
+  push(value: number): void {
+    if (this.length === this.values.length) {
+      const grown = new Int32Array(this.values.length * 2);
+      grown.set(this.values);
+      this.values = grown;
+    }
+    this.values[this.length++] = value;
+  }
+
+  /** The integers so far, as a view that the next `push` may leave behind. */
+  view(): Int32Array<ArrayBuffer> {
+    return this.values.subarray(0, this.length);
+  }
+}

@@ -45,6 +45,8 @@ export interface Subset {
   readonly source: PixelSource;
   /** N group numbers (patients), where they are known. Equal numbers mean the same group in every split. */
   readonly groups: Int32Array | undefined;
+  /** N site numbers, where the sites are known: indices into the data set's `sites`. */
+  readonly sites?: Int32Array | undefined;
   /** The true P(class | image), N×K row-major, where it is known (phantoms). */
   readonly posterior: Float32Array | undefined;
   /** A name for sample i: its file where it has one, otherwise `split/row`. */
@@ -55,8 +57,15 @@ export interface Dataset {
   /** Short name: the folder's or file's own. */
   readonly name: string;
   /** How it was read. */
-  readonly format: 'idx' | 'folders' | 'csv' | 'phantom';
+  readonly format: 'idx' | 'folders' | 'csv' | 'radimagenet' | 'phantom';
   readonly classes: readonly string[];
+  /** Names of the sites (hospitals, centres) that the samples come from, where they are known. */
+  readonly sites?: readonly string[] | undefined;
+  /**
+   * What figures can be reported by, where it follows from the class: for each division, such as `modality`, the K
+   * stratum names of the classes.
+   */
+  readonly strata?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Size of every image where it is fixed (memory sources); undefined for files. */
   readonly imageSize: { readonly height: number; readonly width: number } | undefined;
   readonly channels: 1 | 3;

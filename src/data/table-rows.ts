@@ -1,0 +1,308 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix, resolve } from 'node:path';
+import { PenumbraError } from '../errors.ts';
+import { type CsvRow, scanCsv } from './csv.ts';
+import { type ColumnNames, findColumn, missingColumn, type Names } from './part.ts';
+import { IntegerList } from './rows.ts';
+import { splitOfName } from './split.ts';
+import { StringIndex, type StringTable, StringTableBuilder, stringAt } from './string-table.ts';
+import { SPLIT_NAMES, type SplitName } from './types.ts';
+
+/** A table of files, and the split that its name speaks of. */
+export interface TableFile {
+  readonly path: string;
+  readonly split: SplitName | undefined;
+}
+
+/**
+ * All rows of some tables, in order: per row a few numbers into short lists of different texts, so that a million rows
+ * stay small. Row r is image r of the file source.
+ */
+export interface TableRows {
+  readonly length: number;
+  readonly files: StringTable;
+  /** Label texts, as they are written. */
+  readonly labels: Names;
+  /** The folder of each file: `''`, or with a slash at its end. */
+  readonly folders: Names;
+  readonly groups: Names | undefined;
+  readonly sites: Names | undefined;
+  splitOf(row: number): SplitName | undefined;
+  /** Where a row stands, for errors. */
+  placeOf(row: number): { readonly file: string; readonly line: number };
+}
+
+/**
+ * Reads tables with columns for the file and the label, and perhaps for the split, the group and the site, and holds
+ * every listed file against what is there.
+ *
+ * @param root the folder that the files are relative to.
+ * @throws {PenumbraError} for a column, field or file that is missing, and for a file that is listed twice.
+ */
+export function readRows(tables: readonly TableFile[], columns: ColumnNames, root: string): TableRows {
+  const rows = new RowCollector(tables);
+  for (const [table, { path, split }] of tables.entries())
+    rows.addTable(table, readBytes(path), split, columns);
+  rows.checkFiles(root);
+  return rows.build();
+}
+
+const COLUMN_ROLES = ['file', 'label', 'split', 'group', 'site'] as const;
+type Positions = Record<(typeof COLUMN_ROLES)[number], number | undefined>;
+
+class RowCollector {
+  private readonly tables: readonly TableFile[];
+  private readonly files = new StringTableBuilder();
+  private readonly folders = new StringIndex();
+  private readonly labels = new StringIndex();
+  private readonly groups = new StringIndex();
+  private readonly sites = new StringIndex();
+  private readonly labelOf = new IntegerList();
+  private readonly folderOf = new IntegerList();
+  private readonly groupOf = new IntegerList();
+  private readonly siteOf = new IntegerList();
+  /** An index into `SPLIT_NAMES`, or −1. */
+  private readonly splitOf = new IntegerList();
+  private readonly lineOf = new IntegerList();
+  /** One past each table's last row. */
+  private readonly ends: number[] = [];
+
+  constructor(tables: readonly TableFile[]) {
+    this.tables = tables;
+  }
+
+  addTable(table: number, bytes: Buffer, split: SplitName | undefined, columns: ColumnNames): void {
+    const { path } = this.tables[table];
+    let at: Positions | undefined;
+    scanCsv(bytes, path, (row) => {
+      if (at === undefined) at = positionsOf(row.texts(), columns, path, split);
+      else this.addRow(row, at, table, split);
+    });
+    if (at === undefined) {
+      throw new PenumbraError('data/columns', `${path} is empty`, {
+        where: { file: path },
+        hint: 'its first line must name the columns, for example file,label',
+      });
+    }
+    this.ends.push(this.files.length);
+    this.checkWhole(table, 'group', at.group, this.groupOf);
+    this.checkWhole(table, 'site', at.site, this.siteOf);
+  }
+
+  /**
+   * Folder by folder, since one folder's names fit into the processor's cache: each file must be in the folder's
+   * listing (one system call a folder, not one a file), and in no other row.
+   */
+  checkFiles(root: string): void {
+    const { files, folders } = this;
+    const { starts, members } = groupRows(this.folderOf.view(), folders.length);
+    const missing: number[] = [];
+    const scratch = Buffer.alloc(1 << 12);
+    for (const [folder, name] of folders.texts().entries()) {
+      const there = new StringIndex();
+      for (const file of namesIn(resolve(root, name))) there.add(scratch, 0, scratch.write(file));
+      const rowOf = new Int32Array(there.length).fill(-1);
+      const prefix = Buffer.byteLength(name);
+      for (let m = starts[folder]; m < starts[folder + 1]; m++) {
+        const row = members[m];
+        const start = row === 0 ? 0 : files.ends[row - 1];
+        const number = there.find(files.bytes, start + prefix, files.ends[row]);
+        if (number < 0) missing.push(row);
+        else if (rowOf[number] >= 0) throw this.duplicate(rowOf[number], row);
+        else rowOf[number] = row;
+      }
+    }
+    if (missing.length > 0)
+      throw this.missingFiles(
+        root,
+        missing.sort((a, b) => a - b),
+      );
+  }
+
+  build(): TableRows {
+    const { files, labels, folders, labelOf, folderOf, groups, groupOf, sites, siteOf } = this;
+    const splitOf = this.splitOf.view();
+    return {
+      length: files.length,
+      files: files.build(),
+      labels: { names: labels.texts(), of: labelOf.view() },
+      folders: { names: folders.texts(), of: folderOf.view() },
+      groups: groupOf.length === 0 ? undefined : { names: trimmed(groups), of: groupOf.view() },
+      sites: siteOf.length === 0 ? undefined : { names: trimmed(sites), of: siteOf.view() },
+      splitOf: (row) => SPLIT_NAMES[splitOf[row]],
+      placeOf: (row) => this.placeOf(row),
+    };
+  }
+
+  private addRow(row: CsvRow, at: Positions, table: number, tableSplit: SplitName | undefined): void {
+    const { bytes, starts, ends, line } = row;
+    const { path } = this.tables[table];
+    const file = at.file!;
+    const label = at.label!;
+    this.checkFilled(row, at, path);
+    const split = at.split === undefined ? tableSplit : splitOfName(row.text(at.split).trim());
+    if (at.split !== undefined && split === undefined) {
+      throw new PenumbraError(
+        'data/split-names',
+        `${path}, line ${line}: the split is not train, val or test`,
+        { where: { file: path, line } },
+      );
+    }
+    const cut = afterLastSlash(row, file);
+    if (cut >= 0) {
+      this.files.add(bytes, starts[file], ends[file]);
+      this.folderOf.push(this.folders.add(bytes, starts[file], cut));
+    } else {
+      const name = posix.normalize(row.text(file).replaceAll('\\', '/'));
+      this.files.addText(name);
+      this.folderOf.push(this.folders.addText(name.slice(0, name.lastIndexOf('/') + 1)));
+    }
+    this.labelOf.push(addField(this.labels, row, label));
+    if (at.group !== undefined) this.groupOf.push(addField(this.groups, row, at.group));
+    if (at.site !== undefined) this.siteOf.push(addField(this.sites, row, at.site));
+    this.splitOf.push(split === undefined ? -1 : SPLIT_NAMES.indexOf(split));
+    this.lineOf.push(line);
+  }
+
+  private checkFilled(row: CsvRow, at: Positions, path: string): void {
+    for (const role of ['file', 'label', 'site'] as const) {
+      const i = at[role];
+      if (i === undefined || !isBlank(row, i)) continue;
+      throw new PenumbraError('data/empty-field', `${path}, line ${row.line}: no ${role}`, {
+        where: { file: path, line: row.line },
+        hint: 'fill it in, or take the row out',
+      });
+    }
+  }
+
+  /** Every table must have a column that one of them has. */
+  private checkWhole(
+    table: number,
+    role: 'group' | 'site',
+    position: number | undefined,
+    of: IntegerList,
+  ): void {
+    if (of.length === (position === undefined ? 0 : this.files.length)) return;
+    const { path } = this.tables[position === undefined ? table : table - 1];
+    const other = this.tables[position === undefined ? table - 1 : table].path;
+    throw new PenumbraError('data/columns', `${path} has no column for the ${role}, and ${other} has`, {
+      where: { file: path, column: role },
+      hint: `name the ${role} in every table, or in none`,
+    });
+  }
+
+  private placeOf(row: number): { file: string; line: number } {
+    const table = this.ends.findIndex((end) => row < end);
+    return { file: this.tables[table].path, line: this.lineOf.view()[row] };
+  }
+
+  private missingFiles(root: string, missing: readonly number[]): PenumbraError {
+    const { file, line } = this.placeOf(missing[0]);
+    const first = missing.slice(0, 5).map((row) => stringAt(this.files, row));
+    return new PenumbraError(
+      'data/missing-files',
+      `${file} names ${missing.length} of ${this.files.length} files that are not under ${root}: ` +
+        first.join(', ') +
+        (missing.length > first.length ? ', …' : ''),
+      {
+        where: { file, line, missing: missing.length },
+        hint: 'paths are relative to the table; give the folder that they are relative to as `root`',
+      },
+    );
+  }
+
+  private duplicate(before: number, row: number): PenumbraError {
+    const { file, line } = this.placeOf(row);
+    const earlier = this.placeOf(before);
+    return new PenumbraError(
+      'data/duplicate-file',
+      `${file}, line ${line}: ${stringAt(this.files, row)} was listed before, in ${earlier.file}, line ${earlier.line}`,
+      {
+        where: { file, line },
+        hint: 'a file twice in the data counts twice, or leaks from training into the test; keep one of the rows',
+      },
+    );
+  }
+}
+
+const SLASH = 0x2f;
+const BACKSLASH = 0x5c;
+const DOT = 0x2e;
+const SPACE = 0x20;
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new PenumbraError('data/not-found', `${path} cannot be read`, { where: { file: path }, cause });
+  }
+}
+
+function positionsOf(
+  header: readonly string[],
+  columns: ColumnNames,
+  path: string,
+  split: SplitName | undefined,
+): Positions {
+  const positions = Object.fromEntries(
+    COLUMN_ROLES.map((role) => [role, findColumn(header, role, columns, path)]),
+  ) as Positions;
+  for (const role of ['file', 'label'] as const) {
+    if (positions[role] === undefined) throw missingColumn(header, role, columns, path);
+  }
+  // What a table is named for is stronger than its column.
+  return split === undefined ? positions : { ...positions, split: undefined };
+}
+
+/** Adds the text of field i and gives its number. */
+function addField(index: StringIndex, row: CsvRow, i: number): number {
+  return row.doubled[i] ? index.addText(row.text(i)) : index.add(row.bytes, row.starts[i], row.ends[i]);
+}
+
+/** The texts without the space around them: two may become the same. */
+function trimmed(index: StringIndex): string[] {
+  return index.texts().map((text) => text.trim());
+}
+
+function isBlank({ bytes, starts, ends }: CsvRow, i: number): boolean {
+  for (let at = starts[i]; at < ends[i]; at++) if (bytes[at] > SPACE) return false;
+  return true;
+}
+
+/**
+ * Where the name of the file in field i begins, after its folder.
+ *
+ * @returns −1 for a path with a backslash, or with a `.`, `..` or doubled slash, which give a file a second name.
+ */
+function afterLastSlash({ bytes, starts, ends, doubled }: CsvRow, i: number): number {
+  if (doubled[i]) return -1;
+  let cut = starts[i];
+  for (let at = starts[i]; at < ends[i]; at++) {
+    const byte = bytes[at];
+    if (byte === BACKSLASH || (at === cut && (byte === DOT || (byte === SLASH && at > starts[i])))) return -1;
+    if (byte === SLASH) cut = at + 1;
+  }
+  return cut;
+}
+
+/** The rows of each group in order: those of group g are `members[starts[g]…starts[g + 1]]`. */
+function groupRows(of: Int32Array, groups: number): { starts: Uint32Array; members: Uint32Array } {
+  const starts = new Uint32Array(groups + 1);
+  for (let row = 0; row < of.length; row++) starts[of[row] + 1]++;
+  for (let g = 0; g < groups; g++) starts[g + 1] += starts[g];
+  const next = starts.slice();
+  const members = new Uint32Array(of.length);
+  for (let row = 0; row < of.length; row++) members[next[of[row]]++] = row;
+  return { starts, members };
+}
+
+/** Names in a folder; none where it is not there. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}
