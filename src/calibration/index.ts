@@ -1,10 +1,39 @@
 /**
- * Calibration after training: maps from logits to probabilities that can be believed, fitted on validation samples.
- * Pure functions of arrays; knows nothing of runs, files or tensors.
+ * After training, on validation samples: maps from logits to probabilities that can be believed, prediction sets that
+ * cover, and certificates of confidence under noise. Pure functions of arrays; knows nothing of runs, files or tensors.
  */
 export type { CalibratorReport } from './calibrator.ts';
+export {
+  type CertificateMethod,
+  type Certificates,
+  type CertifyOptions,
+  certificateMethods,
+  certifiedRadius,
+  certify,
+  certifyByDraws,
+  type DrawsPoint,
+  type SplitDraws,
+  splitDraws,
+} from './certify.ts';
+export {
+  type ConformalMethod,
+  type ConformalOptions,
+  type ConformalPredictor,
+  type ConformalResult,
+  conformalMethods,
+  conformalSets,
+  fitConformal,
+  type PredictionSets,
+} from './conformal.ts';
 export type { HistogramOptions, HistogramParameters } from './histogram.ts';
 export type { IsotonicOptions, IsotonicParameters } from './isotonic.ts';
+export {
+  type ClassSets,
+  type SetOptions,
+  type SetSummary,
+  type SizeStratum,
+  summarizeSets,
+} from './prediction-sets.ts';
 export {
   type Calibrator,
   type CalibratorName,
@@ -19,3 +48,4 @@ export {
 export { logitsOf, softmax } from './softmax.ts';
 export type { TemperatureOptions, TemperatureParameters } from './temperature.ts';
 export type { VectorOptions, VectorParameters } from './vector.ts';
+export { wilson } from './wilson.ts';

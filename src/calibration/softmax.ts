@@ -16,17 +16,14 @@ export function softmax(
   beta = 1,
   out: Float32Array = new Float32Array(logits.length),
 ): Float32Array {
+  const row = new Float64Array(classes); // Rounded once, at the end.
   for (let at = 0; at < logits.length; at += classes) {
     let most = logits[at]!;
     for (let k = 1; k < classes; k++) if (logits[at + k]! > most) most = logits[at + k]!;
     let sum = 0;
-    for (let k = at; k < at + classes; k++) {
-      const e = expNegative((logits[k]! - most) * beta);
-      out[k] = e;
-      sum += e;
-    }
+    for (let k = 0; k < classes; k++) sum += row[k] = expNegative((logits[at + k]! - most) * beta);
     const scale = 1 / sum;
-    for (let k = at; k < at + classes; k++) out[k] = out[k]! * scale;
+    for (let k = 0; k < classes; k++) out[at + k] = row[k]! * scale;
   }
   return out;
 }

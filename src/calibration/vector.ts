@@ -29,8 +29,8 @@ export interface VectorParameters {
  *
  * by L-BFGS from temperature scaling (a = 1/T, b = 0). The ridge is not part of the published method: it makes the
  * minimum unique (a constant added to all b changes nothing) and finite where the classes can be separated, and is too
- * small to be seen elsewhere. A class without samples in the fit set keeps a = 1/T, b = 0: its offset would otherwise
- * go to −∞. Accuracy can change.
+ * small to be seen elsewhere. A class without samples in the fit set is left out of the fit, where its offset would go to
+ * −∞, and keeps a = 1/T, b = 0. Accuracy can change.
  */
 export const vector: CalibrationMethod<VectorParameters, VectorOptions> = {
   label: 'Vector scaling',
@@ -61,29 +61,51 @@ function fitVector(set: FitSet, options: VectorOptions): Fitted<VectorParameters
       where: { option },
     });
   }
-  const { classes, support } = set;
   const base = fitTemperature(set);
   const beta = 1 / base.parameters.temperature;
-  const start = new Float64Array(2 * classes).fill(beta, 0, classes);
-  const diagonal = curvature(set, beta).map((v) => Math.max(v, 1e-8) + ridge);
+  const seen = withSamples(set);
+  const start = new Float64Array(2 * seen.classes).fill(beta, 0, seen.classes);
+  const diagonal = curvature(seen, beta).map((v) => Math.max(v, 1e-8) + ridge);
   const evaluate = (x: Float64Array, gradient: Float64Array) => {
-    let value = meanLoss(set, x, gradient);
+    let value = meanLoss(seen, x, gradient);
     for (let j = 0; j < x.length; j++) {
       const away = x[j]! - start[j]!;
       value += (ridge / 2) * away * away;
-      gradient[j] = support[j % classes] === 0 ? 0 : gradient[j]! + ridge * away;
+      gradient[j] = gradient[j]! + ridge * away;
     }
     return value;
   };
   const { x, iterations, converged } = minimize(start, evaluate, { tolerance, maxIterations, diagonal });
-  const warnings = absentWarning(support, 'they keep the factor of temperature scaling and no offset');
+  const scale = new Array<number>(set.classes).fill(beta);
+  const bias = new Array<number>(set.classes).fill(0);
+  seen.of.forEach((k, j) => {
+    scale[k] = x[j]!;
+    bias[k] = x[seen.classes + j]!;
+  });
+  const warnings = absentWarning(set.support, 'they keep the factor of temperature scaling and no offset');
   if (base.report.atBound !== null) warnings.push(...base.report.warnings);
   if (!converged) {
     warnings.push(`Vector scaling stopped after ${iterations} steps with a derivative above ${tolerance}.`);
   }
   return {
-    parameters: { scale: [...x.subarray(0, classes)], bias: [...x.subarray(classes)] },
+    parameters: { scale, bias },
     report: { warnings, iterations, converged },
+  };
+}
+
+/** The fit set without the classes that have no sample; `of` are the classes that stay. */
+function withSamples(set: FitSet): FitSet & { readonly of: readonly number[] } {
+  const { logits, labels, classes, support } = set;
+  const of = Array.from(support.keys()).filter((k) => support[k]! > 0);
+  if (of.length === classes) return { ...set, of };
+  const part = new Float32Array(labels.length * of.length);
+  for (let i = 0, to = 0; i < labels.length; i++) for (const k of of) part[to++] = logits[i * classes + k]!;
+  return {
+    logits: part,
+    labels: Int32Array.from(labels, (y) => of.indexOf(y)),
+    classes: of.length,
+    support: support.filter((count) => count > 0),
+    of,
   };
 }
 

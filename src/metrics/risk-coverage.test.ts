@@ -1,14 +1,19 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import cases from '../../test/fixtures/calibration/risk-coverage.json' with { type: 'json' };
 import { Random } from '../random.ts';
 import {
   aurc,
+  aurcMeasure,
+  byConfidence,
   compareRiskCoverage,
   excessAurc,
+  excessAurcMeasure,
   type Predictions,
   predictions,
   riskCoverage,
   selectiveAccuracy,
+  selectiveMeasure,
 } from './index.ts';
 
 /** Two classes, the second one right with the probability of its confidence; `coarse` makes ties. */
@@ -67,6 +72,16 @@ test('the area is its definition, and with ties its mean over all orders', () =>
       expect(aurc(p)).toBeCloseTo(plain(sure, wrong), 12);
     }),
   );
+});
+
+// Test values come from NumPy: test/oracle/calibration.py.
+test.each(cases)('the oracle, $confidence.length samples', ({ confidence, correct, ...expected }) => {
+  const samples = byConfidence(Float64Array.from(confidence), correct);
+  const ones = new Int32Array(correct.length).fill(1);
+  expect(aurcMeasure(samples)(ones)).toBeCloseTo(expected.aurc, 12);
+  expect(excessAurcMeasure(samples)(ones)).toBeCloseTo(expected.excess, 12);
+  for (const [coverage, accuracy] of Object.entries(expected.selective))
+    expect(selectiveMeasure(samples, Number(coverage))(ones)).toBeCloseTo(accuracy, 12);
 });
 
 test('nothing is in excess of the best order, and the excess is what the order costs', () => {
