@@ -11,11 +11,13 @@ import { register as registerExtract } from './extract.ts';
 import { register as registerLexicon } from './lexicon.ts';
 import { register as registerPhantom } from './phantom.ts';
 import { register as registerReports } from './reports.ts';
+import { register as registerStudy } from './study.ts';
 import { register as registerTrain } from './train.ts';
 
 /** In the order of the help. A verb registers its options only; `--help` must not load the engine. */
 const verbs: ((program: Command) => void)[] = [
   registerCompare,
+  registerStudy,
   registerTrain,
   registerEvaluate,
   registerPhantom,

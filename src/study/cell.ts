@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Dataset, SplitName, Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
@@ -27,6 +27,7 @@ import {
   inspectRun,
   type NetworkOutput,
   RunFolder,
+  type SplitPredictions,
   type TrainConfig,
 } from '../training/index.ts';
 import { knownOf } from './known.ts';
@@ -146,8 +147,19 @@ export function samplesKey(subset: Subset): string {
 
 /** Identifies a finished run by its weights. */
 export function weightsKey(folder: string): string {
-  const weights = readFileSync(new RunFolder(folder).file('model.safetensors'));
-  return createHash('sha256').update(weights).digest('hex').slice(0, 16);
+  const path = new RunFolder(folder).file('model.safetensors');
+  const { mtimeMs, size } = statSync(path);
+  const file = `${path}\0${mtimeMs}\0${size}`;
+  const known = weightsKeys.get(file) ?? hashOf(readFileSync(path));
+  weightsKeys.set(file, known);
+  return known;
+}
+
+/** Half a gigabyte is not read again for every look. */
+const weightsKeys = new Map<string, string>();
+
+function hashOf(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, 16);
 }
 
 export interface ComparisonOptions {
@@ -163,7 +175,7 @@ export interface ComparisonOptions {
 /** A run with what its network says of the judged split. */
 export interface JudgedRun {
   readonly run: CellRun;
-  readonly predictions: RunOutput;
+  readonly predictions: SplitPredictions;
 }
 
 /** The tables' content: every method over its seeds, and the differences of methods on the same samples. */

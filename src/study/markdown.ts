@@ -63,7 +63,7 @@ function figureTable(result: StudyResult, names: readonly string[]): string {
     });
     return [`${figureHead(figure)} ${betterArrow(figure)}`, ...cells];
   });
-  return table(['', ...names.map(escapeMarkdown)], rows);
+  return markdownTable(['', ...names.map(escapeMarkdown)], rows);
 }
 
 function classTable(result: StudyResult, names: readonly string[]): string {
@@ -79,7 +79,7 @@ function classTable(result: StudyResult, names: readonly string[]): string {
     formatCount(result.data.support[k]!),
     ...result.methods.flatMap((m) => classCells(m, k)),
   ]);
-  return table(head, rows);
+  return markdownTable(head, rows);
 }
 
 function settingsTable(result: StudyResult): string {
@@ -98,22 +98,26 @@ function settingsTable(result: StudyResult): string {
     ...Object.entries(result.software),
     ['Finished', result.finished] as const,
   ];
-  return table(
+  return markdownTable(
     ['Setting', 'Value'],
     rows.map(([key, value]) => [escapeMarkdown(key), escapeMarkdown(value)]),
-    false,
+    2,
   );
 }
 
-/** First column left, the others right where they hold numbers. Cells are already escaped. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], numbers = true): string {
+/** The first `left` columns left, the others right. Cells are already escaped. */
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  left = 1,
+): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const rule = head.map((_, i) => (numbers && i > 0 ? '---:' : '---'));
+  const rule = head.map((_, i) => (i >= left ? '---:' : '---'));
   return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
 
 /** Text as it is, not as markup: class and folder names may hold anything. */
-function escapeMarkdown(text: string): string {
+export function escapeMarkdown(text: string): string {
   return text
     .replace(/[\r\n]+/g, ' ')
     .replace(/[\\`*_[\]|#~]/g, '\\$&')

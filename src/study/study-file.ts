@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
+import type { SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { modelNames } from '../models/index.ts';
 import { formatObjective, objectiveLabel, objectiveNames, parseObjective } from '../objectives/index.ts';
@@ -28,7 +29,13 @@ export interface StudySpec {
   readonly title: string;
   /** Data sets by name, in the file's order; paths are absolute, or `phantom`. */
   readonly sets: ReadonlyMap<string, SetConfig>;
-  readonly centres: readonly { name: string; set: SetConfig; split?: string; for: readonly string[] }[];
+  readonly centres: readonly {
+    readonly name: string;
+    readonly set: SetConfig;
+    readonly split?: SplitName | undefined;
+    /** Training sets whose networks are tested there. */
+    readonly for: readonly string[];
+  }[];
   readonly methods: readonly MethodSpec[];
   /** The id of the method that the others are compared with. */
   readonly baseline: string;

@@ -1,5 +1,8 @@
+import type { EmbeddingFigure, Projection } from '../embeddings/index.ts';
 import type { Difference, Estimate, FigureName, ReliabilityBin, TruthFigureName } from '../metrics/index.ts';
 import type { StudyResult } from './result.ts';
+
+export type { EmbeddingFigure, Projection };
 
 /**
  * What `penumbra study` found: the study folder's `result.json`, and all that its tables, pictures and report are drawn
@@ -202,8 +205,8 @@ export type SelectiveFigureName = (typeof SELECTIVE_FIGURES)[number];
 
 /** How well confidence ranks a method's errors: `accuracy80` is that of the most confident 80 %. Before calibration. */
 export interface SelectiveResults extends MethodFigures<SelectiveFigureName> {
-  /** Error rate among the most confident share, mean over seeds, at the coverages 0.01, 0.02 … 1. */
-  readonly curve: readonly number[];
+  /** The error rate among the most confident share (coverage, in (0, 1], ascending), mean over seeds. */
+  readonly curve: readonly { readonly coverage: number; readonly risk: number }[];
 }
 
 export const CONFORMAL_FIGURES = ['coverage', 'size', 'empty'] as const;
@@ -225,8 +228,6 @@ export interface ConformalResults {
   })[];
 }
 
-export type EmbeddingFigure = 'distanceRatio' | 'silhouette' | 'neighbourAccuracy';
-
 /** Penultimate features of images of the judged split. */
 export interface EmbeddingResults {
   /** Neighbours of the vote. */
@@ -240,7 +241,7 @@ export interface EmbeddingResults {
   readonly methods: readonly MethodFigures<EmbeddingFigure>[];
   /** One a projection, the same images for all methods; of the first seed. */
   readonly pictures: readonly {
-    readonly projection: 'tsne' | 'umap';
+    readonly projection: Projection;
     readonly seed: number;
     /** Label of each of the M images. */
     readonly labels: readonly number[];
@@ -260,9 +261,11 @@ export interface CertificateResults {
     readonly method: string;
     /** Mean confidence of the smoothed network without perturbation. */
     readonly confidence: Estimate;
-    /** Mean certified confidence at each radius. */
+    /** Mean certified confidence at each radius, by the distribution-function bound. */
     readonly certified: readonly Estimate[];
-    /** Mean cost of finite sampling at each radius: what infinitely many samples would add at most. */
+    /** `method − baseline` of these; null for the baseline. */
+    readonly versus: readonly TestedDifference[] | null;
+    /** Mean cost of finite sampling at each radius: what the bound would gain if the draws were the whole distribution. */
     readonly samplingError: readonly number[];
   }[];
 }

@@ -22,8 +22,16 @@ const share = z.number().min(0).lt(1);
 
 const sites = z
   .strictObject({
-    train: z.array(z.string()).min(1).optional().describe('Sites that train and validate. Default: all.'),
-    test: z.array(z.string()).min(1).optional().describe('Sites that judge. Default: those that train.'),
+    train: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Sites that train, validate and judge in-centre. Default: those that do not test.'),
+    test: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Sites that are judged out of centre, each by itself. Default: those that do not train.'),
   })
   .describe('Sites (centres) of the data set by name, as its column or `site` expression gives them.');
 
@@ -93,7 +101,11 @@ const centre = z
   .strictObject({
     name: z.string().min(1).describe('For the tables.'),
     set: set.describe('The data of the centre: what `sets` take.'),
-    split: splitName.optional().describe('Which of its splits is judged. Default: all of them together.'),
+    split: splitName
+      .optional()
+      .describe(
+        'Which of its splits is judged. Default: test, else val, else train; data without splits are judged whole.',
+      ),
     for: z
       .array(z.string())
       .min(1)
@@ -169,6 +181,11 @@ export const studySchema = z.strictObject({
     .union([
       z.literal(false),
       z.strictObject({
+        images: z
+          .int()
+          .min(10)
+          .default(10_000)
+          .describe('Images of the judged split that are measured, every class with its share.'),
         sample: z.int().min(10).default(2000).describe('Images of the pictures, the same for all methods.'),
         k: z.int().min(1).default(20).describe('Neighbours of the k-NN accuracy.'),
         pictures: z

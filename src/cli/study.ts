@@ -1,0 +1,217 @@
+import type { Command } from 'commander';
+import { PenumbraError } from '../errors.ts';
+import type { CellCost } from '../study/cost.ts';
+import type { PlannedRun } from '../study/plan.ts';
+import type { StudyEvent } from '../study/study.ts';
+import { interruptible } from './options.ts';
+import { createProgress, formatDuration, type Progress } from './progress.ts';
+
+export function register(program: Command): void {
+  program
+    .command('study')
+    .description('Trains and judges methods × networks × seeds × data sets, as a file says.')
+    .argument('[file]', 'study file (JSON); studies/ holds ready ones')
+    .option('--data <set=path...>', 'where a data set or centre of the file lies: knee=../data/knee')
+    .option('--out <folder>', "the study's folder (default: the file's out, else runs/<name>)")
+    .option('--dry-run', 'print the plan and the cost it expects; train nothing')
+    .option(
+      '--only <key=values...>',
+      'train these runs only: method=hard,ols network=resnet50 set=knee seed=0',
+    )
+    .option('--shard <i/n>', 'train the i-th of n parts of the runs: for several machines')
+    .option('--partial', 'judge what is finished, though the study is not')
+    .option('--schema', 'print the JSON schema of study files')
+    .addHelpText(
+      'after',
+      `
+Finished runs are not run again: the same command goes on where it was stopped, also inside a run. Several processes can
+share one folder; each takes the runs that no other holds.
+
+Examples:
+  $ penumbra study studies/phantom.json
+  $ penumbra study studies/knee.json --data knee=../data/knee --dry-run
+  $ penumbra study studies/radimagenet.json --data radimagenet=/data/radimagenet --shard 1/4
+  $ penumbra study --schema > study.schema.json`,
+    )
+    .action(study);
+}
+
+interface Flags {
+  data?: string[];
+  out?: string;
+  dryRun?: boolean;
+  only?: string[];
+  shard?: string;
+  partial?: boolean;
+  schema?: boolean;
+}
+
+async function study(file: string | undefined, flags: Flags): Promise<void> {
+  if (flags.schema) {
+    const { studyJsonSchema } = await import('../study/study-schema.ts');
+    process.stdout.write(`${JSON.stringify(studyJsonSchema(), null, 2)}\n`);
+    return;
+  }
+  if (file === undefined) {
+    throw new PenumbraError('usage/study', 'a study file is missing', {
+      hint: 'penumbra study studies/phantom.json; --schema says what a study file holds',
+    });
+  }
+  const { readStudyFile } = await import('../study/study-file.ts');
+  const spec = readStudyFile(file, dataPaths(flags.data ?? []));
+  const folder = flags.out ?? spec.out ?? `runs/${spec.config.name}`;
+  const selection = { only: flags.only, shard: flags.shard };
+  if (flags.dryRun) {
+    const { openStudy } = await import('../study/study.ts');
+    const { expectCost } = await import('../study/cost.ts');
+    const opened = openStudy(spec, folder, selection);
+    const costs = await expectCost(opened, (name) => process.stderr.write(`timing a few steps: ${name}\n`));
+    process.stdout.write(renderPlan(opened.chosen, costs));
+    return;
+  }
+  const { runStudy } = await import('../study/study.ts');
+  using interrupt = interruptible('stopping after this step …');
+  const outcome = await runStudy({
+    study: spec,
+    folder,
+    command: `penumbra ${process.argv.slice(2).join(' ')}`,
+    ...selection,
+    partial: flags.partial ?? false,
+    signal: interrupt.signal,
+    onEvent: showStudy(),
+  });
+  if (outcome.state === 'stopped') {
+    process.stderr.write('stopped; the same command goes on.\n');
+    process.exitCode = 130;
+  } else if (outcome.state === 'waiting') {
+    process.stdout.write(
+      `The chosen runs are finished; ${outcome.left.length} others of the study are not.\n` +
+        'The same command without --only and --shard finishes and judges the study; with --partial it judges what is there.\n',
+    );
+  } else {
+    const { studyTables, tableMarkdown } = await import('../study/tables/index.ts');
+    for (const table of studyTables(outcome.report))
+      if (table.id.startsWith('main-') || table.id.startsWith('calibration-'))
+        process.stdout.write(`${tableMarkdown(table)}\n`);
+    const { files } = outcome;
+    process.stdout.write(`figures: ${files.json}\ntables:  ${files.markdown}, ${files.tables}\n`);
+    for (const [run, reason] of outcome.failed) process.stderr.write(`failed: ${nameOf(run)}: ${reason}\n`);
+    if (outcome.failed.size > 0) process.exitCode = 1;
+  }
+}
+
+/** `knee=../data/knee` … */
+function dataPaths(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=');
+      if (at < 1 || at === pair.length - 1) {
+        throw new PenumbraError('usage/study', `--data ${pair}: expected <set>=<path>`);
+      }
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+function nameOf({ set, network, method, seed }: PlannedRun): string {
+  return `${set} ${network} ${method} seed ${seed}`;
+}
+
+/** Shows a study on stderr: a bar for each run, with the share and the time left of the whole. */
+function showStudy(): (event: StudyEvent) => void {
+  let progress: Progress | undefined;
+  let images = 0;
+  let label = '';
+  return (event) => {
+    if (event.type === 'judge') {
+      process.stderr.write(`judging: ${event.message}\n`);
+    } else if (event.type === 'wait') {
+      process.stderr.write(`${event.runs} runs are trained by other processes: waiting for them\n`);
+    } else if (event.type === 'run') {
+      label = `[${event.number}/${event.runs}] ${nameOf(event.run)}`;
+      if (event.state === 'finished-before') process.stderr.write(`${label}: finished before\n`);
+      if (event.state === 'elsewhere') process.stderr.write(`${label}: another process trains it\n`);
+      if (event.state === 'failed') process.stderr.write(`${label}: failed: ${event.message}\n`);
+    } else {
+      const { event: fit, share, secondsLeft } = event;
+      const batch = event.run.config.batchSize;
+      const whole =
+        `study ${Math.floor(100 * share)} %` +
+        (secondsLeft === null ? '' : `, ${formatDuration(secondsLeft)} left`);
+      if (fit.type === 'start')
+        progress = createProgress({ label, total: fit.steps * batch, unit: 'images' });
+      else if (fit.type === 'resume')
+        process.stderr.write(`${label}: going on from step ${fit.step}, epoch ${fit.epoch + 1}\n`);
+      else if (fit.type === 'notice') process.stderr.write(`${label}: ${fit.message}\n`);
+      else if (fit.type === 'step') {
+        images = fit.step * batch;
+        progress?.update(images, `loss ${fit.loss.toFixed(3)}  ${whole}`);
+      } else if (fit.metrics.epoch === fit.epochs) {
+        const { val } = fit.metrics;
+        progress?.done(
+          `${val === undefined ? '' : `val top-1 ${(100 * val.top1).toFixed(1)} %, ECE ${(100 * val.ece).toFixed(1)} %  `}${whole}`,
+        );
+      }
+    }
+  };
+}
+
+/** The plan as a table, then what it comes to. */
+function renderPlan(runs: readonly PlannedRun[], costs: readonly CellCost[]): string {
+  const methods = [
+    ...new Set(runs.map((run) => (run.role === 'teacher' ? `${run.method} (teacher)` : run.method))),
+  ];
+  const seeds = [...new Set(runs.map(({ seed }) => seed))];
+  const head = [
+    'set',
+    'network',
+    'size',
+    'parameters',
+    'runs',
+    'images/run',
+    'images/s',
+    'a run',
+    'left',
+    'disk',
+  ];
+  const rows = costs.map((cost) => [
+    cost.set,
+    cost.network,
+    `${cost.size} px`,
+    millions(cost.parameters),
+    cost.finished === 0 ? String(cost.runs) : `${cost.runs} (${cost.finished} finished)`,
+    cost.images.toLocaleString('en-US'),
+    `${cost.imagesPerSecond.toPrecision(3)}${cost.source === 'finished runs' ? ' *' : ''}`,
+    duration(cost.secondsPerRun),
+    duration(cost.secondsLeft),
+    gigabytes(cost.bytes),
+  ]);
+  const widths = head.map((_, c) => Math.max(...[head, ...rows].map((row) => row[c]!.length)));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, c) => (c < 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+      .join('  ')
+      .trimEnd();
+  const left = costs.reduce((sum, cost) => sum + cost.secondsLeft, 0);
+  const disk = costs.reduce((sum, cost) => sum + cost.bytes, 0);
+  const working = Math.max(0, ...costs.map((cost) => cost.bytesUnderWay));
+  const notes = [
+    `methods: ${methods.join(', ')}; seeds: ${seeds.join(', ')}`,
+    ...(costs.some(({ source }) => source === 'finished runs') ? ['* measured in finished runs'] : []),
+    `${runs.length} runs, about ${duration(left)} of training left on this machine; judging comes on top.`,
+    `Disk: ${gigabytes(disk)} when done, and up to ${gigabytes(working)} for the checkpoints of a run under way.`,
+  ];
+  return `${[line(head), ...rows.map(line), '', ...notes].join('\n')}\n`;
+}
+
+function millions(n: number): string {
+  return `${(n / 1e6).toFixed(1)} M`;
+}
+
+function gigabytes(bytes: number): string {
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+function duration(seconds: number): string {
+  return seconds < 48 * 3600 ? formatDuration(seconds) : `${(seconds / 86400).toFixed(1)} days`;
+}
