@@ -2,9 +2,12 @@
 export { csvLine, parseCsv } from './csv.ts';
 export type { DatasetOptions } from './dataset.ts';
 export { BatchLoader } from './loader.ts';
+export { type ClassMap, mapClasses } from './map-classes.ts';
 export { type OpenOptions, openDataset } from './open.ts';
 export type { ColumnNames } from './part.ts';
 export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
+export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './radimagenet.ts';
+export { type SiteChoice, selectSites } from './select-sites.ts';
 export type { Fractions, SplitParts } from './split.ts';
 export type {
   Batch,

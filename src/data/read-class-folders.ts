@@ -1,6 +1,7 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
 import { type Listing, type Part, pickPosterior, probeChannels, readPosterior, sortClasses } from './part.ts';
 import { sharedRows } from './rows.ts';
 import { splitOfName } from './split.ts';
@@ -75,7 +76,7 @@ export function readClassFolders(root: string, given: readonly string[] | undefi
           `${folder} is not one of the ${classes.length} classes`,
           {
             where: { file: join(root, folder), class: name },
-            hint: `the classes are ${classes.slice(0, 8).join(', ')}${classes.length > 8 ? ', …' : ''}`,
+            hint: `the nearest is ${nearest(name, classes)}; the classes are ${classes.slice(0, 8).join(', ')}${classes.length > 8 ? ', …' : ''}`,
           },
         );
       }

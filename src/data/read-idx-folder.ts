@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { parseCsv } from './csv.ts';
 import { idxIntegers, readIdx } from './idx.ts';
+import { checkPairs, numberedClasses } from './memory-parts.ts';
 import {
   type ColumnNames,
   findColumn,
@@ -41,36 +42,10 @@ export function readIdxFolder(
   const one = IMAGES.test(basename(path));
   const folder = one ? dirname(path) : path;
   const files = one ? [basename(path)] : idxImageFiles(folder);
-  const pairs = files.map((name) => ({ name, ...readPair(folder, name) }));
-  const largest = pairs.reduce((most, { labels }) => labels.reduce((a, b) => Math.max(a, b), most), 0);
-  const classes =
-    given ?? readClassNames(folder) ?? Array.from({ length: Math.max(2, largest + 1) }, (_, k) => String(k));
-
-  const [first] = pairs;
-  const parts = pairs.map(({ name, prefix, source, labels }): Part => {
-    for (const side of ['height', 'width', 'channels'] as const) {
-      if (source[side] !== first.source[side]) {
-        throw new PenumbraError(
-          'data/image-size',
-          `${name} has images of ${side} ${source[side]}, and ${first.name} of ${first.source[side]}`,
-          {
-            where: { file: join(folder, name) },
-            hint: 'the splits of one data set must have images of one size',
-          },
-        );
-      }
-    }
-    for (let i = 0; i < labels.length; i++) {
-      if (labels[i] >= 0 && labels[i] < classes.length) continue;
-      throw new PenumbraError(
-        'data/label-range',
-        `${name}: the label of image ${i} is ${labels[i]}, outside 0 to ${classes.length - 1}`,
-        {
-          where: { file: join(folder, name), row: i, label: labels[i] },
-          hint: 'correct it, or name more classes',
-        },
-      );
-    }
+  const pairs = files.map((name) => ({ file: join(folder, name), name, ...readPair(folder, name) }));
+  const classes = given ?? readClassNames(folder) ?? numberedClasses(pairs);
+  checkPairs(pairs, classes);
+  const parts = pairs.map(({ prefix, source, labels }): Part => {
     const posteriorPath = join(folder, `${prefix}posterior.csv`);
     const keys = Array.from(labels.keys(), String);
     return {

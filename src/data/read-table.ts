@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
 import {
   type ColumnNames,
   type Listing,
@@ -83,34 +84,29 @@ export function partsOf(
   return parts.filter((part) => part.rows.length > 0 || isNamed(part.split));
 }
 
-/** An error at the first row with a label. */
+/** What is wrong with the label of a row. */
 export function labelError(
   rows: TableRows,
-  isIt: (row: number) => boolean,
+  row: number,
   code: string,
   what: string,
   hint: string,
 ): PenumbraError {
-  let row = 0;
-  while (!isIt(row)) row++;
   const where = rows.placeOf(row);
   return new PenumbraError(code, `${where.file}, line ${where.line}: ${what}`, { where, hint });
 }
 
 function classesOf(rows: TableRows, texts: readonly string[], path: string): string[] {
-  const inTrain = indicesWhere(rows.length, (row) => rows.splitOf(row) === 'train');
-  const used = inTrain.length === 0 ? texts : usedTexts(rows, inTrain, texts);
-  const classes = sortClasses(new Set(used));
+  const hasTrain = rows.hasSplit('train');
+  const used = new Uint8Array(texts.length);
+  for (let row = 0; row < rows.length; row++) {
+    if (!hasTrain || rows.splitOf(row) === 'train') used[rows.labels.of[row]] = 1;
+  }
+  const classes = sortClasses(new Set(texts.filter((_, label) => used[label] === 1)));
   if (classes.length >= 2) return classes;
   throw new PenumbraError('data/classes', `${path} has ${classes.length} classes; two or more are needed`, {
     where: { file: path },
   });
-}
-
-function usedTexts(rows: TableRows, members: Uint32Array, texts: readonly string[]): string[] {
-  const used = new Uint8Array(texts.length);
-  for (const row of members) used[rows.labels.of[row]] = 1;
-  return texts.filter((_, label) => used[label] === 1);
 }
 
 /** The class of each different label text: by name, or by number where no class has that name. */
@@ -121,11 +117,11 @@ function classNumbers(rows: TableRows, texts: readonly string[], classes: readon
     const isNumber = /^-?\d+$/.test(text) && !namesAreNumbers;
     const known = byName.get(text) ?? (isNumber ? Number(text) : -1);
     if (known >= 0 && known < classes.length) return known;
-    const isIt = (row: number) => rows.labels.of[row] === label;
+    const row = rows.labels.of.indexOf(label);
     if (isNumber) {
       throw labelError(
         rows,
-        isIt,
+        row,
         'data/label-range',
         `label ${text} is outside 0 to ${classes.length - 1}`,
         'correct it, or name more classes',
@@ -133,10 +129,10 @@ function classNumbers(rows: TableRows, texts: readonly string[], classes: readon
     }
     throw labelError(
       rows,
-      isIt,
+      row,
       'data/unknown-class',
       `the label is not one of the ${classes.length} classes`,
-      `the classes are ${classes.slice(0, 8).join(', ')}${classes.length > 8 ? ', …' : ''}`,
+      `the nearest is ${nearest(text, classes)}; the classes are ${classes.slice(0, 8).join(', ')}${classes.length > 8 ? ', …' : ''}`,
     );
   });
 }

@@ -28,6 +28,8 @@ export interface TableRows {
   readonly groups: Names | undefined;
   readonly sites: Names | undefined;
   splitOf(row: number): SplitName | undefined;
+  /** Whether any row is in the split. */
+  hasSplit(split: SplitName): boolean;
   /** Where a row stands, for errors. */
   placeOf(row: number): { readonly file: string; readonly line: number };
 }
@@ -130,6 +132,7 @@ class RowCollector {
       groups: groupOf.length === 0 ? undefined : { names: trimmed(groups), of: groupOf.view() },
       sites: siteOf.length === 0 ? undefined : { names: trimmed(sites), of: siteOf.view() },
       splitOf: (row) => SPLIT_NAMES[splitOf[row]],
+      hasSplit: (split) => splitOf.includes(SPLIT_NAMES.indexOf(split)),
       placeOf: (row) => this.placeOf(row),
     };
   }

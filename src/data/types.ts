@@ -3,7 +3,7 @@ import type { StringTable } from './string-table.ts';
 export type SplitName = 'train' | 'val' | 'test';
 export const SPLIT_NAMES: readonly SplitName[] = ['train', 'val', 'test'];
 
-/** All pixels in memory (IDX files, phantoms): unsigned 8-bit, N×H×W×C, on shared memory so that workers see them. */
+/** All pixels in memory (IDX and MedMNIST files, phantoms): unsigned 8-bit, N×H×W×C, on shared memory so that workers see them. */
 export interface MemoryPixels {
   readonly kind: 'memory';
   readonly pixels: Uint8Array<SharedArrayBuffer>;
@@ -57,7 +57,7 @@ export interface Dataset {
   /** Short name: the folder's or file's own. */
   readonly name: string;
   /** How it was read. */
-  readonly format: 'idx' | 'folders' | 'csv' | 'radimagenet' | 'phantom';
+  readonly format: 'idx' | 'folders' | 'csv' | 'radimagenet' | 'npz' | 'phantom';
   readonly classes: readonly string[];
   /** Names of the sites (hospitals, centres) that the samples come from, where they are known. */
   readonly sites?: readonly string[] | undefined;

@@ -3,11 +3,11 @@ import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, relative, sep } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { PenumbraError } from '../../errors.ts';
+import { readZipEntries } from '../../zip.ts';
 import type { Report, Section } from '../types.ts';
 import { CsvReader } from './csv.ts';
 import { readOpenIXml } from './openi.ts';
 import { readParquet } from './tables.ts';
-import { readZipEntries } from './zip.ts';
 
 /** A report, or the reason why there is none under this id. The reason never holds text of the report. */
 export type InputItem = { readonly report: Report } | { readonly id: string; readonly failure: string };
@@ -422,7 +422,8 @@ function* walk(root: string): Generator<string> {
 }
 
 function* fromZip(path: string, options: InputOptions, longest: number): Generator<InputItem> {
-  for (const entry of readZipEntries(path, longest * 4, (name) => /\.(txt|xml)$/i.test(name))) {
+  const wanted = (name: string) => /\.(txt|xml)$/i.test(name);
+  for (const entry of readZipEntries(path, { longest: longest * 4, wanted, code: 'reports/zip' })) {
     const id = idOf(entry.name);
     if ('failure' in entry) yield { id, failure: entry.failure };
     else yield fromBytes(id, extname(entry.name).toLowerCase(), entry.bytes, options, longest);

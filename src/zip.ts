@@ -1,11 +1,20 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32, inflateRawSync } from 'node:zlib';
-import { PenumbraError } from '../../errors.ts';
+import { PenumbraError } from './errors.ts';
 
 /** A file of an archive, or why it cannot be had. */
 export type ZipEntry =
   | { readonly name: string; readonly bytes: Buffer }
   | { readonly name: string; readonly failure: string };
+
+export interface ZipOptions {
+  /** Bytes that a file may have; less than 4 GiB. */
+  readonly longest: number;
+  /** Which files are read, by name. Default: all. */
+  readonly wanted?: (name: string) => boolean;
+  /** Of the error for an archive that cannot be read. */
+  readonly code: string;
+}
 
 const endSignature = 0x06054b50;
 const end64Signature = 0x06064b50;
@@ -18,18 +27,17 @@ const localSignature = 0x04034b50;
  * memory at a time. Nothing that the archive claims is believed: offsets must lie inside the file, a file may not grow
  * past the size it claims nor past `longest` bytes, and its checksum must fit. Such files are entries with a
  * `failure`; names are only names, nothing is written.
- * @throws PenumbraError `reports/zip` where the directory itself cannot be read.
+ * @throws PenumbraError with `code` where the directory itself cannot be read.
  */
 export function* readZipEntries(
   path: string,
-  longest: number,
-  wanted: (name: string) => boolean = () => true,
+  { longest, wanted = () => true, code }: ZipOptions,
 ): Generator<ZipEntry> {
   const file = openSync(path, 'r');
   try {
     const size = fstatSync(file).size;
     const bad = (what: string): PenumbraError =>
-      new PenumbraError('reports/zip', `${path} is not a zip archive that can be read: ${what}.`, {
+      new PenumbraError(code, `${path} is not a zip archive that can be read: ${what}.`, {
         hint: 'Compare it with its checksum and fetch it again.',
         where: { file: path },
       });
@@ -107,8 +115,7 @@ function entryBytes(
   }
   let bytes: Buffer;
   try {
-    // One byte more than claimed is enough to tell a lie.
-    bytes = method === 0 ? packed : inflateRawSync(packed, { maxOutputLength: Math.max(sizes.plain, 1) + 1 });
+    bytes = method === 0 ? packed : inflate(packed, sizes.plain);
   } catch (error) {
     const grown = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
     return fail(
@@ -122,6 +129,17 @@ function entryBytes(
   }
   if (crc32(bytes) !== checksum) return fail('the checksum does not fit');
   return { name, bytes };
+}
+
+/** DEFLATE cannot shrink more than this (RFC 1951; zlib's technical notes give 1032:1). */
+const mostInflation = 1032;
+
+function inflate(packed: Buffer, plain: number): Buffer {
+  // One byte more than claimed is enough to tell a lie.
+  const maxOutputLength = Math.max(plain, 1) + 1;
+  // In one piece, not in many that are copied together, unless the claim cannot be true.
+  const chunkSize = Math.max(64, Math.min(maxOutputLength, packed.length * mostInflation));
+  return inflateRawSync(packed, { maxOutputLength, chunkSize });
 }
 
 function directoryOf(

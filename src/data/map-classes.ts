@@ -1,0 +1,154 @@
+import { PenumbraError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import { indicesWhere } from './samples.ts';
+import { narrowSubset } from './subset.ts';
+import type { Dataset, Subset } from './types.ts';
+
+/** For each class of a data set the class that it becomes; `null` leaves its samples out. */
+export type ClassMap = Readonly<Record<string, string | null>>;
+
+/**
+ * The data set in other classes: several may become one, and some may be left out, so that sets which name and divide
+ * their classes differently can be trained on and judged together.
+ *
+ * The true posterior, where it is known, follows: columns of merged classes add up, and what is left out divides away,
+ * P(class | image, class kept) = p_class / Σ_kept p, which is exact since samples are left out by their label. A class
+ * of sources in several strata is in the stratum of all their names (`CT + MR`).
+ *
+ * @param classes the classes of the result, in order: those of the data set that was trained on. Default: the targets
+ * in the order of their first sources.
+ * @throws {PenumbraError} `data/class-map` for a class without a key, a key that is no class, a target that is not
+ * among `classes` (the nearest name is given) or fewer than two classes; `data/empty-split` for a split of which nothing
+ * is left.
+ */
+export function mapClasses(dataset: Dataset, map: ClassMap, classes?: readonly string[]): Dataset {
+  const { name, strata } = dataset;
+  const targets = checkedTargets(dataset, map, classes);
+  const into = classes ?? [...new Set(targets.filter((target) => target !== null))];
+  if (new Set(into).size < into.length) {
+    throw mapError(name, 'two of the classes to map to have the same name', { hint: 'name each once' });
+  }
+  if (into.length < 2) {
+    throw mapError(name, `the map leaves ${into.length} classes of ${name}; two or more are needed`, {
+      hint: 'map the classes to at least two',
+    });
+  }
+  const numbers = Int32Array.from(targets, (target) => (target === null ? -1 : into.indexOf(target)));
+  const subsets = Object.values(dataset.splits).map((subset) => mapSubset(name, subset, into, numbers));
+  return {
+    ...dataset,
+    classes: into,
+    strata:
+      strata &&
+      Object.fromEntries(
+        Object.entries(strata).map(([division, names]) => [
+          division,
+          mergeStrata(names, numbers, into.length),
+        ]),
+      ),
+    splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])),
+  };
+}
+
+/** The target of each class, in order. */
+function checkedTargets(
+  { name, classes: sources }: Dataset,
+  map: ClassMap,
+  classes: readonly string[] | undefined,
+): (string | null)[] {
+  for (const key of Object.keys(map)) {
+    if (sources.includes(key)) continue;
+    throw mapError(name, `the class map of ${name} has a key '${key}', which is none of its classes`, {
+      where: { class: key },
+      hint: `did you mean '${nearest(key, sources)}'?`,
+    });
+  }
+  const holes = sources.filter((source) => !Object.hasOwn(map, source));
+  if (holes.length > 0) {
+    const few = holes.slice(0, 5).join(', ') + (holes.length > 5 ? ', …' : '');
+    throw mapError(
+      name,
+      `the class map of ${name} has no key for ${holes.length} of its ${sources.length} classes: ${few}`,
+      {
+        where: { class: holes[0], missing: holes.length },
+        hint: 'map each of them to a class, or to null to leave its samples out',
+      },
+    );
+  }
+  for (const source of sources) {
+    const target = map[source];
+    if (target === null || classes === undefined || classes.includes(target)) continue;
+    throw mapError(name, `the class map of ${name} sends ${source} to '${target}', which is no class here`, {
+      where: { class: source },
+      hint: `did you mean '${nearest(target, classes)}'? the classes are ${classes.slice(0, 8).join(', ')}${classes.length > 8 ? ', …' : ''}`,
+    });
+  }
+  return sources.map((source) => map[source]);
+}
+
+function mapSubset(name: string, subset: Subset, into: readonly string[], numbers: Int32Array): Subset {
+  const kept = narrowSubset(
+    subset,
+    indicesWhere(subset.length, (i) => numbers[subset.labels[i]] >= 0),
+  );
+  if (kept.length === 0) {
+    throw new PenumbraError(
+      'data/empty-split',
+      `${name}: the class map leaves no sample of split ${subset.split}`,
+      { where: { data: name, split: subset.split }, hint: 'keep more of its classes' },
+    );
+  }
+  return {
+    ...kept,
+    classes: into,
+    labels: kept.labels.map((label) => numbers[label]),
+    posterior: kept.posterior && mapPosterior(name, kept, kept.posterior, numbers, into.length),
+  };
+}
+
+function mapPosterior(
+  name: string,
+  { split, length, nameOf }: Subset,
+  posterior: Float32Array,
+  numbers: Int32Array,
+  classes: number,
+): Float32Array {
+  const mapped = new Float32Array(length * classes);
+  const sums = new Float64Array(classes);
+  for (let i = 0; i < length; i++) {
+    sums.fill(0);
+    let total = 0;
+    for (let k = 0; k < numbers.length; k++) {
+      if (numbers[k] < 0) continue;
+      const p = posterior[i * numbers.length + k];
+      sums[numbers[k]] += p;
+      total += p;
+    }
+    if (total === 0) {
+      throw new PenumbraError(
+        'data/posterior',
+        `${name}: the posterior of ${nameOf(i)} leaves nothing for the classes that the map keeps`,
+        { where: { data: name, split, row: i }, hint: 'keep the classes that are possible for it' },
+      );
+    }
+    for (let k = 0; k < classes; k++) mapped[i * classes + k] = sums[k] / total;
+  }
+  return mapped;
+}
+
+/** The strata of the new classes; `none` for a class that has no source here. */
+function mergeStrata(names: readonly string[], numbers: Int32Array, classes: number): string[] {
+  const merged = Array.from({ length: classes }, () => new Set<string>());
+  names.forEach((stratum, k) => {
+    if (numbers[k] >= 0) merged[numbers[k]].add(stratum);
+  });
+  return merged.map((strata) => [...strata].join(' + ') || 'none');
+}
+
+function mapError(
+  name: string,
+  message: string,
+  { where, hint }: { where?: Record<string, string | number>; hint: string },
+): PenumbraError {
+  return new PenumbraError('data/class-map', message, { where: { data: name, ...where }, hint });
+}

@@ -1,0 +1,108 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { PenumbraError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import type { ColumnNames, Listing } from './part.ts';
+import { RADIMAGENET_CLASSES, radImageNetClassOf, radImageNetStrata } from './radimagenet.ts';
+import { labelError, partsOf } from './read-table.ts';
+import { splitOfName } from './split.ts';
+import { readRows, type TableFile, type TableRows } from './table-rows.ts';
+
+const TABLE = /^RadiologyAI_(train|val|test)\.csv$/i;
+
+/** RadImageNet's tables in a folder; none where it is something else. */
+export function findRadImageNet(folder: string): TableFile[] {
+  return readdirSync(folder)
+    .filter(isRadImageNetTable)
+    .sort()
+    .map((name) => ({ path: join(folder, name), split: splitOfName(name.slice(0, -4)) }));
+}
+
+export function isRadImageNetTable(name: string): boolean {
+  return TABLE.test(name);
+}
+
+/**
+ * Reads RadImageNet as it is handed out: `RadiologyAI_{train,val,test}.csv` with `filename,label`, and
+ * `radiology_ai/<modality>/<anatomy>/<class>/….png` beside them, around them, or under `root`. The classes are those of
+ * the 165 that the training table names (all of them, in the whole set), in the order of the list, or those given; the
+ * strata are their modalities and anatomies.
+ *
+ * @throws {PenumbraError} `data/unknown-class` with the line and the nearest name.
+ */
+export function readRadImageNet(
+  tables: readonly TableFile[],
+  given: readonly string[] | undefined,
+  columns: ColumnNames,
+  root = usualRoot(dirname(tables[0].path)),
+): Listing {
+  const rows = readRows(tables, columns, root);
+  const published = publishedClasses(rows);
+  const classes = given ?? classesOf(rows, published, tables[0].path);
+  const strata = radImageNetStrata(classes);
+  const numbers = Int32Array.from(RADIMAGENET_CLASSES, (name) => classes.indexOf(name));
+  const labels = published.map((number) => numbers[number]);
+  const stray = labels.indexOf(-1);
+  if (stray >= 0) {
+    const name = RADIMAGENET_CLASSES[published[stray]];
+    throw labelError(
+      rows,
+      stray,
+      'data/unknown-class',
+      `${name} is not one of the ${classes.length} classes of the training table`,
+      'take its rows out of every table, or add some for training',
+    );
+  }
+  const parts = partsOf(rows, labels, classes, tables, root);
+  return { format: 'radimagenet', classes, strata, parts, skipped: [] };
+}
+
+/** Each row's place in the list of 165. */
+function publishedClasses(rows: TableRows): Int32Array {
+  const { labels, folders } = rows;
+  const numbers = new Map(RADIMAGENET_CLASSES.map((name, k) => [name, k]));
+  // There are few different pairs of a label and a folder.
+  const known = new Map<number, number>();
+  const published = new Int32Array(rows.length);
+  for (let row = 0; row < rows.length; row++) {
+    const pair = labels.of[row] * folders.names.length + folders.of[row];
+    let number = known.get(pair);
+    if (number === undefined) {
+      const [label, folder] = [labels.names[labels.of[row]].trim(), folders.names[folders.of[row]]];
+      number = numbers.get(radImageNetClassOf(label, folder) ?? '');
+      if (number === undefined) throw unknownClass(rows, row, label);
+      known.set(pair, number);
+    }
+    published[row] = number;
+  }
+  return published;
+}
+
+function classesOf(rows: TableRows, published: Int32Array, path: string): string[] {
+  const hasTrain = rows.hasSplit('train');
+  const used = new Uint8Array(RADIMAGENET_CLASSES.length);
+  for (let row = 0; row < rows.length; row++) {
+    if (!hasTrain || rows.splitOf(row) === 'train') used[published[row]] = 1;
+  }
+  const classes = RADIMAGENET_CLASSES.filter((_, k) => used[k] === 1);
+  if (classes.length >= 2) return classes;
+  throw new PenumbraError('data/classes', `${path} has ${classes.length} classes; two or more are needed`, {
+    where: { file: path },
+  });
+}
+
+function unknownClass(rows: TableRows, row: number, label: string): PenumbraError {
+  return labelError(
+    rows,
+    row,
+    'data/unknown-class',
+    `the label '${label}' is none of RadImageNet's 165 classes`,
+    `the nearest is ${nearest(label, RADIMAGENET_CLASSES)}; a label is that name, or the end of it that its folder lacks`,
+  );
+}
+
+/** The tables name files from `radiology_ai/` on: it lies beside them, or they lie inside it. */
+function usualRoot(folder: string): string {
+  const isInside = basename(folder) === 'radiology_ai' && !existsSync(join(folder, 'radiology_ai'));
+  return isInside ? dirname(folder) : folder;
+}
