@@ -1,4 +1,12 @@
-import { type Dataset, type OpenOptions, openDataset, type SplitName, type Subset } from '../data/index.ts';
+import {
+  type Dataset,
+  mapClasses,
+  type OpenOptions,
+  openDataset,
+  type SplitName,
+  type Subset,
+  selectSites,
+} from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { judgedSplit } from './cell.ts';
 import type { StudySpec } from './study-file.ts';
@@ -28,37 +36,111 @@ export interface OpenedCentre {
 
 /**
  * Opens every data set and centre of a study, so that whatever is wrong with one is known before anything is trained.
- * @throws what the data raise, with the set's name; `study/split`; `study/classes` where a centre has other classes
+ * @throws what the data raise, with the set's or centre's name; `study/split`; `study/config`
  */
 export function openStudyData(study: StudySpec): OpenedSet[] {
   const opened = new Map<string, Dataset>();
-  const open = (id: string, set: SetConfig, whole: boolean) => {
+  const open = (set: SetConfig, whole: boolean) => {
     const key = JSON.stringify([set, whole]);
-    const known = opened.get(key) ?? within(id, () => openSet(set, whole));
+    const known = opened.get(key) ?? openSet(set, whole);
     opened.set(key, known);
     return known;
   };
-  return [...study.sets].map(([id, set]) => {
-    const dataset = open(id, set, false);
-    const split = within(id, () => judgedSplit(dataset, study.config.judge));
-    return {
-      id,
-      path: set.path,
-      dataset,
-      split,
-      calibration: split === 'val' ? undefined : dataset.splits.val,
-      centres: [],
-    };
-  });
+  return [...study.sets].map(([id, set]) =>
+    within(`set ${id}`, () => {
+      const all = open(set, false);
+      const mapped = set.classMap === undefined ? all : mapClasses(all, set.classMap);
+      const split = judgedSplit(mapped, study.config.judge);
+      const { dataset, centres } = divideSites(mapped, set.sites, split);
+      if (dataset.splits.train === undefined) {
+        throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
+          hint: 'name a split "train", or let fractions divide the data',
+        });
+      }
+      const others = study.centres
+        .filter((centre) => centre.for.includes(id))
+        .map((centre) =>
+          within(
+            `centre ${centre.name}`,
+            (): OpenedCentre => ({
+              name: centre.name,
+              kind: 'set',
+              subset: centreSubset(open(centre.set, true), centre, dataset.classes),
+            }),
+          ),
+        );
+      return {
+        id,
+        path: set.path,
+        dataset,
+        split,
+        calibration: split === 'val' ? undefined : dataset.splits.val,
+        centres: [...centres, ...others],
+      };
+    }),
+  );
+}
+
+/** The data of the sites that train, and the judged split of each other site. */
+function divideSites(
+  dataset: Dataset,
+  choice: SetConfig['sites'],
+  split: SplitName,
+): { dataset: Dataset; centres: OpenedCentre[] } {
+  if (choice === undefined) return { dataset, centres: [] };
+  const all = dataset.sites ?? [];
+  const train = choice.train ?? all.filter((site) => !choice.test?.includes(site));
+  const own = Object.keys(dataset.splits).map((name) => [name, train]);
+  const inside = selectSites(dataset, Object.fromEntries(own));
+  const both = choice.test?.find((site) => train.includes(site));
+  if (both !== undefined) {
+    throw new PenumbraError('study/config', `site ${both} is to train and to test`, {
+      hint: 'in-centre figures are always there; name other sites under `test`',
+      where: { site: both },
+    });
+  }
+  const test = choice.test ?? all.filter((site) => !train.includes(site));
+  const centres = test.map(
+    (site): OpenedCentre => ({
+      name: site,
+      kind: 'site',
+      subset: selectSites(dataset, { [split]: [site] }).splits[split]!,
+    }),
+  );
+  return { dataset: inside, centres };
+}
+
+/** What a centre is judged on, in the classes of the set whose networks are tested there. */
+function centreSubset(
+  dataset: Dataset,
+  { set, split }: StudySpec['centres'][number],
+  classes: readonly string[],
+): Subset {
+  // Equal names mean equal classes.
+  const map = set.classMap ?? Object.fromEntries(dataset.classes.map((name) => [name, name]));
+  const mapped = mapClasses(dataset, map, classes);
+  const judged = split ?? (['test', 'val', 'train'] as const).find((name) => mapped.splits[name])!;
+  if (mapped.splits[judged] === undefined) {
+    throw new PenumbraError('study/split', `${dataset.name} has no split '${judged}' to judge on`, {
+      hint: `it has: ${Object.keys(mapped.splits).join(', ')}`,
+    });
+  }
+  if (set.sites === undefined) return mapped.splits[judged]!;
+  if (set.sites.train !== undefined || set.sites.test === undefined) {
+    throw new PenumbraError('study/config', 'a centre trains nothing: its sites go under `test`');
+  }
+  return selectSites(mapped, { [judged]: set.sites.test }).splits[judged]!;
 }
 
 function openSet(set: SetConfig, whole: boolean): Dataset {
-  const { path, splits, fractions, seed, group, root, columns, classes, phantom } = set;
+  const { path, splits, fractions, seed, group, site, root, columns, classes, phantom } = set;
   const options = {
     splits,
+    // A centre's images are judged together, unless its file or `fractions` divide them.
     fractions: fractions ?? (whole ? { val: 0, test: 0 } : undefined),
     seed,
     group,
+    site,
     root,
     columns,
     classes,
@@ -67,15 +149,15 @@ function openSet(set: SetConfig, whole: boolean): Dataset {
   return openDataset(path, defined(options) as OpenOptions);
 }
 
-/** Runs `work`; an error of the data says which set of the study it is about. */
-function within<T>(id: string, work: () => T): T {
+/** Runs `work`; an error of the data says what of the study it is about. */
+function within<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {
     if (!(cause instanceof PenumbraError)) throw cause;
-    throw new PenumbraError(cause.code, `set ${id}: ${cause.message}`, {
+    throw new PenumbraError(cause.code, `${what}: ${cause.message}`, {
       ...(cause.hint !== undefined && { hint: cause.hint }),
-      where: { ...cause.where, set: id },
+      where: cause.where,
       cause,
     });
   }

@@ -210,7 +210,7 @@ export const studySchema = z.strictObject({
         delta: z
           .number()
           .gt(0)
-          .lt(1)
+          .max(0.5)
           .default(0.001)
           .describe('Chance that an image’s certificate is wrong because of sampling.'),
         radii: z

@@ -96,6 +96,8 @@ test.each([
   [{ embeddings: { samples: 10 } }, "there is no key 'samples'", "'sample'"],
   [{ conformal: true }, 'conformal: expected false or object', undefined],
   [{ centres: [{ name: 'b', set: { path: 'b' }, for: ['kne'] }] }, "data set 'kne'", "'knee'"],
+  [{ calibration: ['temprature'] }, "there is no calibrator 'temprature'", "'temperature'"],
+  [{ conformal: { methods: ['lca'] } }, "there is no kind of conformal sets 'lca'", "'lac'"],
   [{ seeds: [1, 1] }, "seed '1' is there twice", undefined],
   [{ seeds: 0 }, 'seeds', undefined],
   [{ methods: ['ols', 'ols:'] }, '', undefined],
