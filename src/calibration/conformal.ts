@@ -1,7 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { checkDistributions, type Floats, type Predictions, predictions } from '../metrics/index.ts';
 import { Random } from '../random.ts';
-import { type SetOptions, type SetSummary, summarizeSets } from './prediction-sets.ts';
+import { type PredictionSets, type SetOptions, type SetSummary, summarizeSets } from './prediction-sets.ts';
 import { Ranking } from './ranking.ts';
 
 export const conformalMethods = ['lac', 'aps', 'raps'] as const;
@@ -33,14 +33,6 @@ export interface ConformalOptions {
   readonly kReg?: number;
   /** Whether an empty set gets the likeliest class, which can only add coverage. Default `false`. */
   readonly nonEmpty?: boolean;
-}
-
-/** Sets of classes, one for each of N samples: compressed rows. */
-export interface PredictionSets {
-  /** N + 1: sample i has `members[offsets[i]]` up to `members[offsets[i + 1] - 1]`. */
-  readonly offsets: Uint32Array;
-  /** Classes, the likeliest of each sample first. */
-  readonly members: Int32Array;
 }
 
 /** Split conformal prediction, calibrated. */

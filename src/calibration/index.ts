@@ -23,12 +23,12 @@ export {
   conformalMethods,
   conformalSets,
   fitConformal,
-  type PredictionSets,
 } from './conformal.ts';
 export type { HistogramOptions, HistogramParameters } from './histogram.ts';
 export type { IsotonicOptions, IsotonicParameters } from './isotonic.ts';
 export {
   type ClassSets,
+  type PredictionSets,
   type SetOptions,
   type SetSummary,
   type SizeStratum,

@@ -8,8 +8,15 @@ import {
   meanMeasure,
   replicate,
 } from '../metrics/index.ts';
-import type { PredictionSets } from './conformal.ts';
 import { wilson } from './wilson.ts';
+
+/** Sets of classes, one for each of N samples: compressed rows. */
+export interface PredictionSets {
+  /** N + 1: sample i has `members[offsets[i]]` up to `members[offsets[i + 1] - 1]`. */
+  readonly offsets: Uint32Array;
+  /** Classes, the likeliest of each sample first. */
+  readonly members: Int32Array;
+}
 
 export interface SetOptions extends Pick<BootstrapOptions, 'groups' | 'level' | 'replicates' | 'seed'> {
   /**

@@ -59,6 +59,11 @@ test('bounds that are hit are told', () => {
   expect(sharp.parameters.temperature).toBe(0.05);
   expect(sharp.report.atBound).toBe('min');
   expect(sharp.report.warnings.join()).toContain('bound 0.05');
+  for (const margin of [10, 50, 1000]) {
+    const surely = fitCalibrator('temperature', Float32Array.of(margin, 0, 0, margin), [0, 1], 2);
+    expect(surely.parameters.temperature).toBe(0.05);
+    expect(surely.report.atBound).toBe('min');
+  }
   const flat = fitCalibrator('temperature', right, [1, 0], 2, { max: 7 });
   expect(flat.parameters.temperature).toBe(7);
   expect(flat.report.atBound).toBe('max');

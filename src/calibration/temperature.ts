@@ -89,16 +89,19 @@ function search(set: FitSet, stride: number, start: number, min: number, max: nu
   let last = Number.POSITIVE_INFINITY;
   for (let iteration = 1; iteration <= 100; iteration++) {
     const { slope, curvature } = derivatives(set, stride, beta);
-    if (slope === 0) {
-      const flat = curvature === 0;
-      return done(flat ? Math.min(max, Math.max(min, 1)) : 1 / beta, iteration, { flat });
+    if (slope === 0 && curvature === 0) {
+      if (allEqual(set)) return done(Math.min(max, Math.max(min, 1)), iteration, { flat: true });
+      // Every sample is right, and so surely that the loss is 0 to the last digit: the sharper, the likelier.
+      return done(min, iteration, { atBound: 'min' });
     }
+    if (slope === 0) return done(1 / beta, iteration);
     if (beta === bounds.low && slope > 0) return done(max, iteration, { atBound: 'max' });
     if (beta === bounds.high && slope < 0) return done(min, iteration, { atBound: 'min' });
     if (slope > 0) high = beta;
     else low = beta;
     let next = beta - slope / curvature;
-    if (Math.abs(next - beta) <= 1e-10 * beta) return done(1 / next, iteration);
+    // The step squares the error: what is left is far below 1e-10.
+    if (Math.abs(next - beta) <= 1e-7 * beta) return done(1 / next, iteration);
     // Newton where it gets on, and not for ever where the loss falls off exponentially; then bisection.
     if (!(next > low && next < high)) {
       if (slope > 0 && low === bounds.low && next <= low) next = low;
@@ -110,6 +113,11 @@ function search(set: FitSet, stride: number, start: number, min: number, max: nu
     beta = next;
   }
   return done(1 / beta, 100, { converged: false });
+}
+
+function allEqual({ logits, classes }: FitSet): boolean {
+  for (let i = 0; i < logits.length; i++) if (logits[i] !== logits[i - (i % classes)]) return false;
+  return true;
 }
 
 /** Mean derivative and second derivative of the loss in β. */
