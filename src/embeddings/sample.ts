@@ -2,8 +2,8 @@ import { Random } from '../random.ts';
 import { checkWhole } from './features.ts';
 
 /**
- * A sample of `size` rows in which every class has its share (largest remainders), and at least one row where there is
- * room for all classes that occur. The same labels, size and seed give the same rows, so pictures of several methods
+ * A sample of `size` rows in which every class has its share, and at least one row where there is room for all classes
+ * that occur. The same labels, size and seed give the same rows, so pictures of several methods
  * show the same images.
  * @param labels N class numbers
  * @returns row numbers, ascending; all rows where there are no more than `size`
@@ -30,22 +30,20 @@ export function sampleFor(labels: Int32Array, size: number, seed = 0): Int32Arra
 }
 
 /**
- * Divides `size` in proportion to `counts`, whole and with the sum `size`: first `least` to each, then each one more to
- * whom most is missing of its exact share. No part exceeds its count as long as `size` is not above their sum.
+ * Divides `size` in proportion to `counts`, whole and with the sum `size`: `least` to each, then one after the other to
+ * whom most is due, count/(2·part + 1) (Sainte-Laguë). No part exceeds its count, as long as `size` is not above their
+ * sum.
  */
 function apportion(counts: readonly number[], size: number, least: number): number[] {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  const shares = counts.map((count) => (size * count) / total);
-  const parts = shares.map((share) => Math.max(least, Math.floor(share)));
-  let rest = size - parts.reduce((sum, part) => sum + part, 0);
-  const order = shares.map((_, c) => c);
-  for (; rest !== 0; rest -= Math.sign(rest)) {
-    const step = Math.sign(rest);
-    const open = order.filter((c) => (step > 0 ? parts[c]! < counts[c]! : parts[c]! > least));
-    const best = open.reduce((a, b) =>
-      step * (shares[b]! - parts[b]!) > step * (shares[a]! - parts[a]!) ? b : a,
-    );
-    parts[best]! += step;
+  const parts = counts.map(() => least);
+  for (let rest = size - least * counts.length; rest > 0; rest--) {
+    let best = -1;
+    let due = 0;
+    for (let c = 0; c < counts.length; c++) {
+      const own = parts[c]! < counts[c]! ? counts[c]! / (2 * parts[c]! + 1) : 0;
+      if (own > due) [best, due] = [c, own];
+    }
+    parts[best]!++;
   }
   return parts;
 }
