@@ -13,7 +13,10 @@ import {
 import type {
   CalibratedMethod,
   CalibratedResults,
+  ConformalFigureName,
+  EmbeddingFigure,
   ReportSet,
+  SelectiveFigureName,
   StudyCell,
   StudyReport,
   TestedDifference,
@@ -183,5 +186,71 @@ export function versusText(
 
 /** `ECE (%) ↓`. */
 export function headOf(figure: ShownFigure): string {
-  return `${figureHead(figure)} ${betterArrow(figure)}`;
+  return `${figureHead(figure)}\u00a0${betterArrow(figure)}`;
+}
+
+/** `no calibrator`, `temperature`. */
+export function calibratorName(calibrator: string): string {
+  const names: Readonly<Record<string, string>> = {
+    none: 'no calibrator',
+    vector: 'vector scaling',
+    isotonic: 'isotonic regression',
+    histogram: 'histogram binning',
+  };
+  return names[calibrator] ?? calibrator;
+}
+
+/** `with a temperature`, in a sentence. */
+export function withCalibrator(calibrator: string): string {
+  const article = calibrator === 'temperature' ? 'a ' : '';
+  return calibrator === 'none' ? 'without a calibrator' : `with ${article}${calibratorName(calibrator)}`;
+}
+
+export const SELECTIVE: Readonly<Record<SelectiveFigureName, ShownFigure>> = {
+  aurc: described('AURC', '', 4, 'lower', 'Error rate among the most confident share, mean over all shares.'),
+  excessAurc: described(
+    'Excess AURC',
+    '',
+    4,
+    'lower',
+    'AURC above that of the best ranking of the same errors.',
+  ),
+  accuracy80: described('Accuracy at 80 %', '%', 1, 'higher', 'Among the most confident 80 % of the images.'),
+  accuracy90: described('Accuracy at 90 %', '%', 1, 'higher', 'Among the most confident 90 % of the images.'),
+  accuracy95: described('Accuracy at 95 %', '%', 1, 'higher', 'Among the most confident 95 % of the images.'),
+};
+
+export const CONFORMAL: Readonly<Record<ConformalFigureName, ShownFigure>> = {
+  coverage: described('Coverage', '%', 1, 'zero', 'Share of images whose label is in their set.'),
+  size: described('Set size', '', 2, 'lower', 'Classes in a set, mean over images.'),
+  empty: described('Empty sets', '%', 1, 'lower', 'Share of images whose set holds no class.'),
+};
+
+export const EMBEDDING: Readonly<Record<EmbeddingFigure, ShownFigure>> = {
+  distanceRatio: described(
+    'Within/between distance',
+    '',
+    3,
+    'lower',
+    'Mean distance within classes over that between classes: lower is more compact.',
+  ),
+  silhouette: described('Silhouette', '', 3, 'higher', 'From −1 to 1: higher is better separated.'),
+  neighbourAccuracy: described(
+    'k-NN accuracy',
+    '%',
+    1,
+    'higher',
+    'Share of images whose nearest neighbours vote for their class.',
+  ),
+};
+
+/** A figure that only studies have, in the form of all the others, so that it is written as they are. */
+function described(
+  label: string,
+  unit: ShownFigure['unit'],
+  digits: number,
+  better: ShownFigure['better'],
+  meaning: string,
+): ShownFigure {
+  return { name: label as FigureName, truth: false, label, unit, digits, better, meaning };
 }

@@ -1,6 +1,6 @@
-import { marker, seriesClass } from './marker.ts';
+import { marker, seriesClass, swatch } from './marker.ts';
 import { type ColourName, LIGHT, pictureStyle } from './style.ts';
-import { type Child, type Drawing, drawing, inline, Markup, tag } from './svg.ts';
+import { type Child, type Drawing, inline, Markup, tag } from './svg.ts';
 
 /** A figure: panels of one scale, side by side, with what they have in common said once. */
 export interface Figure {
@@ -36,9 +36,7 @@ export function figureHtml(figure: Figure): Markup {
     tag(
       'figure',
       {},
-      head === undefined
-        ? undefined
-        : tag('h5', {}, series === undefined ? undefined : legendMark(mark(series), 30), head),
+      head === undefined ? undefined : tag('h5', {}, series === undefined ? undefined : swatch(series), head),
       lines.length === 0
         ? undefined
         : tag(
@@ -58,7 +56,7 @@ export function figureHtml(figure: Figure): Markup {
       : tag(
           'div',
           { class: 'legend' },
-          figure.legend.map((item) => tag('span', {}, legendMark(item.mark, 30), item.text)),
+          figure.legend.map((item) => tag('span', {}, legendMark(item.mark), item.text)),
         ),
     tag('div', { class: figure.columns === 1 ? 'wide' : 'panels many' }, panels),
   );
@@ -166,8 +164,8 @@ export function mark(series: number, hollow = false): Markup {
   return tag('g', { class: seriesClass(series) }, marker(series, 15, 6, hollow));
 }
 
-function legendMark(body: Markup, width: number): Markup {
-  return tag('svg', { viewBox: `0 0 ${width} 12`, 'aria-hidden': 'true' }, drawing(width, 12, '', body).body);
+function legendMark(body: Markup): Markup {
+  return tag('svg', { viewBox: '0 0 30 12', 'aria-hidden': 'true' }, body);
 }
 
 function spoken({ head, lines = [], drawing }: Panel): string {

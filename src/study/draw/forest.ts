@@ -36,7 +36,11 @@ export interface ForestPanel {
 }
 
 const WIDTH = 920;
-const LABELS = 190;
+/** The column of names is as wide as these need, within limits. */
+const LABELS = [190, 290] as const;
+/** px of a letter of a name, on average, and between name and panel. */
+const LETTER = 6.7;
+const NAME_GAP = 16;
 const GAP = 34;
 const TOP = 30;
 const ROW = 26;
@@ -48,18 +52,19 @@ export function forest(rows: readonly ForestRow[], panels: readonly ForestPanel[
   const most = Math.max(1, ...panels.flatMap((p) => p.marks.map((m) => m.length)));
   const row = ROW + MORE * (most - 1);
   const bottom = TOP + rows.length * row + 4;
-  const width = (WIDTH - LABELS - panels.length * GAP) / panels.length;
+  const labels = labelWidth(rows.map((r) => r.name));
+  const width = (WIDTH - labels - panels.length * GAP) / panels.length;
   const rowOf = (r: number) => TOP + (r + 0.5) * row;
   const names = rows.map(({ name }, r) =>
     tag(
       'text',
-      { class: 'name', x: LABELS - 16, y: rowOf(r) + 4, 'text-anchor': 'end' },
+      { class: 'name', x: labels - NAME_GAP, y: rowOf(r) + 4, 'text-anchor': 'end' },
       tag('title', {}, name),
-      shorten(name, 28),
+      fitted(name, labels),
     ),
   );
   const drawn = panels.map((panel, i) => {
-    const left = LABELS + i * (width + GAP);
+    const left = labels + i * (width + GAP);
     const right = left + width;
     const x = linear(domainOf(panel), [left, right]);
     const steps = ticks(...domainOf(panel), 4);
@@ -149,13 +154,25 @@ function domainOf(panel: ForestPanel): [number, number] {
   return [low, high + 0.08 * (high - low)];
 }
 
-/** At most `most` characters, the last an ellipsis where some are missing. */
+/** The width of a column that these names stand in, in px. */
+export function labelWidth(names: readonly string[]): number {
+  const longest = Math.max(0, ...names.map((name) => [...name].length));
+  return Math.min(LABELS[1], Math.max(LABELS[0], Math.ceil(longest * LETTER + NAME_GAP)));
+}
+
+/** A name as it fits into the column of names. */
+export function fitted(name: string, width: number): string {
+  return shorten(name, Math.floor((width - NAME_GAP) / LETTER) + 2);
+}
+
+/** At most `most` characters, an ellipsis where some are missing: the end stays, it is what tells long names apart. */
 export function shorten(text: string, most: number): string {
   const letters = [...text];
-  return letters.length <= most
-    ? text
-    : `${letters
-        .slice(0, most - 1)
-        .join('')
-        .trimEnd()}…`;
+  if (letters.length <= most) return text;
+  const end = Math.floor((most - 1) / 3);
+  const head = letters.slice(0, most - 1 - end).join('');
+  return `${head.trimEnd()}…${letters
+    .slice(letters.length - end)
+    .join('')
+    .trimStart()}`;
 }

@@ -47,6 +47,21 @@ td .ci { color: var(--soft); font-size: 12px; white-space: nowrap; display: bloc
 td.best { background: var(--best); } td.best b { font-weight: 700; } td b { font-weight: 400; }
 .good { color: var(--good); font-weight: 700; }
 .bad { color: var(--bad); font-weight: 700; }
+main.study { max-width: 1240px; }
+h4, h5 { font-size: 13.5px; margin: 18px 0 2px; } .panels h5 { margin: 0; }
+main.study h3 { font-size: 17px; margin: 34px 0 6px; } article > h2 { font-size: 22px; }
+a { color: inherit; text-decoration-color: var(--soft); text-underline-offset: 2px; } .up { font-size: 12px; font-weight: 400; color: var(--soft); margin-left: 10px; }
+nav ul { list-style: none; padding: 0; margin: 22px 0 0; } nav li { margin: 3px 0; } .parts { display: block; font-size: 12.5px; color: var(--soft); padding-left: 16px; }
+.warning { border: 2px solid var(--bad); border-radius: 6px; padding: 4px 18px 8px; margin-top: 22px; } .warning h2 { border: 0; margin: 4px 0; padding: 0; color: var(--bad); }
+.absent { color: var(--soft); font-style: italic; }
+details { margin: 12px 0 0; } summary { cursor: pointer; font-size: 13.5px; font-weight: 600; }
+ul.remarks { margin: 4px 0 0; padding: 0; list-style: none; font-variant-numeric: tabular-nums; max-width: 110ch; }
+ul.remarks li { padding-left: 20px; position: relative; margin: 2px 0; } ul.remarks li > span:first-child { position: absolute; left: 2px; }
+th.method-name { white-space: nowrap; } th.method-name svg, h5 svg { display: inline-block; width: 14px; height: 12px; vertical-align: -1px; margin-right: 6px; }
+th .ci { display: block; font-weight: 400; font-size: 12px; color: var(--soft); }
+.figure { margin: 10px 0 16px; } .wide { max-width: 1000px; } .panels.many { grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); } .panels.many figure { display: flex; flex-direction: column; } .panels.many figure > svg { margin-top: auto; }
+main.study .note { max-width: 120ch; } .tight table { font-size: 13px; } .tight th, .tight td { padding: 4px 6px; } .tight td.first, .tight th.first { padding-left: 18px; }
+main.study tbody th { position: sticky; left: 0; background: var(--paper); }
 figure { margin: 12px 0 0; break-inside: avoid; }
 .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 20px 18px; margin-top: 12px; }
 .panels figure { margin: 0; }
@@ -71,6 +86,7 @@ footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px;
   p { orphans: 3; widows: 3; } .note, figcaption, .small, footer, .legend, .readings ul { font-size: 8.5pt; }
   table { font-size: 8.5pt; } th, td { padding: 2.5pt 5pt; } td .ci, .meaning { font-size: 7.5pt; }
   tr, .reading, .panels figure { break-inside: avoid; } thead { display: table-header-group; }
+  nav, .up { display: none; } article { break-before: page; } main.study table { font-size: 7pt; }
   .scroll, .tall { overflow: visible; max-height: none; } .tall thead { position: static; }
   .panels { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 12pt 8pt; }
   p { max-width: none; } .intro { break-inside: avoid; break-after: avoid; } .panels h3 { font-size: 9pt; } td.first, th.first { padding-left: 9pt; }

@@ -1,0 +1,97 @@
+import { COLOURS } from './marker.ts';
+import { type Drawing, drawing, linear, type Markup, tag } from './svg.ts';
+
+const PAD = 6;
+
+/**
+ * Points of a projection in a square. The axes of t-SNE and UMAP have no unit, so there are none; both directions have
+ * one scale, and the points fill the square.
+ * @param points M×2, row-major; a point that is not a number is left out
+ * @param groups the group of each of the M points: its colour and shape
+ */
+export function scatterPanel(
+  label: string,
+  points: readonly (number | null)[],
+  groups: readonly number[],
+  width = 280,
+): Drawing {
+  const [x, y] = scales(points, width);
+  const r = groups.length > 1500 ? 1.3 : groups.length > 400 ? 1.8 : 2.5;
+  const paths = new Map<number, string[]>();
+  groups.forEach((group, i) => {
+    const [px, py] = [points[2 * i], points[2 * i + 1]];
+    if (!isPlace(px) || !isPlace(py)) return;
+    const path = paths.get(group);
+    const drawn = dot(group, x(px), y(py), r);
+    if (path === undefined) paths.set(group, [drawn]);
+    else path.push(drawn);
+  });
+  return drawing(
+    width,
+    width,
+    label,
+    tag('rect', { class: 'box', x: 0.5, y: 0.5, width: width - 1, height: width - 1 }),
+    [...paths].sort(([a], [b]) => a - b).map(([group, parts]) => groupPath(group, parts.join(''), r)),
+  );
+}
+
+/** A group's mark for a legend, around (15, 6). */
+export function groupMark(group: number): Markup {
+  return groupPath(group, dot(group, 15, 6, 3.6), 3.6);
+}
+
+/** Colour and shape together repeat after 28 groups. */
+export const MOST_GROUPS = 28;
+
+function groupPath(group: number, d: string, r: number): Markup {
+  const round = group % 4 === 0;
+  return tag(
+    'g',
+    { class: `m${group % COLOURS} points` },
+    tag('path', {
+      class: round ? 'stroked' : 'filled',
+      d,
+      opacity: 0.75,
+      'stroke-width': round ? 2 * r : undefined,
+      'stroke-linecap': round ? 'round' : undefined,
+    }),
+  );
+}
+
+/** A disc (a line of no length with round ends), a square, a diamond or a triangle: all of them short, of one path. */
+function dot(group: number, x: number, y: number, r: number): string {
+  const n = (v: number) => String(Number(v.toFixed(1)));
+  switch (group % 4) {
+    case 0:
+      return `M${n(x)} ${n(y)}h0`;
+    case 1:
+      return `M${n(x - 0.9 * r)} ${n(y - 0.9 * r)}h${n(1.8 * r)}v${n(1.8 * r)}h${n(-1.8 * r)}z`;
+    case 2:
+      return `M${n(x)} ${n(y - 1.3 * r)}l${n(1.3 * r)} ${n(1.3 * r)} ${n(-1.3 * r)} ${n(1.3 * r)} ${n(-1.3 * r)} ${n(-1.3 * r)}z`;
+    default:
+      return `M${n(x)} ${n(y - 1.2 * r)}l${n(1.2 * r)} ${n(2.2 * r)}h${n(-2.4 * r)}z`;
+  }
+}
+
+function scales(points: readonly (number | null)[], width: number) {
+  const ends = [0, 1].map((axis) => {
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (let i = axis; i < points.length; i += 2) {
+      const v = points[i];
+      if (!isPlace(v)) continue;
+      low = Math.min(low, v);
+      high = Math.max(high, v);
+    }
+    return low > high ? ([0, 0] as const) : ([low, high] as const);
+  });
+  const half = Math.max(...ends.map(([low, high]) => (high - low) / 2));
+  return ends.map(([low, high], axis) => {
+    const middle = (low + high) / 2;
+    const range: [number, number] = axis === 0 ? [PAD, width - PAD] : [width - PAD, PAD];
+    return linear([middle - half, middle + half], range);
+  }) as [(v: number) => number, (v: number) => number];
+}
+
+function isPlace(v: number | null | undefined): v is number {
+  return typeof v === 'number' && Number.isFinite(v);
+}
