@@ -165,6 +165,7 @@ export function runConfig(
     ...run.method.settings,
     model: run.network,
     objective: run.method.objective,
+    mixup: run.method.mixup,
     seed: run.seed,
   } as TrainOptions);
 }
