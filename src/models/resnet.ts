@@ -1,5 +1,5 @@
-import { aten, type Generator, type Tensor } from '../torch/index.ts';
-import { BatchNorm2d, Conv2d, chain, Linear, Module, Sequential } from '../torch/nn/index.ts';
+import type { Generator, Tensor } from '../torch/index.ts';
+import { BatchNorm2d, Conv2d, chain, Linear, Module, relu_, Sequential } from '../torch/nn/index.ts';
 import type { Classifier, ModelOptions } from './classifier.ts';
 
 /**
@@ -49,7 +49,7 @@ export class ResNet extends Module implements Classifier {
       images,
       this.conv1,
       this.bn1,
-      (x) => x.relu_(),
+      relu_,
       (x) => (this.pools ? x.max_pool2d([3, 3], [2, 2], [1, 1]) : x),
       ...this.layers,
       (x) => x.adaptive_avg_pool2d([1, 1]),
@@ -88,7 +88,7 @@ class BasicBlock extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const output = chain(input, this.conv1, this.bn1, (x) => x.relu_(), this.conv2, this.bn2);
+    const output = chain(input, this.conv1, this.bn1, relu_, this.conv2, this.bn2);
     return addShortcut(output, input, this.downsample);
   }
 }
@@ -118,8 +118,8 @@ class Bottleneck extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const relu = (x: Tensor) => x.relu_();
-    const output = chain(input, this.conv1, this.bn1, relu, this.conv2, this.bn2, relu, this.conv3, this.bn3);
+    const { conv1, bn1, conv2, bn2, conv3, bn3 } = this;
+    const output = chain(input, conv1, bn1, relu_, conv2, bn2, relu_, conv3, bn3);
     return addShortcut(output, input, this.downsample);
   }
 }
@@ -137,9 +137,9 @@ function projection(
 
 /** relu(output + shortcut(input)), in `output`'s memory. */
 function addShortcut(output: Tensor, input: Tensor, downsample: Sequential | null): Tensor {
-  if (downsample === null) return aten.relu_(output.add_(input));
+  if (downsample === null) return relu_(output.add_(input));
   using shortcut = downsample.forward(input);
-  return aten.relu_(output.add_(shortcut));
+  return relu_(output.add_(shortcut));
 }
 
 /** One block a stage, half of resnet18's: the small network of our own studies, not torchvision's. */

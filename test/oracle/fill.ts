@@ -35,7 +35,7 @@ export interface Summary {
   readonly ends: readonly number[];
 }
 
-export function summary(name: string, values: Float32Array): Summary {
+export function summary(name: string, values: Float32Array | Float64Array): Summary {
   const direction = uniform(`direction of ${name}`, values.length);
   let squares = 0;
   let product = 0;

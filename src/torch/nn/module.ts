@@ -150,13 +150,19 @@ export abstract class Module {
     return report;
   }
 
-  /** Moves every tensor to a device and, where it has four dimensions, to a memory format. */
-  to(options: { device?: Device; memoryFormat?: MemoryFormat }): this {
+  /**
+   * Moves every tensor to a device, every one of floating point to a type, and every one of four dimensions to a memory
+   * format. Gradients stay what they are: forget them before a change of type.
+   */
+  to(options: { device?: Device; dtype?: 'float32' | 'float64'; memoryFormat?: MemoryFormat }): this {
     tidy(() =>
       noGrad(() => {
         for (const tensor of this.stateDict().values()) {
-          const format = tensor.ndim === 4 ? (options.memoryFormat ?? null) : null;
-          const moved = tensor.detach().to({ device: options.device ?? null, memory_format: format });
+          const moved = tensor.detach().to({
+            device: options.device ?? null,
+            dtype: (tensor.is_floating_point() ? options.dtype : null) ?? null,
+            memory_format: tensor.ndim === 4 ? (options.memoryFormat ?? null) : null,
+          });
           native.setData(tensor.handle, moved.handle);
         }
       }),

@@ -148,6 +148,22 @@ describe('modules', () => {
     expect(memoryStatistics().tensors).toBe(tensors);
   });
 
+  test('to() changes the type of what is of floating point, and gradients follow', () => {
+    using _scope = new Scope();
+    const net = network().to({ dtype: 'float64' });
+    const input = aten.ones([2, 2, 5, 5], { dtype: 'float64' });
+    for (const dtype of ['float64', 'float32'] as const) {
+      net.to({ dtype }).zeroGrad();
+      expect(Array.from(net.stateDict().values(), (one) => one.dtype)).toEqual([
+        ...Array.from({ length: 6 }, () => dtype),
+        'int64',
+      ]);
+      net.forward(input.to({ dtype })).square().sum().backward();
+      for (const parameter of net.parameters()) expect(parameter.grad!.dtype).toBe(dtype);
+    }
+    net.dispose();
+  });
+
   test('zeroGrad forgets, dispose releases all', () => {
     const before = memoryStatistics().tensors;
     const net = network();
