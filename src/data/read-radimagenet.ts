@@ -7,15 +7,16 @@ import { RADIMAGENET_CLASSES, radImageNetClassOf, radImageNetStrata } from './ra
 import { labelError, partsOf } from './read-table.ts';
 import { splitOfName } from './split.ts';
 import { readRows, type TableFile, type TableRows } from './table-rows.ts';
+import { SPLIT_NAMES } from './types.ts';
 
 const TABLE = /^RadiologyAI_(train|val|test)\.csv$/i;
 
 /** RadImageNet's tables in a folder; none where it is something else. */
 export function findRadImageNet(folder: string): TableFile[] {
-  return readdirSync(folder)
+  const tables = readdirSync(folder)
     .filter(isRadImageNetTable)
-    .sort()
     .map((name) => ({ path: join(folder, name), split: splitOfName(name.slice(0, -4)) }));
+  return SPLIT_NAMES.flatMap((split) => tables.filter((table) => table.split === split));
 }
 
 export function isRadImageNetTable(name: string): boolean {

@@ -204,7 +204,7 @@ class RowCollector {
     const first = missing.slice(0, 5).map((row) => stringAt(this.files, row));
     return new PenumbraError(
       'data/missing-files',
-      `${file} names ${missing.length} of ${this.files.length} files that are not under ${root}: ` +
+      `${missing.length} of ${this.files.length} listed files are not under ${root}, from ${file}, line ${line} on: ` +
         first.join(', ') +
         (missing.length > first.length ? ', …' : ''),
       {
