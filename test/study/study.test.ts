@@ -1,0 +1,219 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openStudy, runStudy, type StudyEvent, type StudyOutcome } from '../../src/study/study.ts';
+import { resolveStudy } from '../../src/study/study-file.ts';
+import type { StudyReport } from '../../src/study/study-result.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'penumbra-study-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** Whole and tiny: every part of the judgement, in a few seconds. */
+const tiny = {
+  name: 'tiny',
+  sets: {
+    virtual: {
+      path: 'phantom',
+      phantom: { images: 60, size: 32 },
+      fractions: { val: 0.25, test: 0.35 },
+    },
+  },
+  networks: ['resnet10'],
+  methods: ['ols', 'tfkd-self'],
+  seeds: 2,
+  settings: {
+    epochs: 2,
+    batchSize: 8,
+    size: 8,
+    threads: 1,
+    precision: 'float32',
+    cropPadding: 0,
+    checkpointSteps: 1,
+    stem: 'small',
+  },
+  embeddings: { sample: 12, k: 3, pictures: ['tsne'] },
+  certificates: { images: 2, samples: 100, radii: [0, 0.1] },
+  replicates: 50,
+};
+const file = join(root, 'tiny.json');
+writeFileSync(file, JSON.stringify(tiny));
+const study = resolveStudy(tiny, file);
+
+async function run(folder: string, signal?: AbortSignal, onEvent: (event: StudyEvent) => void = () => {}) {
+  const states: string[] = [];
+  let steps = 0;
+  const outcome = await runStudy({
+    study,
+    folder: join(root, folder),
+    command: 'penumbra study tiny.json',
+    ...(signal && { signal }),
+    onEvent(event) {
+      if (event.type === 'run') states.push(`${event.run.method} ${event.run.seed} ${event.state}`);
+      if (event.type === 'fit' && event.event.type === 'step') steps++;
+      onEvent(event);
+    },
+  });
+  return { outcome, states, steps };
+}
+
+/** Every file of the tables, by name. */
+function tables(folder: string): Record<string, string> {
+  const path = join(root, folder, 'tables');
+  return Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'utf8')]));
+}
+
+function judged(outcome: StudyOutcome): StudyReport {
+  if (outcome.state !== 'judged') throw new Error(`the study is ${outcome.state}`);
+  return outcome.report;
+}
+
+let whole: Awaited<ReturnType<typeof run>>;
+beforeAll(async () => {
+  whole = await run('whole');
+}, 120_000);
+
+test('trains teachers first, every method once before any twice, and judges all of them', () => {
+  expect(whole.states).toEqual([
+    'hard 0 start',
+    'hard 0 done',
+    'ols 0 start',
+    'ols 0 done',
+    'tfkd-self 0 start',
+    'tfkd-self 0 done',
+    'hard 1 start',
+    'hard 1 done',
+    'ols 1 start',
+    'ols 1 done',
+    'tfkd-self 1 start',
+    'tfkd-self 1 done',
+  ]);
+  const report = judged(whole.outcome);
+  const [cell] = report.cells;
+  expect(report.missing).toEqual([]);
+  expect(report.baseline).toBe('ols');
+  // The teacher is not one of the methods.
+  expect(cell!.comparison.methods.map(({ objective }) => objective)).toEqual(['ols', 'tfkd-self']);
+  expect(cell!.calibration.map(({ calibrator }) => calibrator)).toEqual([
+    'none',
+    'temperature',
+    'vector',
+    'isotonic',
+    'histogram',
+  ]);
+  for (const { calibrator, methods } of cell!.calibration) {
+    expect(methods[0]!.versus, calibrator).toBeNull();
+    expect(methods[1]!.versus!.ece.p, calibrator).not.toBeNull();
+    expect(methods[1]!.truth!.ece.value, calibrator).not.toBeNull();
+    for (const { seeds, figures } of methods) {
+      expect(seeds.map(({ seed }) => seed)).toEqual([0, 1]);
+      const mean = (seeds[0]!.figures.ece! + seeds[1]!.figures.ece!) / 2;
+      expect(figures.ece.value, calibrator).toBeCloseTo(mean, 12);
+    }
+  }
+  // A temperature changes no order of classes.
+  const [none, temperature] = cell!.calibration;
+  expect(temperature!.methods.map(({ figures }) => figures.top1.value)).toEqual(
+    none!.methods.map(({ figures }) => figures.top1.value),
+  );
+  expect(cell!.conformal.map(({ kind }) => kind)).toEqual(['lac', 'aps', 'raps']);
+  expect(cell!.selective).toHaveLength(2);
+  expect(cell!.embeddings!.pictures[0]!.methods[1]!.points).toHaveLength(24);
+  expect(cell!.certificates!.methods[0]!.certified).toHaveLength(2);
+  expect(cell!.absent).toMatchObject({ centres: 'not asked for' });
+});
+
+test('result.json holds the report', () => {
+  const { outcome } = whole;
+  const text = readFileSync(join(root, 'whole', 'result.json'), 'utf8');
+  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(judged(outcome))));
+});
+
+test('a finished study is not trained or judged again, and writes the same tables', async () => {
+  const before = tables('whole');
+  const messages: string[] = [];
+  const { steps, states } = await run('whole', undefined, (event) => {
+    if (event.type === 'judge') messages.push(event.message);
+  });
+  expect(steps).toBe(0);
+  expect(states.every((state) => state.endsWith('finished-before'))).toBe(true);
+  expect(messages).toEqual([]);
+  expect(tables('whole')).toEqual(before);
+});
+
+describe('a study that is killed inside a run and stopped inside another', () => {
+  test('ends with the same tables, byte for byte', async () => {
+    const folder = join(root, 'killed');
+    const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, [main, 'study', file, '--out', folder], { stdio: 'ignore' });
+    const second = join(folder, 'virtual', 'resnet10', 'runs', 'ols-seed0', 'checkpoints');
+    const exited = once(child, 'exit');
+    while (!existsSync(second) || readdirSync(second).length === 0) {
+      if (child.exitCode !== null) throw new Error('it ended before it could be killed');
+      await sleep(5);
+    }
+    child.kill('SIGKILL');
+    await exited;
+    expect(existsSync(join(folder, 'result.json'))).toBe(false);
+
+    const controller = new AbortController();
+    const stopped = await run('killed', controller.signal, (event) => {
+      if (event.type === 'fit' && event.run.method === 'tfkd-self' && event.event.type === 'step')
+        controller.abort();
+    });
+    expect(stopped.outcome.state).toBe('stopped');
+    expect(stopped.states[0]).toBe('hard 0 finished-before');
+
+    const { outcome, steps } = await run('killed');
+    expect(judged(outcome).missing).toEqual([]);
+    expect(steps).toBeLessThan(whole.steps);
+    expect(tables('killed')).toEqual(tables('whole'));
+  }, 120_000);
+});
+
+test('what is not finished is judged only when asked to', async () => {
+  const options = { study, folder: join(root, 'part'), command: 'penumbra study tiny.json' };
+  const first = await runStudy({ ...options, only: ['method=ols', 'seed=1'] });
+  expect(first.state === 'waiting' && first.left.map(({ method, seed }) => [method, seed])).toEqual([
+    ['ols', 0],
+    ['tfkd-self', 0],
+    ['tfkd-self', 1],
+  ]);
+  const partial = await runStudy({ ...options, only: ['method=ols', 'seed=1'], partial: true });
+  expect(judged(partial).missing).toEqual([
+    'virtual, resnet10: 1 of 2 runs of ols are finished.',
+    'virtual, resnet10: 0 of 2 runs of tfkd-self are finished.',
+  ]);
+}, 60_000);
+
+describe('the choice of runs', () => {
+  const { plan } = openStudy(study, join(root, 'never'));
+  const chosen = (only: string[], shard?: string) =>
+    openStudy(study, join(root, 'never'), { only, shard }).chosen.map(
+      ({ method, seed }) => `${method} ${seed}`,
+    );
+
+  test('shards divide the runs, each with the teachers that it needs', () => {
+    expect(chosen([], '1/2')).toEqual(['hard 0', 'ols 0', 'tfkd-self 0']);
+    expect(chosen([], '2/2')).toEqual(['hard 1', 'ols 1', 'tfkd-self 1']);
+    expect(plan.runs).toHaveLength(6);
+  });
+
+  test('filters', () => {
+    expect(chosen(['method=tfkd-self', 'seed=1'])).toEqual(['hard 1', 'tfkd-self 1']);
+    expect(chosen(['method=ols'])).toEqual(['ols 0', 'ols 1']);
+  });
+
+  test.each([
+    [['methd=ols'], undefined, 'expected set=, network=, method= or seed='],
+    [['method=olz'], undefined, "the study has no method 'olz'"],
+    [['seed=7'], undefined, "the study has no seed '7'"],
+    [[], '3/2', 'expected i/n'],
+    [[], 'x', 'expected i/n'],
+  ])('%j, shard %s is an error', (only, shard, message) => {
+    expect(() => chosen(only, shard)).toThrow(message);
+  });
+});
