@@ -1,4 +1,5 @@
 import { isNumber, type Line, linePanel, type Point } from './lines.ts';
+import { dashOf } from './marker.ts';
 import { type Drawing, extent } from './svg.ts';
 
 export interface Curve {
@@ -25,7 +26,13 @@ export function curvePanel(
 ): Drawing {
   const lines = curves.flatMap(({ method, runs }): Line[] => [
     ...(runs.length > 1 ? runs.map((points): Line => ({ points, kind: 'run', series: method })) : []),
-    { points: meanCurve(runs), kind: 'mean', series: method },
+    {
+      points: meanCurve(runs),
+      kind: 'mean',
+      series: method,
+      // A reference is dashed itself.
+      dash: reference === undefined ? dashOf(method) : undefined,
+    },
   ]);
   return linePanel({
     label: `${title} over epochs`,

@@ -62,8 +62,8 @@ export function figureHtml(figure: Figure): Markup {
   );
 }
 
-/** mm of a px: 880 px, the widest figure, are a page's text width. */
-const MM = 0.2;
+/** mm of a px: 940 px, the widest figure, are a page's text width. */
+const MM = 0.19;
 const GAP = 18;
 const MARGIN = 10;
 const LINE = 15;
@@ -115,7 +115,7 @@ export function figureSvg({ title, note, panels, columns, legend = [] }: Figure)
         parts.push(tag('text', { class: 'head', x: left + indent, y: y + 13 + 16 * j }, text));
       });
       small.forEach((text, j) => {
-        parts.push(tag('text', { class: 'tick', x: left, y: y + heads * 16 + 12 + LINE * j }, text));
+        parts.push(tag('text', { class: 'tick', x: left, y: y + head.length * 16 + 12 + LINE * j }, text));
       });
       parts.push(tag('g', { transform: `translate(${left} ${top})` }, body));
     });

@@ -57,9 +57,9 @@ export function heatBlocks(
       columns.map((name, c) =>
         tag(
           'text',
-          { class: 'tick', x: left + (c + 0.5) * cell, y: TOP - 8, 'text-anchor': 'middle' },
+          { class: 'column', x: left + (c + 0.5) * cell, y: TOP - 8, 'text-anchor': 'middle' },
           tag('title', {}, name),
-          shorten(name, Math.max(4, Math.floor(cell / 6.4))),
+          shorten(name, Math.max(4, Math.floor(cell / 5.4))),
         ),
       ),
       cells.map((row, r) =>

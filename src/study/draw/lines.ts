@@ -1,5 +1,5 @@
 import { formatNumber } from '../figures.ts';
-import { dashOf, seriesClass } from './marker.ts';
+import { seriesClass } from './marker.ts';
 import { type Drawing, drawing, linear, type Markup, type Scale, tag, ticks } from './svg.ts';
 
 /** (x, y) in the panel's units; `null` where there is no value. */
@@ -8,10 +8,12 @@ export type Point = readonly [x: number, y: number | null];
 /** One line of a panel. */
 export interface Line {
   readonly points: readonly Point[];
-  /** `mean` bold, `run` thin, both in the method's colour; `reference` dashed grey, `other` faint grey. */
+  /** `mean` bold, `run` thin, both in the method's colour; `reference` grey dashes, `other` faint grey. */
   readonly kind: 'mean' | 'run' | 'reference' | 'other';
-  /** Which method, for the colour and dash of `mean` and `run`. */
+  /** Which method, for the colour of `mean` and `run`. */
   readonly series?: number;
+  /** Where several methods share a panel: their colours alone would not tell them apart. */
+  readonly dash?: string | undefined;
   /** Intervals drawn at some of the points. */
   readonly intervals?: readonly (readonly [x: number, low: number, high: number])[];
 }
@@ -89,13 +91,12 @@ export function sideways(text: string, at: number): Markup {
   );
 }
 
-function path({ points, kind, series }: Line, x: Scale, y: Scale): Markup[] {
+function path({ points, kind, dash }: Line, x: Scale, y: Scale): Markup[] {
   const pieces: [number, number][][] = [[]];
   for (const [at, value] of points) {
     if (isNumber(value)) pieces.at(-1)!.push([x(at), y(value)]);
     else if (pieces.at(-1)!.length > 0) pieces.push([]);
   }
-  const dash = kind === 'mean' && series !== undefined ? dashOf(series) : undefined;
   return pieces.flatMap((piece) => {
     if (piece.length === 0) return [];
     if (piece.length === 1)

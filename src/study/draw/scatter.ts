@@ -41,7 +41,42 @@ export function groupMark(group: number): Markup {
 }
 
 /** Colour and shape together repeat after 28 groups. */
-export const MOST_GROUPS = 28;
+const MOST_GROUPS = 28;
+/** More than these are hard to tell apart. */
+const MOST_COLOURS = 12;
+
+/** Classes where they can be told apart, else what is coarser, else the commonest classes and all others as one. */
+export function groupsOf(
+  labels: readonly number[],
+  classes: readonly string[],
+  strata: Readonly<Record<string, readonly string[]>>,
+): { names: string[]; groups: number[]; by: string } {
+  if (classes.length <= MOST_COLOURS) return { names: [...classes], groups: [...labels], by: 'class' };
+  const coarse = Object.entries(strata)
+    .map(([attribute, values]) => ({ attribute, values, names: [...new Set(values)] }))
+    .filter(({ names }) => names.length > 1 && names.length <= MOST_GROUPS)
+    .sort(
+      (a, b) =>
+        Number(a.names.length > MOST_COLOURS) - Number(b.names.length > MOST_COLOURS) ||
+        b.names.length - a.names.length,
+    )[0];
+  if (coarse !== undefined) {
+    const { attribute, values, names } = coarse;
+    return { names, groups: labels.map((y) => names.indexOf(values[y]!)), by: attribute };
+  }
+  const counts = new Array<number>(classes.length).fill(0);
+  for (const y of labels) counts[y]!++;
+  const common = classes
+    .map((_, k) => k)
+    .sort((a, b) => counts[b]! - counts[a]! || a - b)
+    .slice(0, MOST_COLOURS - 1);
+  const groups = labels.map((y) => (common.includes(y) ? common.indexOf(y) : MOST_COLOURS - 1));
+  return {
+    names: [...common.map((k) => classes[k]!), `${classes.length - common.length} other classes`],
+    groups,
+    by: 'class, the commonest ones',
+  };
+}
 
 function groupPath(group: number, d: string, r: number): Markup {
   const round = group % 4 === 0;

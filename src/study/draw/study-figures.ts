@@ -38,7 +38,7 @@ import { type ForestMark, type ForestPanel, type ForestRow, forest } from './for
 import { type HeatCell, heatBlocks } from './heat.ts';
 import { type Line, linePanel } from './lines.ts';
 import { FEW, greatestShare, reliabilityPanel } from './reliability.ts';
-import { groupMark, MOST_GROUPS, scatterPanel } from './scatter.ts';
+import { groupMark, groupsOf, scatterPanel } from './scatter.ts';
 
 /** Where a figure is read: small panels of many methods have to fit the width of a printed page. */
 export type Medium = 'page' | 'file';
@@ -460,45 +460,11 @@ function embeddingFigures(sheet: Sheet): Figure[] {
         const name = view.nameOf(method);
         return {
           head: name,
-          series: view.seriesOf(method),
           drawing: scatterPanel(`${projection} of ${name}`, points, groups, size.width),
         };
       }),
     };
   });
-}
-
-/** Classes where they can be told apart, else what is coarser, else the commonest classes and all others as one. */
-function groupsOf(
-  labels: readonly number[],
-  classes: readonly string[],
-  strata: Readonly<Record<string, readonly string[]>>,
-): { names: string[]; groups: number[]; by: string } {
-  const MOST = 12;
-  if (classes.length <= MOST) return { names: [...classes], groups: [...labels], by: 'class' };
-  const coarse = Object.entries(strata)
-    .map(([attribute, values]) => ({ attribute, values, names: [...new Set(values)] }))
-    .filter(({ names }) => names.length > 1 && names.length <= MOST_GROUPS)
-    .sort(
-      (a, b) =>
-        Number(a.names.length > MOST) - Number(b.names.length > MOST) || b.names.length - a.names.length,
-    )[0];
-  if (coarse !== undefined) {
-    const { attribute, values, names } = coarse;
-    return { names, groups: labels.map((y) => names.indexOf(values[y]!)), by: attribute };
-  }
-  const counts = new Array<number>(classes.length).fill(0);
-  for (const y of labels) counts[y]!++;
-  const common = classes
-    .map((_, k) => k)
-    .sort((a, b) => counts[b]! - counts[a]! || a - b)
-    .slice(0, MOST - 1);
-  const groups = labels.map((y) => (common.includes(y) ? common.indexOf(y) : MOST - 1));
-  return {
-    names: [...common.map((k) => classes[k]!), `${classes.length - common.length} other classes`],
-    groups,
-    by: 'class, the commonest ones',
-  };
 }
 
 function embeddingMeasuresFigure(sheet: Sheet): Figure | undefined {
@@ -617,7 +583,7 @@ function curveFigures(sheet: Sheet): Figure[] {
         head: view.nameOf(method.objective),
         series: view.seriesOf(method.objective),
         drawing: curvePanel(`${name} of ${view.nameOf(method.objective)}`, [curves[m]!], last, {
-          ...(reference !== undefined && { reference }),
+          ...(shared && { reference: reference ?? [] }),
           ...(shared && { domain: [fromZero ? 0 : low, high] as const }),
           width: size.width,
         }),

@@ -52,6 +52,7 @@ export function pictureStyle(colour: (name: ColourName) => string): string {
   });
   return `svg text { fill: ${colour('ink')}; font-size: 11.5px; font-family: inherit; font-variant-numeric: tabular-nums; }
 svg .tick, svg .axis { fill: ${colour('soft')}; font-size: 11px; }
+svg .column { fill: ${colour('soft')}; font-size: 10.5px; }
 svg .head { font-weight: 600; font-size: 12.5px; } svg .name { font-size: 12.5px; }
 svg .grid { stroke: ${colour('line')}; stroke-width: 0.6; } svg .frame { stroke: ${colour('soft')}; stroke-width: 1; }
 svg .box { fill: none; stroke: ${colour('line')}; stroke-width: 1; }

@@ -57,15 +57,18 @@ function answersOf(view: StudyView, cell: StudyCell): Answer[] {
   const after = cell.calibration.length > 1 ? view.after : undefined;
   const answers = [
     confidenceAnswer(view, cell),
-    figureAnswer(view, cell, 'Does it change the calibration error?', [shown('ece')]),
+    figureAnswer(view, cell, 'Which methods change the calibration error (ECE)?', [shown('ece')]),
     afterAnswer(view, cell, after),
-    figureAnswer(view, cell, 'What does it cost or bring in accuracy?', [
+    figureAnswer(view, cell, 'What do they cost or bring in accuracy?', [
       shown('top1'),
       shown('balancedAccuracy'),
     ]),
-    figureAnswer(view, cell, 'Are its probabilities better as a whole?', [shown('nll'), shown('brier')]),
+    figureAnswer(view, cell, 'Are their probabilities better as a whole (NLL and Brier score)?', [
+      shown('nll'),
+      shown('brier'),
+    ]),
     knowsTruth(cell)
-      ? figureAnswer(view, cell, 'Against the phantom’s true posterior?', [
+      ? figureAnswer(view, cell, 'And against the phantom’s true posterior?', [
           shown('ece', true),
           shown('totalVariation', true),
         ])
@@ -74,7 +77,7 @@ function answersOf(view: StudyView, cell: StudyCell): Answer[] {
       ? figureAnswer(
           view,
           cell,
-          `Against the true posterior, ${withCalibrator(after)}?`,
+          `And against the true posterior, all ${withCalibrator(after)}?`,
           [shown('ece', true), shown('totalVariation', true)],
           after,
         )
@@ -93,7 +96,7 @@ function confidenceAnswer(view: StudyView, cell: StudyCell): Answer {
   const found = methodUnder(cell, 'none', view.report.baseline);
   const top1 = figureOf(found, shown('top1')).value;
   const gap = figureOf(found, shown('confidenceGap'));
-  const question = `Where does ${view.baseline} stand?`;
+  const question = `The baseline: ${view.baseline}`;
   if (top1 === null || gap.value === null)
     return { question, remarks: [plain(`${view.baseline}: confidence and accuracy are not defined.`)] };
   const percent = (v: number) => formatFigure(shown('top1'), v);
@@ -105,7 +108,7 @@ function confidenceAnswer(view: StudyView, cell: StudyCell): Answer {
         : gap.high < 0
           ? 'under-confident'
           : 'neither over- nor under-confident beyond chance';
-  const interval = formatInterval(shown('confidenceGap'), gap, true);
+  const interval = formatInterval(shown('confidenceGap'), gap, true)?.replace(', ', ' to ');
   return {
     question,
     remarks: [
@@ -160,43 +163,42 @@ function figureRemarks(view: StudyView, cell: StudyCell, figure: ShownFigure, ca
   const base = figureOf(methodUnder(cell, calibrator, view.report.baseline), figure).value;
   const against = `${view.baseline} (${valueText(figure, base)})`;
   const way = (good: boolean) => (good === (figure.better === 'higher') ? 'higher' : 'lower');
-  const each = (judged: readonly Judged[]) =>
-    list(judged.map((j) => `${view.nameOf(j.method)} (${differenceText(view, figure, j)})`));
   const remarks: Remark[] = [];
   if (groups.better.length > 0)
     remarks.push({
       kind: 'good',
-      text: `${figure.label} significantly ${way(true)} than ${against}: ${each(groups.better)}.`,
+      text: `${figure.label} significantly ${way(true)} than ${against}: ${proven(view, figure, groups.better)}.`,
     });
   if (groups.worse.length > 0)
     remarks.push({
       kind: 'bad',
-      text: `${figure.label} significantly ${way(false)} than ${against}: ${each(groups.worse)}.`,
+      text: `${figure.label} significantly ${way(false)} than ${against}: ${proven(view, figure, groups.worse)}.`,
     });
   if (groups.undecided.length > 0)
     remarks.push(
       plain(
         groups.better.length + groups.worse.length + groups.untested.length === 0
-          ? `No method differs significantly from ${against} in ${figure.label}: ${listed(view, figure, groups.undecided)}.`
-          : `No significant difference in ${figure.label}: ${listed(view, figure, groups.undecided)}.`,
+          ? `No method differs significantly from ${against} in ${figure.label}: ${listed(view, groups.undecided)}.`
+          : `No significant difference in ${figure.label}: ${listed(view, groups.undecided)}.`,
       ),
     );
   if (groups.untested.length > 0)
-    remarks.push(plain(`Not tested in ${figure.label}: ${listed(view, figure, groups.untested)}.`));
+    remarks.push(plain(`Not tested in ${figure.label}: ${listed(view, groups.untested)}.`));
   return remarks;
 }
 
-function listed(view: StudyView, figure: ShownFigure, judged: readonly Judged[]): string {
-  return list(
-    judged.map((j) => `${view.nameOf(j.method)} (${valueText(figure, figureOf(j.found, figure).value)})`),
-  );
+function listed(view: StudyView, judged: readonly Judged[]): string {
+  return enumerated(judged.map((j) => view.nameOf(j.method)));
 }
 
-/** `4.1 %, −8.2 points, p = 0.012`. */
-function differenceText(view: StudyView, figure: ShownFigure, { found, difference }: Judged): string {
-  const value = valueText(figure, figureOf(found, figure).value);
-  const unit = figure.unit === '%' ? ' points' : figure.unit === '' ? '' : ` ${figure.unit}`;
-  return `${value}, ${formatFigure(figure, difference!.value, true)}${unit}, ${pText(difference!.corrected!, view.alpha)}`;
+/** `A (4.1 %) and B (5.0 %), each p ≤ 0.012`: methods whose difference the test has shown. */
+function proven(view: StudyView, figure: ShownFigure, judged: readonly Judged[]): string {
+  const names = judged.map((j) => {
+    const { value } = figureOf(j.found, figure);
+    return `${view.nameOf(j.method)} (${formatFigure(figure, value)}${figure.unit === '%' ? ' %' : ''})`;
+  });
+  const p = pText(Math.max(...judged.map((j) => j.difference!.corrected!)), view.alpha);
+  return `${enumerated(names)}, ${judged.length === 1 ? p : `each ${p.replace('=', '≤')}`}`;
 }
 
 function valueText(figure: ShownFigure, value: number | null): string {
@@ -211,11 +213,11 @@ function afterAnswer(view: StudyView, cell: StudyCell, after: string | undefined
     const why = cell.absent.calibration;
     return why === undefined
       ? undefined
-      : { question: 'Does it still, once calibrated?', remarks: [plain(`Not known: ${sentence(why)}`)] };
+      : { question: 'Do they still help, once calibrated?', remarks: [plain(`Not known: ${sentence(why)}`)] };
   }
   const ece = shown('ece');
   const fitted = after === 'temperature' ? 'a temperature' : calibratorName(after);
-  const question = `Does it still, once ${fitted} is fitted?`;
+  const question = `Do they still help, once ${fitted} is fitted?`;
   const baseline = [
     methodUnder(cell, 'none', view.report.baseline),
     methodUnder(cell, after, view.report.baseline),
@@ -232,8 +234,6 @@ function afterAnswer(view: StudyView, cell: StudyCell, after: string | undefined
   const was = new Set(before.better.map((j) => j.method));
   const pick = (judged: readonly Judged[], helped: boolean) =>
     judged.filter((j) => was.has(j.method) === helped);
-  const each = (judged: readonly Judged[]) =>
-    list(judged.map((j) => `${view.nameOf(j.method)} (${differenceText(view, ece, j)})`));
   const add = (
     kind: Remark['kind'],
     judged: readonly Judged[],
@@ -241,7 +241,7 @@ function afterAnswer(view: StudyView, cell: StudyCell, after: string | undefined
     tested = true,
   ) => {
     if (judged.length > 0)
-      remarks.push({ kind, text: say(tested ? each(judged) : listed(view, ece, judged)) });
+      remarks.push({ kind, text: say(tested ? proven(view, ece, judged) : listed(view, judged)) });
   };
   const with_ = `${view.baseline} with ${fitted}`;
   add('good', pick(now.better, true), (n) => `Still significantly lower ECE than ${with_}: ${n}.`);
@@ -260,7 +260,7 @@ function afterAnswer(view: StudyView, cell: StudyCell, after: string | undefined
 
 /** Over- and under-confidence elsewhere: what the same networks lose. The drops are not corrected for their number. */
 function centreAnswer(view: StudyView, centre: CentreResults): Answer {
-  const question = `How does it hold in ${centre.centre}, ${withCalibrator(centre.calibrator)}?`;
+  const question = `What is left in ${centre.centre}, ${withCalibrator(centre.calibrator)}?`;
   const remarks = (['top1', 'ece'] as const).map((name) => {
     const figure = shown(name);
     const sides = { worse: 0, better: 0 };
@@ -280,7 +280,7 @@ function centreAnswer(view: StudyView, centre: CentreResults): Answer {
     const said =
       clear === 0
         ? 'for none of them beyond chance'
-        : list([
+        : enumerated([
             ...(sides.worse > 0 ? [`worse beyond chance for ${sides.worse} of ${values.length}`] : []),
             ...(sides.better > 0 ? [`better beyond chance for ${sides.better} of ${values.length}`] : []),
           ]);
@@ -301,7 +301,7 @@ function centreAnswer(view: StudyView, centre: CentreResults): Answer {
 function rankingAnswer(view: StudyView, cell: StudyCell): Answer | undefined {
   if (cell.selective === null || cell.selective.length < 2) return undefined;
   return {
-    question: 'Does its confidence rank errors better?',
+    question: 'Does confidence rank the errors better?',
     remarks: measureRemarks(
       view,
       SELECTIVE.aurc,
@@ -343,14 +343,17 @@ function measureRemarks(
   if (better.length > 0)
     remarks.push({
       kind: 'good',
-      text: `${name} significantly better than ${view.baseline}: ${list(better)}.`,
+      text: `${name} significantly better than ${view.baseline}: ${enumerated(better)}.`,
     });
   if (worse.length > 0)
-    remarks.push({ kind: 'bad', text: `${name} significantly worse than ${view.baseline}: ${list(worse)}.` });
+    remarks.push({
+      kind: 'bad',
+      text: `${name} significantly worse than ${view.baseline}: ${enumerated(worse)}.`,
+    });
   if (better.length + worse.length === 0 && untested.length < others.length)
     remarks.push(plain(`${name}: no significant difference from ${view.baseline}.`));
   if (untested.length > 0)
-    remarks.push(plain(`${name} not tested: ${list(untested.map((m) => view.nameOf(m.method)))}.`));
+    remarks.push(plain(`${name} not tested: ${enumerated(untested.map((m) => view.nameOf(m.method)))}.`));
   return remarks;
 }
 
@@ -369,8 +372,8 @@ function conformalAnswer(view: StudyView, cell: StudyCell): Answer | undefined {
     if (below.length === 0)
       return plain(`${name}: no method’s measured coverage lies below ${wanted} beyond chance.`);
     return {
-      kind: 'bad' as const,
-      text: `${name}: measured coverage below ${wanted} beyond chance for ${list(below.map((m) => `${view.nameOf(m.method)} (${formatFigure(CONFORMAL.coverage, m.figures.coverage.value)} %)`))}.`,
+      kind: 'plain' as const,
+      text: `${name}: measured coverage below ${wanted} beyond chance (${view.level} interval, not corrected) for ${enumerated(below.map((m) => `${view.nameOf(m.method)} (${formatFigure(CONFORMAL.coverage, m.figures.coverage.value)} %)`))}.`,
     };
   });
   return { question: 'Do conformal sets cover what they promise?', remarks };
@@ -389,7 +392,7 @@ function harmAnswer(view: StudyView, cell: StudyCell): Answer | undefined {
       : [
           {
             kind: 'bad',
-            text: `${view.nameOf(method.method)}: ${list(worse.map((name) => shown(name).label))}.`,
+            text: `${view.nameOf(method.method)}: ${enumerated(worse.map((name) => shown(name).label))}.`,
           },
         ];
   });
@@ -400,7 +403,7 @@ function harmAnswer(view: StudyView, cell: StudyCell): Answer | undefined {
         `No method is significantly worse than ${view.baseline} in ${`${labels.slice(0, -1).join(', ')} or ${labels.at(-1)}`}. That is no proof that none is.`,
       ),
     );
-  return { question: 'Where does it hurt, without a calibrator?', remarks };
+  return { question: 'Where do they hurt, without a calibrator?', remarks };
 }
 
 /** What holds over cells, counted: how often each method is significantly better and worse. */
@@ -444,7 +447,9 @@ function countRemarks(view: StudyView, figure: ShownFigure, calibrator: string):
   const where = calibrator === 'none' ? '' : `, all ${withCalibrator(calibrator)}`;
   const against = `than ${view.baseline}${where}`;
   const of = (n: number, c: { tested: number }) =>
-    view.report.cells.length === 1 ? '' : ` (${n === c.tested ? 'all' : `${n} of`} ${c.tested})`;
+    view.report.cells.length === 1
+      ? ''
+      : `\u00a0(${n === c.tested ? 'all' : `${n}\u00a0of`}\u00a0${c.tested})`;
   const better = tested.filter((c) => c.better > 0);
   const worse = tested.filter((c) => c.worse > 0);
   const neither = tested.filter((c) => c.better === 0 && c.worse === 0);
@@ -452,12 +457,12 @@ function countRemarks(view: StudyView, figure: ShownFigure, calibrator: string):
   if (better.length > 0)
     remarks.push({
       kind: 'good',
-      text: `${figure.label} significantly ${lower} ${against}: ${list(better.map((c) => c.name + of(c.better, c)))}.`,
+      text: `${figure.label} significantly ${lower} ${against}: ${enumerated(better.map((c) => c.name + of(c.better, c)))}.`,
     });
   if (worse.length > 0)
     remarks.push({
       kind: 'bad',
-      text: `${figure.label} significantly ${higher} ${against}: ${list(worse.map((c) => c.name + of(c.worse, c)))}.`,
+      text: `${figure.label} significantly ${higher} ${against}: ${enumerated(worse.map((c) => c.name + of(c.worse, c)))}.`,
     });
   if (neither.length === tested.length)
     remarks.push(
@@ -466,10 +471,16 @@ function countRemarks(view: StudyView, figure: ShownFigure, calibrator: string):
   else if (neither.length > 0)
     remarks.push(
       plain(
-        `${figure.label}${where}: no significant difference anywhere for ${list(neither.map((c) => c.name))}.`,
+        `${figure.label}${where}: no significant difference anywhere for ${enumerated(neither.map((c) => c.name))}.`,
       ),
     );
   return remarks;
+}
+
+/** `a, b and c`; with semicolons where a name holds a comma. */
+function enumerated(names: readonly string[]): string {
+  if (!names.some((name) => name.includes(','))) return list(names);
+  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join('; ')}; and ${names.at(-1)}`;
 }
 
 function plain(text: string): Remark {

@@ -35,6 +35,7 @@ import {
   viewOf,
   withCalibrator,
 } from '../figures-study.ts';
+import { capital } from '../reading.ts';
 import type { CentreResults, StudyCell, StudyPart, StudyReport, TestedDifference } from '../study-result.ts';
 import { page, prose, signSpan, table } from './page.ts';
 import { type Remark, readStudy, sentence } from './study-reading.ts';
@@ -55,7 +56,7 @@ export function renderStudyHtml(report: StudyReport): string {
   return page(
     report.title,
     'study',
-    header(report),
+    header(view),
     missing(report),
     contents(view, cells),
     block(
@@ -78,7 +79,8 @@ interface CellEntry {
   readonly answers: ReturnType<typeof readStudy>['cells'][number]['answers'];
 }
 
-function header(report: StudyReport): Markup {
+function header(view: StudyView): Markup {
+  const { report } = view;
   const facts: [string, Child][] = [
     [
       report.sets.length === 1 ? 'Data set' : 'Data sets',
@@ -95,7 +97,7 @@ function header(report: StudyReport): Markup {
       report.networks.length === 1 ? 'Network' : 'Networks',
       report.networks.map((n) => `${n.id} (${formatParameters(n.parameters)} parameters)`).join(', '),
     ],
-    ['Methods', report.methods.map((m) => m.label).join(', ')],
+    ['Methods', report.methods.map((m) => view.nameOf(m.id)).join('; ')],
     ['Seeds', report.seeds.join(', ')],
     ['Finished', `${report.finished.replace('T', ' ').replace(/(\.\d+)?Z$/, '')} UTC`],
   ];
@@ -177,7 +179,7 @@ function contents(view: StudyView, cells: readonly CellEntry[]): Markup {
 
 function overallNote(view: StudyView): string {
   const cells = view.report.cells.length;
-  return `Significant: p < ${view.alpha} by the paired bootstrap against ${view.baseline}, Holm-corrected within each cell${cells > 1 ? `; counts over the ${cells} cells (data set × network) are no test of their own` : ''}. No significant difference does not mean that there is none. ECE alone is not quality: a network that always says the base rates has none of it.`;
+  return `Significant: p < ${view.alpha} by the paired bootstrap against ${view.baseline}, Holm-corrected within each cell${cells > 1 ? `; counts over the ${cells} cells (data set × network) are no test of their own` : ''}. No significant difference does not mean that there is none. A low ECE alone is no merit: whoever answers every image with how frequent each class is has an ECE near 0 and tells nothing.`;
 }
 
 /** Method × cell: what everybody asks for first. */
@@ -243,7 +245,7 @@ function overview(view: StudyView, cells: readonly CellEntry[]): Markup {
     'overview',
     'Overview',
     tag('p', { class: 'note' }, `${legendText(view)} ${UNDEFINED}: not measured or not defined.`),
-    table(heads, tag('tbody', {}, rows)),
+    table(heads, tag('tbody', {}, rows), 'scroll tight'),
   );
 }
 
@@ -369,13 +371,14 @@ function estimateCell(
   estimate: Estimate,
   versus: TestedDifference | null | undefined,
   best: boolean,
+  first = false,
 ): Markup {
   const interval = formatInterval(figure, estimate);
   const difference = versusText(figure, versus ?? undefined, view.alpha);
   return tag(
     'td',
     {
-      class: best ? 'best' : undefined,
+      class: cellClass(best, first),
       title: difference === undefined ? undefined : `against ${view.baseline}: ${difference}`,
     },
     tag('b', {}, formatFigure(figure, estimate.value)),
@@ -455,7 +458,7 @@ function calibrationTable(view: StudyView, cell: StudyCell): Child {
       ),
     );
     return details(
-      `${withCalibrator(calibrator).replace(/^./, (c) => c.toUpperCase())}: figures with intervals`,
+      `${capital(withCalibrator(calibrator))}: figures with intervals`,
       estimateTable(
         view,
         knowsTruth(cell) ? [...figures, shown('ece', true), shown('totalVariation', true)] : figures,
@@ -474,13 +477,7 @@ function calibrationTable(view: StudyView, cell: StudyCell): Child {
         'Every method, the baseline too, under this calibrator.',
         temperatures ? ['Temperatures of the seeds'] : [],
       ),
-      warnings.length === 0
-        ? undefined
-        : tag(
-            'ul',
-            { class: 'small' },
-            warnings.map((text) => tag('li', {}, text)),
-          ),
+      smallList(warnings),
     );
   });
 }
@@ -499,7 +496,8 @@ function truthPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Ch
     ['none', view.after].map((calibrator) => {
       const methods = resultsOf(cell, calibrator)?.methods;
       if (calibrator === undefined || methods === undefined) return undefined;
-      return estimateTable(
+      const title = capital(withCalibrator(calibrator));
+      const rows = estimateTable(
         view,
         figures,
         methods.map((m) => ({
@@ -507,8 +505,9 @@ function truthPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Ch
           estimate: (figure) => figureOf(m, figure),
           versus: (figure) => versusOf(m, figure),
         })),
-        `${withCalibrator(calibrator).replace(/^./, (c) => c.toUpperCase())}.`,
+        `${title}.`,
       );
+      return calibrator === 'none' ? rows : details(`${title}: figures with intervals`, rows);
     }),
   ];
 }
@@ -600,35 +599,63 @@ function selectivePart(view: StudyView, cell: StudyCell, drawings: CellDrawings)
 function conformalPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Child {
   if (cell.conformal.length === 0) return undefined;
   const names = ['coverage', 'size', 'empty'] as const;
-  const nameOf = (figure: ShownFigure) => names.find((name) => CONFORMAL[name] === figure)!;
-  const tables = cell.conformal.map((kind) => {
-    const warnings = kind.methods.flatMap((m) =>
-      m.warnings.map((text) => `${view.nameOf(m.method)}: ${text}`),
-    );
-    return [
-      tag('h5', {}, kind.kind.toUpperCase()),
-      estimateTable(
-        view,
-        names.map((name) => CONFORMAL[name]),
-        kind.methods.map((m) => ({
-          method: m.method,
-          estimate: (figure) => m.figures[nameOf(figure)],
-          versus: (figure) => m.versus?.[nameOf(figure)],
-          more: [formatFigure(CONFORMAL.coverage, m.worstClass)],
-        })),
-        `Aim: ${formatFigure(CONFORMAL.coverage, 1 - kind.alpha)} % coverage, calibrated on ${plural(kind.calibrationSamples, 'image')}.`,
-        ['Worst class (%)'],
+  const heads = [
+    tag(
+      'tr',
+      {},
+      tag('th', { class: 'left', rowspan: 2 }, 'Method'),
+      cell.conformal.map(({ kind, alpha }) =>
+        tag(
+          'th',
+          { class: 'group', colspan: 4 },
+          `${kind.toUpperCase()}, aim ${formatFigure(CONFORMAL.coverage, 1 - alpha)} %`,
+        ),
       ),
-      warnings.length === 0
-        ? undefined
-        : tag(
-            'ul',
-            { class: 'small' },
-            warnings.map((text) => tag('li', {}, text)),
+    ),
+    tag(
+      'tr',
+      {},
+      cell.conformal.map(() => [
+        names.map((name, i) => tag('th', { class: i === 0 ? 'first' : undefined }, arrowed(CONFORMAL[name]))),
+        tag('th', {}, 'Worst class (%)'),
+      ]),
+    ),
+  ];
+  const rows = cell.conformal[0]!.methods.map(({ method }) =>
+    tag(
+      'tr',
+      {},
+      methodHead(view, method),
+      cell.conformal.map((kind) => {
+        const found = kind.methods.find((m) => m.method === method);
+        return [
+          names.map((name, i) =>
+            found === undefined
+              ? tag('td', {}, UNDEFINED)
+              : estimateCell(
+                  view,
+                  CONFORMAL[name],
+                  found.figures[name],
+                  found.versus?.[name],
+                  false,
+                  i === 0,
+                ),
           ),
-    ];
-  });
-  return [drawn(drawings.conformal), tables];
+          tag('td', {}, formatFigure(CONFORMAL.coverage, found?.worstClass ?? null)),
+        ];
+      }),
+    ),
+  );
+  const warnings = cell.conformal.flatMap((kind) =>
+    kind.methods.flatMap((m) =>
+      m.warnings.map((text) => `${kind.kind.toUpperCase()}, ${view.nameOf(m.method)}: ${text}`),
+    ),
+  );
+  return [
+    drawn(drawings.conformal),
+    table(heads, tag('tbody', {}, rows), 'scroll tight'),
+    smallList(warnings),
+  ];
 }
 
 function embeddingsPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Child {
@@ -654,22 +681,12 @@ function embeddingsPart(view: StudyView, cell: StudyCell, drawings: CellDrawings
   ];
 }
 
+/** More of it is not better in itself, and its differences are not judged. */
+const CERTIFIED: ShownFigure = { ...shown('top1'), label: 'Certified confidence', better: 'zero' };
+
 function certificatesPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Child {
   const found = cell.certificates;
   if (found === null || found.methods.length === 0) return undefined;
-  const figure = shown('top1');
-  const number = (estimate: Estimate, error?: number) => {
-    const interval = formatInterval(figure, estimate);
-    return tag(
-      'td',
-      {
-        title:
-          error === undefined ? undefined : `costs of finite sampling: ${formatFigure(figure, error)} points`,
-      },
-      tag('b', {}, formatFigure(figure, estimate.value)),
-      interval === undefined ? undefined : tag('span', { class: 'ci' }, `[${interval}]`),
-    );
-  };
   const head = tag(
     'tr',
     {},
@@ -683,9 +700,9 @@ function certificatesPart(view: StudyView, cell: StudyCell, drawings: CellDrawin
       'tr',
       {},
       methodHead(view, m.method),
-      number(m.confidence),
-      m.certified.map((estimate, i) => number(estimate, m.samplingError[i])),
-      tag('td', {}, m.samplingError.map((error) => formatFigure(figure, error)).join(', ') || UNDEFINED),
+      estimateCell(view, CERTIFIED, m.confidence, undefined, false),
+      m.certified.map((estimate, i) => estimateCell(view, CERTIFIED, estimate, m.versus?.[i], false)),
+      tag('td', {}, m.samplingError.map((error) => formatFigure(CERTIFIED, error)).join(', ') || UNDEFINED),
     ),
   );
   return [
@@ -693,7 +710,7 @@ function certificatesPart(view: StudyView, cell: StudyCell, drawings: CellDrawin
     tag(
       'p',
       { class: 'note' },
-      'Mean certified lower bound of the confidence in the predicted class. Sampling costs: what infinitely many noise samples would add at most, at each radius.',
+      'Mean certified lower bound of the confidence in the predicted class. Point at a cell for its difference from the baseline. Sampling costs: what the bound would gain at each radius if the draws were the whole distribution.',
     ),
     table(head, tag('tbody', {}, rows)),
   ];
@@ -855,6 +872,15 @@ function block(id: string, title: string, ...children: Child[]): Markup {
 
 function details(title: string, ...children: Child[]): Markup {
   return tag('details', {}, tag('summary', {}, title), ...children);
+}
+
+function smallList(lines: readonly string[]): Markup | undefined {
+  if (lines.length === 0) return undefined;
+  return tag(
+    'ul',
+    { class: 'small' },
+    lines.map((line) => tag('li', {}, prose(line))),
+  );
 }
 
 function captioned(figure: Figure): Markup {
