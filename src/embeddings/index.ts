@@ -1,8 +1,15 @@
 /**
  * What a network's penultimate features look like: how well they separate classes, with intervals, and their pictures in
- * the plane. Functions of arrays on the engine; knows nothing of runs and data sets.
+ * the plane. Functions of arrays on the engine, and one file format; knows nothing of runs and data sets.
  */
 export type { Metric } from './distances.ts';
+export {
+  type FeatureFormat,
+  type FeatureTable,
+  featuresFormat,
+  readFeatures,
+  writeFeatures,
+} from './file.ts';
 export {
   type ClassEmbedding,
   EMBEDDING_FIGURES,

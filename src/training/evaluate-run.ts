@@ -22,14 +22,17 @@ export async function evaluateRun(
   split: SplitName,
   options: { onProgress?: (done: number, total: number) => void } = {},
 ): Promise<RunPredictions> {
-  const subset = dataset.splits[split];
-  if (subset === undefined) {
-    throw new PenumbraError('training/no-split', `${dataset.name} has no split '${split}'`, {
-      hint: `it has: ${Object.keys(dataset.splits).join(', ')}`,
-    });
-  }
-  const { output, broken } = await inspectRun(folder, subset, options);
+  const { output, broken } = await inspectRun(folder, splitOf(dataset, split), options);
   return { predictions: output, broken };
+}
+
+/** @throws `training/no-split` */
+export function splitOf(dataset: Dataset, split: SplitName): Subset {
+  const subset = dataset.splits[split];
+  if (subset !== undefined) return subset;
+  throw new PenumbraError('training/no-split', `${dataset.name} has no split '${split}'`, {
+    hint: `it has: ${Object.keys(dataset.splits).join(', ')}`,
+  });
 }
 
 export interface InspectOptions {

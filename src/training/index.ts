@@ -1,5 +1,6 @@
 export { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
 export { nearest, resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
+export { embedRun, type RunFeatures } from './embed-run.ts';
 export {
   evaluateRun,
   type InspectOptions,
@@ -7,6 +8,7 @@ export {
   type OpenRun,
   openRun,
   type RunPredictions,
+  splitOf,
 } from './evaluate-run.ts';
 export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
 export { chooseMode, type Mode } from './mode.ts';
