@@ -5,3 +5,4 @@ export { createModel, modelNames } from './registry.ts';
 export { ResNet, resnet10, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';
 export { VGG, vgg16, vgg16_bn, vgg19, vgg19_bn } from './vgg.ts';
 export { VisionTransformer, vit_b_16, vit_s_16, vit_ti_16 } from './vision-transformer.ts';
+export { loadPretrained, type PretrainedOptions } from './weights.ts';

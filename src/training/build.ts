@@ -1,8 +1,7 @@
 /** What a configuration names, made: loaders, network, optimizer, schedule. */
 import { BatchLoader, type LoaderOptions, type Subset } from '../data/index.ts';
-import { PenumbraError } from '../errors.ts';
 import { type Classifier, createModel } from '../models/index.ts';
-import { type Generator, readSafetensors, Scope } from '../torch/index.ts';
+import type { Generator } from '../torch/index.ts';
 import {
   AdamW,
   constant,
@@ -58,49 +57,22 @@ export function loaderOptions(config: TrainConfig): LoaderOptions {
   };
 }
 
-/** The network of a configuration, in the mode's device and in channels-last memory. */
+/**
+ * The network of a configuration, in the mode's device and in channels-last memory.
+ * @param dropoutGenerator on that device; a network that is only evaluated needs none
+ */
 export function buildModel(
   config: TrainConfig,
   input: { size: number; channels: 1 | 3 },
   classes: number,
   generator: Generator,
   mode: Pick<Mode, 'device'>,
+  dropoutGenerator: Generator = generator,
 ): Classifier {
-  const stem = config.stem === 'auto' ? (input.size <= 32 ? 'small' : 'standard') : config.stem;
-  const model = createModel(config.model, { classes, channels: input.channels, stem, generator });
+  const { size, channels } = input;
+  const stem = config.stem === 'auto' ? (size <= 32 ? 'small' : 'standard') : config.stem;
+  const model = createModel(config.model, { classes, channels, size, stem, generator, dropoutGenerator });
   return model.to({ device: mode.device, memoryFormat: 'channels_last' });
-}
-
-/**
- * Starts from the weights of a file. The head may be missing or of another size, and then keeps its fresh weights.
- * @throws `training/weights` where any other layer does not fit
- */
-export function loadInitialWeights(model: Classifier, path: string, notice: (message: string) => void): void {
-  using _scope = new Scope();
-  const { tensors } = readSafetensors(path);
-  const own = model.stateDict();
-  // Files from before batch norm counted its batches lack the counts, and nothing needs them.
-  const unfit = [...own].filter(
-    ([name, { shape }]) =>
-      !name.endsWith('num_batches_tracked') && tensors.get(name)?.shape.join() !== shape.join(),
-  );
-  const body = unfit.filter(([name]) => !name.startsWith(`${model.head}.`));
-  if (body.length > 0) {
-    const [name, { shape }] = body[0]!;
-    const found = tensors.get(name);
-    throw new PenumbraError(
-      'training/weights',
-      `${path} does not fit the network: ${name} is ${found ? found.shape.join('×') : 'missing'}, expected ${shape.join('×')}` +
-        (body.length > 1 ? ` (and ${body.length - 1} more)` : ''),
-      {
-        hint: 'these are the weights of another network, stem or number of channels; only the head may differ',
-        where: { file: path },
-      },
-    );
-  }
-  model.loadStateDict(tensors, { strict: false });
-  if (unfit.length > 0)
-    notice(`initial weights: ${unfit.map(([name]) => name).join(', ')} of another size, so they start fresh`);
 }
 
 export function makeOptimizer(config: TrainConfig, model: Classifier): Optimizer {

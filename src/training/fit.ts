@@ -2,18 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { BatchLoader, BrokenFile, Dataset, Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { ece, nll, top1 } from '../metrics/index.ts';
-import type { Classifier } from '../models/index.ts';
+import { type Classifier, loadPretrained } from '../models/index.ts';
 import { createObjective, needsTeacher, type Objective, parseObjective } from '../objectives/index.ts';
 import { engineInfo, Generator, type Tensor, tidy, writeSafetensors } from '../torch/index.ts';
 import type { Schedule } from '../torch/optim/index.ts';
-import {
-  buildModel,
-  evaluationLoader,
-  loadInitialWeights,
-  makeOptimizer,
-  makeSchedule,
-  trainLoader,
-} from './build.ts';
+import { buildModel, evaluationLoader, makeOptimizer, makeSchedule, trainLoader } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { chooseMode, type Mode } from './mode.ts';
 import { predict } from './predict.ts';
@@ -95,8 +88,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
   await using valLoader = evaluationLoader(config, dataset.splits.val, loader);
 
   const initial = new Generator(config.seed);
-  const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode));
   const generator = new Generator(config.seed + 1, mode.device);
+  const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode, generator));
   const objective = tidy(() =>
     createObjective(parseObjective(config.objective), {
       classes: train.classes.length,
@@ -126,7 +119,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     const notice = (message: string) => onEvent({ type: 'notice', message });
     const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
-    else if (config.weights !== null) loadInitialWeights(model, config.weights, notice);
+    else if (config.weights !== null) loadPretrained(model, config.weights, { notice });
     const progress = resumed ?? freshProgress();
     const brokenBefore = progress.broken;
     const save = () => {

@@ -24,7 +24,7 @@ for op in ("nms", "qnms"):  # a torchvision build without its native operators s
 import torchvision
 from torch.nn import Conv2d, Identity
 from torchvision.models import resnet
-from torchvision.models.vision_transformer import VisionTransformer
+from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from fill import summary, uniform, weights
 
@@ -118,6 +118,13 @@ def state(name):
     }
 
 
+def positions():
+    """The positions of vit_ti_16 for images of 64 pixels, interpolated for 112."""
+    name = "encoder.pos_embedding"
+    before = {name: torch.from_numpy(uniform(name, (1, 17, 192))).double()}
+    return summary(name, interpolate_embeddings(112, 16, before)[name].numpy())
+
+
 def write(name, value):
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / name).write_text(json.dumps(value) + "\n")
@@ -147,3 +154,4 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:
         write(f"{name}-state.json", state(name))
         write(f"{name}.json", [case(name, *one) for one in CASES[name]])
+    write("positions.json", positions())

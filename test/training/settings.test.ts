@@ -298,7 +298,7 @@ describe('initial weights', () => {
     const { events } = await train('weights', settings);
     expect(events).toContainEqual({
       type: 'notice',
-      message: 'initial weights: fc.weight, fc.bias of another size, so they start fresh',
+      message: 'initial weights: the last layer, fc, starts fresh: fc.weight is 9×512, expected 5×512',
     });
     // At no learning rate the weights stay those of the file.
     using _scope = new Scope();
@@ -310,11 +310,12 @@ describe('initial weights', () => {
 
   test.each([
     ['resnet50', 1, /layer1\.0\.conv1\.weight is 64×64×1×1, expected 64×64×3×3 \(and \d+ more\)/],
-    ['resnet18', 3, /conv1\.weight is 64×3×7×7, expected 64×1×7×7/],
+    ['resnet34', 1, /layer1\.2\.\S+ is not in the network \(and \d+ more\)/],
+    ['resnet18', 4, /conv1\.weight is 64×4×7×7, expected 64×1×7×7/],
   ])('of %s with %i channels are refused', async (model, channels, message) => {
     const weights = write(`${model}-${channels}`, model, 5, channels);
     await expect(train(`weights-${model}-${channels}`, { ...tiny, weights })).rejects.toMatchObject({
-      code: 'training/weights',
+      code: 'models/weights',
       message: expect.stringMatching(message),
     });
   });
@@ -323,7 +324,7 @@ describe('initial weights', () => {
     const weights = join(root, 'nothing.safetensors');
     tidy(() => writeSafetensors(weights, new Map([['x', fromTypedArray(new Float32Array(2))]])));
     await expect(train('weights-nothing', { ...tiny, weights })).rejects.toMatchObject({
-      code: 'training/weights',
+      code: 'models/weights',
     });
   });
 });

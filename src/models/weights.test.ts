@@ -1,0 +1,214 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { distance, type Summary, summary, uniform } from '../../test/oracle/fill.ts';
+import { temporaryFolder } from '../../test/setup/temporary.ts';
+import {
+  aten,
+  fromTypedArray,
+  Generator,
+  memoryStatistics,
+  noGrad,
+  Scope,
+  setThreads,
+  type Tensor,
+  tidy,
+  writeSafetensors,
+} from '../torch/index.ts';
+import { type Classifier, createModel, loadPretrained, type ModelOptions, modelNames } from './index.ts';
+import { recognise } from './weights.ts';
+
+beforeAll(() => setThreads(1));
+
+const SMALL = { classes: 3, channels: 1, stem: 'small', size: 32 } as const;
+
+function network(name: string, options: Partial<ModelOptions> = {}, seed = 1): Classifier {
+  return createModel(name, { ...SMALL, generator: new Generator(seed), ...options });
+}
+
+/** The weights of a network as a file, after `change`. */
+function written(
+  name: string,
+  options: Partial<ModelOptions> = {},
+  change: (weights: Map<string, Tensor>) => void = () => {},
+): string {
+  const path = join(temporaryFolder(), `${name}.safetensors`);
+  tidy(() => {
+    const weights = new Map(network(name, options, 2).stateDict());
+    noGrad(() => change(weights));
+    writeSafetensors(path, weights);
+  });
+  return path;
+}
+
+/** Loads and returns what was told. */
+function load(model: Classifier, path: string, strict = false): string[] {
+  const told: string[] = [];
+  loadPretrained(model, path, { strict, notice: (message) => told.push(message) });
+  return told;
+}
+
+function shapes(name: string): Map<string, number[]> {
+  const path = new URL(`../../test/fixtures/models/${name}-state.json`, import.meta.url);
+  const state = JSON.parse(readFileSync(path, 'utf8')) as Record<string, { shape: number[] }>;
+  return new Map(Object.entries(state).map(([key, { shape }]) => [key, shape]));
+}
+
+test.each(modelNames)(
+  'the names and shapes of torchvision tell that they are of %s, and of no other',
+  (name) => {
+    expect(recognise(shapes(name))).toBe(name);
+  },
+);
+
+test('all weights of the same network load, with nothing to tell, and nothing leaks', () => {
+  const path = written('resnet10');
+  const model = network('resnet10');
+  const before = memoryStatistics().tensors;
+  for (const strict of [false, true]) expect(load(model, path, strict)).toEqual([]);
+  expect(memoryStatistics().tensors).toBe(before);
+  const expected = network('resnet10', {}, 2);
+  for (const [name, tensor] of model.stateDict())
+    expect(tensor.equal(expected.stateDict().get(name)!), name).toBe(true);
+});
+
+describe('a last layer', () => {
+  test.each([
+    ['of other classes', { classes: 5 }, () => {}, 'fc.weight is 5×512, expected 3×512'],
+    ['that is missing', {}, (w: Map<string, Tensor>) => void w.delete('fc.bias'), 'the file has no fc.bias'],
+  ] as const)('%s leaves the whole fresh one, and is told', (_, options, change, why) => {
+    const path = written('resnet10', options, change);
+    const model = network('resnet10');
+    const fresh = network('resnet10');
+    expect(load(model, path)).toEqual([`initial weights: the last layer, fc, starts fresh: ${why}`]);
+    for (const part of ['fc.weight', 'fc.bias'])
+      expect(model.stateDict().get(part)!.equal(fresh.stateDict().get(part)!)).toBe(true);
+    expect(model.stateDict().get('conv1.weight')!.equal(fresh.stateDict().get('conv1.weight')!)).toBe(false);
+    expect(() => load(fresh, path, true)).toThrow(/does not fit the network: fc\.(weight|bias) is/);
+  });
+});
+
+test('a first convolution of colours is summed for grey images, which gives the same logits', () => {
+  const path = written('mobilenet_v2', { channels: 3 });
+  const grey = network('mobilenet_v2').eval();
+  expect(load(grey, path)).toEqual([
+    'initial weights: features.0.0.weight is summed over its three channels, for grey images',
+  ]);
+  const colour = network('mobilenet_v2', { channels: 3 }, 2).eval();
+  using _scope = new Scope();
+  const images = aten.randn([2, 1, 32, 32], { generator: new Generator(3) });
+  const logits = noGrad(() => [grey.forward(images), colour.forward(images.expand([-1, 3, -1, -1]))]);
+  expect(aten.allclose(logits[0]!, logits[1]!, 1e-4, 1e-5)).toBe(true);
+  expect(() => load(network('mobilenet_v2'), path, true)).toThrow(
+    /features\.0\.0\.weight is 32×3×3×3, expected 32×1×3×3$/,
+  );
+  expect(() => load(network('mobilenet_v2', { channels: 3 }), written('mobilenet_v2'))).toThrow(
+    /features\.0\.0\.weight is 32×1×3×3, expected 32×3×3×3$/,
+  );
+});
+
+test('positions of another image size are interpolated as by torchvision', () => {
+  const name = 'encoder.pos_embedding';
+  const options = { stem: 'standard', size: 64 } as const;
+  const path = written('vit_ti_16', options, (weights) => {
+    weights.set(name, fromTypedArray(uniform(name, 17 * 192), { shape: [1, 17, 192] }));
+  });
+  const model = network('vit_ti_16', { stem: 'standard', size: 112 });
+  expect(load(model, path)).toEqual(['initial weights: positions of 4×4 patches are interpolated to 7×7']);
+  const fixture = new URL('../../test/fixtures/models/positions.json', import.meta.url);
+  const expected = JSON.parse(readFileSync(fixture, 'utf8')) as Summary;
+  const found = model.stateDict().get(name)!.toTypedArray() as Float32Array;
+  expect(distance(summary(name, found), expected)).toBeLessThan(1e-6);
+  expect(() => load(model, path, true)).toThrow(/pos_embedding is 1×17×192, expected 1×50×192$/);
+  const noSquare = written('vit_ti_16', options, (weights) => {
+    weights.set(name, aten.zeros([1, 16, 192]));
+  });
+  expect(() => load(model, noSquare)).toThrow(/pos_embedding is 1×16×192, expected 1×50×192$/);
+});
+
+test('the names of older files are understood', () => {
+  const old = (weights: Map<string, Tensor>) => {
+    for (const [name, tensor] of [...weights]) {
+      weights.delete(name);
+      weights.set(
+        name
+          .replace(/(denselayer\d+\.(?:norm|conv))([12])/, '$1.$2')
+          .replace('.mlp.0.', '.mlp.linear_1.')
+          .replace('.mlp.3.', '.mlp.linear_2.'),
+        tensor,
+      );
+    }
+  };
+  for (const name of ['densenet121', 'vit_ti_16']) {
+    const path = written(name, {}, old);
+    expect(load(network(name), path, true), name).toEqual([]);
+  }
+});
+
+test('counts of batches may be missing, and half-precision weights become single', () => {
+  const path = written('resnet10', {}, (weights) => {
+    for (const [name, tensor] of weights)
+      if (name.endsWith('num_batches_tracked')) weights.delete(name);
+      else weights.set(name, tensor.to({ dtype: 'float16' }));
+  });
+  const model = network('resnet10');
+  expect(load(model, path)).toEqual([]);
+  const weight = model.stateDict().get('fc.weight')!;
+  expect(weight.dtype).toBe('float32');
+  expect(aten.allclose(weight, network('resnet10', {}, 2).stateDict().get('fc.weight')!, 1e-3, 1e-5)).toBe(
+    true,
+  );
+  expect(() => load(model, path, true)).toThrow(
+    /bn1\.num_batches_tracked is missing, expected one number \(and 11 more\)$/,
+  );
+});
+
+test('tensors that no layer asks for are told of, and refused in the strict mode', () => {
+  const path = written('resnet10', {}, (weights) => {
+    weights.set('aux.weight', aten.ones([2]));
+    weights.set('aux.bias', aten.ones([2]));
+  });
+  const model = network('resnet10');
+  expect(load(model, path)).toEqual([
+    expect.stringMatching(/^initial weights: 2 tensors .* left out, the first is aux\.(weight|bias)$/),
+  ]);
+  expect(() => load(model, path, true)).toThrow(/aux\.\w+ is not in the network \(and 1 more\)$/);
+});
+
+describe('weights of another network are refused, change nothing and tell what they look like', () => {
+  test.each([
+    ['densenet121', 'resnet10', {}, /conv1\.weight is missing, expected 64×1×3×3 \(and \d+ more\)$/],
+    [
+      'resnet50',
+      'resnet18',
+      {},
+      /layer1\.0\.conv1\.weight is 64×64×1×1, expected 64×64×3×3 \(and \d+ more\)$/,
+    ],
+    // Every layer of the smaller network is in the file.
+    ['resnet18', 'resnet10', {}, /layer1\.1\.\S+ is not in the network \(and \d+ more\)$/],
+    ['vit_s_16', 'vit_ti_16', {}, /class_token is 1×1×384, expected 1×1×192 \(and \d+ more\)$/],
+    ['resnet10', 'resnet10', { stem: 'standard' }, /conv1\.weight is 64×1×7×7, expected 64×1×3×3$/],
+  ] as const)('%s into %s', (from, into, options, message) => {
+    const path = written(from, options);
+    const model = network(into);
+    const looks = from === into ? /like the weights of a resnet10 with another stem/ : `weights of ${from}:`;
+    expect(() => load(model, path)).toThrowError(
+      expect.objectContaining({
+        code: 'models/weights',
+        message: expect.stringMatching(message),
+        hint: expect.stringMatching(looks),
+        where: { file: path },
+      }),
+    );
+    const fresh = network(into).stateDict();
+    for (const [name, tensor] of model.stateDict()) expect(tensor.equal(fresh.get(name)!), name).toBe(true);
+  });
+
+  test('nothing that is known', () => {
+    const path = join(temporaryFolder(), 'x.safetensors');
+    tidy(() => writeSafetensors(path, new Map([['x', aten.ones([2])]])));
+    expect(() => load(network('resnet10'), path)).toThrowError(
+      expect.objectContaining({ hint: expect.stringMatching(/of no network known here/) }),
+    );
+  });
+});
