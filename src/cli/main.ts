@@ -6,6 +6,7 @@ import { formatError, PenumbraError } from '../errors.ts';
 import { register as registerCompare } from './compare.ts';
 import { register as registerDataset } from './dataset.ts';
 import { register as registerDoctor } from './doctor.ts';
+import { register as registerEmbed } from './embed.ts';
 import { register as registerEvaluate } from './evaluate.ts';
 import { register as registerExtract } from './extract.ts';
 import { register as registerLexicon } from './lexicon.ts';
@@ -20,6 +21,7 @@ const verbs: ((program: Command) => void)[] = [
   registerStudy,
   registerTrain,
   registerEvaluate,
+  registerEmbed,
   registerPhantom,
   registerExtract,
   registerDataset,
