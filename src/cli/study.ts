@@ -64,7 +64,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
   if (flags.dryRun) {
     const { openStudy } = await import('../study/study.ts');
     const { expectCost } = await import('../study/cost.ts');
-    const opened = openStudy(spec, folder, selection);
+    const opened = await openStudy(spec, folder, selection);
     const costs = await expectCost(opened, (name) => process.stderr.write(`timing a few steps: ${name}\n`));
     process.stdout.write(renderPlan(opened.chosen, costs));
     return;
@@ -94,7 +94,9 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
       if (table.id.startsWith('main-') || table.id.startsWith('calibration-'))
         process.stdout.write(`${tableMarkdown(table)}\n`);
     const { files } = outcome;
-    process.stdout.write(`figures: ${files.json}\ntables:  ${files.markdown}, ${files.tables}\n`);
+    process.stdout.write(
+      `result:  ${files.json}\ntables:  ${files.markdown}, ${files.tables}\nfigures: ${files.figures}\nreport:  ${files.html}\n`,
+    );
     for (const [run, reason] of outcome.failed) process.stderr.write(`failed: ${nameOf(run)}: ${reason}\n`);
     if (outcome.failed.size > 0) process.exitCode = 1;
   }

@@ -6,7 +6,10 @@ import { PenumbraError } from '../errors.ts';
 import { engineInfo } from '../torch/index.ts';
 import { RunFolder, writeAtomically } from '../training/index.ts';
 import { countLabels } from './cell.ts';
+import { checkRuns } from './check-runs.ts';
 import { writeComparison } from './compare.ts';
+import { renderStudyFigures } from './draw/index.ts';
+import { renderStudyHtml } from './html/index.ts';
 import { judgeCell } from './judge-cell.ts';
 import {
   isFinished,
@@ -42,8 +45,11 @@ export interface StudyFiles {
   readonly json: string;
   /** All tables, as Markdown. */
   readonly markdown: string;
-  /** Every table as .md, .tex, .csv and .json. */
+  readonly html: string;
+  /** Folder of every table as .md, .tex, .csv and .json. */
   readonly tables: string;
+  /** Folder of the figures as .svg. */
+  readonly figures: string;
 }
 
 export type StudyOutcome =
@@ -70,22 +76,28 @@ export interface OpenedStudy {
 
 /**
  * Opens every data set, plans every run and checks that each can start, without training anything.
- * @throws what reading the data and the settings raises
+ * @throws what the data, the settings, the networks and their weights raise
  */
-export function openStudy(study: StudySpec, folder: string, selection: Selection = {}): OpenedStudy {
+export async function openStudy(
+  study: StudySpec,
+  folder: string,
+  selection: Selection = {},
+): Promise<OpenedStudy> {
   const sets = openStudyData(study);
   const plan = planStudy(study, sets, folder);
-  return { study, sets, plan, chosen: selectRuns(plan, selection) };
+  const chosen = selectRuns(plan, selection);
+  await checkRuns(chosen);
+  return { study, sets, plan, chosen };
 }
 
 /**
  * Trains what is not trained yet and judges it: every method on every network and data set from every seed. It can be
  * stopped and gone on with at any time, and several processes can share one folder. Once all runs of the study are
- * finished it writes `result.json` and the tables.
+ * finished it writes `result.json`, the tables, the figures and the report.
  */
 export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   const { study, folder, signal, onEvent = () => {} } = options;
-  const opened = openStudy(study, folder, options);
+  const opened = await openStudy(study, folder, options);
   mkdirSync(folder, { recursive: true });
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
   const { finished, failed } = await trainStudy(opened.chosen, { signal, onEvent });
@@ -178,14 +190,16 @@ async function cellLock(cell: PlannedCell, signal: AbortSignal | undefined): Pro
   }
 }
 
-/** Writes a study's result and its tables into its folder. */
+/** Writes a study's result, tables, figures and report into its folder. */
 export function writeStudy(folder: string, report: StudyReport): StudyFiles {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'tables.md'),
+    html: join(folder, 'report.html'),
     tables: join(folder, 'tables'),
+    figures: join(folder, 'figures'),
   };
-  mkdirSync(files.tables, { recursive: true });
+  for (const path of [files.tables, files.figures]) mkdirSync(path, { recursive: true });
   const tables = studyTables(report);
   for (const table of tables) {
     const file = (ending: string) => join(files.tables, `${table.id}.${ending}`);
@@ -195,6 +209,8 @@ export function writeStudy(folder: string, report: StudyReport): StudyFiles {
     writeAtomically(file('json'), tableJson(table));
   }
   writeAtomically(files.markdown, tables.map(tableMarkdown).join('\n'));
+  for (const [name, svg] of renderStudyFigures(report)) writeAtomically(join(files.figures, name), svg);
+  writeAtomically(files.html, renderStudyHtml(report));
   writeAtomically(files.json, `${JSON.stringify(report)}\n`);
   return files;
 }

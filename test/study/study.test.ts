@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openStudy, runStudy, type StudyEvent, type StudyOutcome } from '../../src/study/study.ts';
+import { planStudy, selectRuns } from '../../src/study/plan.ts';
+import { runStudy, type StudyEvent, type StudyOutcome } from '../../src/study/study.ts';
+import { openStudyData } from '../../src/study/study-data.ts';
 import { resolveStudy } from '../../src/study/study-file.ts';
 import type { StudyReport } from '../../src/study/study-result.ts';
 
@@ -32,7 +34,7 @@ const tiny = {
     threads: 1,
     precision: 'float32',
     cropPadding: 0,
-    checkpointSteps: 1,
+    checkpointSteps: 4,
     stem: 'small',
   },
   embeddings: { sample: 12, k: 3, pictures: ['tsne'] },
@@ -190,11 +192,9 @@ test('what is not finished is judged only when asked to', async () => {
 }, 60_000);
 
 describe('the choice of runs', () => {
-  const { plan } = openStudy(study, join(root, 'never'));
+  const plan = planStudy(study, openStudyData(study), join(root, 'never'));
   const chosen = (only: string[], shard?: string) =>
-    openStudy(study, join(root, 'never'), { only, shard }).chosen.map(
-      ({ method, seed }) => `${method} ${seed}`,
-    );
+    selectRuns(plan, { only, shard }).map(({ method, seed }) => `${method} ${seed}`);
 
   test('shards divide the runs, each with the teachers that it needs', () => {
     expect(chosen([], '1/2')).toEqual(['hard 0', 'ols 0', 'tfkd-self 0']);

@@ -42,7 +42,7 @@ export function tableLatex(table: ReportTable): string {
     '% \\usepackage{booktabs}',
     '\\begin{table}',
     '\\centering',
-    `\\caption{${[`${table.title}.`, table.caption, ...table.notes].map(escapeLatex).join(' ')}}`,
+    `\\caption{${[`${table.title}.`, table.caption].map(escapeLatex).join(' ')}}`,
     `\\label{tab:${table.id.replace(/[^\w.-]/g, '-')}}`,
     '\\footnotesize',
     '\\setlength{\\tabcolsep}{4pt}',
@@ -60,6 +60,9 @@ export function tableLatex(table: ReportTable): string {
     ]),
     '\\bottomrule',
     '\\end{tabular}',
+    ...(table.notes.length === 0
+      ? []
+      : ['', '\\smallskip', `{\\scriptsize ${table.notes.map(escapeLatex).join(' ')}\\par}`]),
     '\\end{table}',
   ];
   return `${lines.join('\n')}\n`;

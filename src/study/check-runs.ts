@@ -1,0 +1,46 @@
+import { PenumbraError } from '../errors.ts';
+import { loadPretrained } from '../models/index.ts';
+import { Generator, tidy } from '../torch/index.ts';
+import { buildModel, trainLoader } from '../training/build.ts';
+import { chooseMode } from '../training/index.ts';
+import { isFinished, type PlannedRun } from './plan.ts';
+
+/**
+ * Checks that every run that is not finished can start: its device is there, its network takes images of that size, and
+ * its initial weights are of that network. Each combination is made once and thrown away.
+ * @throws what building the network or reading the weights raises, with the set and network
+ */
+export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
+  const seen = new Set<string>();
+  for (const run of runs) {
+    if (isFinished(run)) continue;
+    const { model, size, channels, stem, device, precision, threads, weights } = run.config;
+    const key = JSON.stringify([run.set, model, size, channels, stem, device, precision, threads, weights]);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    try {
+      await checkRun(run);
+    } catch (cause) {
+      if (!(cause instanceof PenumbraError)) throw cause;
+      throw new PenumbraError(cause.code, `set ${run.set}, network ${run.network}: ${cause.message}`, {
+        ...(cause.hint !== undefined && { hint: cause.hint }),
+        where: cause.where,
+        cause,
+      });
+    }
+  }
+}
+
+async function checkRun({ config, cell }: PlannedRun): Promise<void> {
+  const train = cell.dataset.splits.train!;
+  const mode = chooseMode(config);
+  await using loader = trainLoader(config, train);
+  const model = tidy(() =>
+    buildModel(config, loader, train.classes.length, new Generator(config.seed), mode),
+  );
+  try {
+    if (config.weights !== null) loadPretrained(model, config.weights, { notice: () => {} });
+  } finally {
+    model.dispose();
+  }
+}
