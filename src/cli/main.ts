@@ -35,6 +35,7 @@ Examples:
   $ penumbra doctor                                     what this machine has, and whether the main job can run
   $ penumbra compare phantom --objectives hard,ls,ols --model resnet18 --seeds 3
                                                         the main job on virtual radiographs; ends with an HTML report
+  $ penumbra study studies/knee.json --data knee=DATA     methods × networks × seeds × data sets: tables, figures, report
   $ penumbra train DATA --objective ols --model resnet50
                                                         one network from image files, IDX files or a table
   $ penumbra evaluate RUN DATA --split test --json figures.json

@@ -89,10 +89,13 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
         'The same command without --only and --shard finishes and judges the study; with --partial it judges what is there.\n',
     );
   } else {
-    const { studyTables, tableMarkdown } = await import('../study/tables/index.ts');
+    const { studyTables, tableText } = await import('../study/tables/index.ts');
     for (const table of studyTables(outcome.report))
       if (table.id.startsWith('main-') || table.id.startsWith('calibration-'))
-        process.stdout.write(`${tableMarkdown(table)}\n`);
+        process.stdout.write(`${tableText(table, process.stdout.columns ?? 120)}\n`);
+    process.stdout.write(
+      '* best, ✓ better and ✗ worse than the baseline; intervals and notes are in the files.\n\n',
+    );
     const { files } = outcome;
     process.stdout.write(
       `result:  ${files.json}\ntables:  ${files.markdown}, ${files.tables}\nfigures: ${files.figures}\nreport:  ${files.html}\n`,

@@ -92,6 +92,54 @@ function groupHeads({ stubs, columns }: ReportTable): string[] {
   return [`${' & '.repeat(stubs.length)}${heads.join(' & ')} \\\\`, rules.join(' ')];
 }
 
+/** For a terminal: columns in line, values without their intervals, `*` where best. @param width of the terminal */
+export function tableText(table: ReportTable, width = 100): string {
+  const heads = [
+    ...table.stubs,
+    ...table.columns.map((column) =>
+      [column.group, headOf(column), arrowOf(column)].filter(Boolean).join(' '),
+    ),
+  ];
+  const rows = table.rows.map((row, r) => [
+    ...stubsShown(table, r),
+    ...row.cells.map((cell, c) => textCell(table.columns[c]!, cell)),
+  ]);
+  const left = table.stubs.length;
+  const widths = heads.map((_, c) => Math.max(...[heads, ...rows].map((row) => row[c]!.length)));
+  const line = (cells: readonly string[], columns: readonly number[]) =>
+    columns
+      .map((c) => (c < left ? cells[c]!.padEnd(widths[c]!) : cells[c]!.padStart(widths[c]!)))
+      .join('  ')
+      .trimEnd();
+  const parts = [`${table.title}`];
+  for (const columns of columnBlocks(widths, left, width))
+    parts.push([heads, ...rows].map((row) => line(row, columns)).join('\n'));
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** As many figures side by side as fit, at least one, each time with the columns that name the rows. */
+function columnBlocks(widths: readonly number[], left: number, width: number): number[][] {
+  const stubs = widths.slice(0, left).map((_, c) => c);
+  const before = stubs.reduce((sum, c) => sum + widths[c]! + 2, 0);
+  const blocks: number[][] = [];
+  let used = Number.POSITIVE_INFINITY;
+  for (let c = left; c < widths.length; c++) {
+    if (used + widths[c]! > width) {
+      blocks.push([...stubs]);
+      used = before;
+    }
+    blocks.at(-1)!.push(c);
+    used += widths[c]! + 2;
+  }
+  return blocks;
+}
+
+function textCell(column: TableColumn, cell: TableCell): string {
+  if (cell.value === null) return ABSENT;
+  const mark = cell.mark === null ? ' ' : cell.mark === 'better' ? '✓' : '✗';
+  return `${cell.best ? '*' : ''}${shownValue(column, cell.value).replace('-', '−')} ${mark}`;
+}
+
 /** One line a row; fractions, losses and p-values as they are, each figure with its interval. */
 export function tableCsv(table: ReportTable): string {
   const heads = table.columns.flatMap(({ id }) => [id, `${id}_low`, `${id}_high`, `${id}_p_holm`]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { escapeLatex, tableCsv, tableLatex, tableMarkdown } from './render.ts';
+import { escapeLatex, tableCsv, tableLatex, tableMarkdown, tableText } from './render.ts';
 import { type ColumnSpec, plain, type RowSpec, tableOf } from './table.ts';
 
 const percent: ColumnSpec = { id: 'top1', label: 'Top-1', unit: '%', better: 'higher' };
@@ -89,6 +89,16 @@ test('Markdown', () => {
 
 - p &lt; 0.05
 `);
+});
+
+test('in a terminal, columns that do not fit stand below', () => {
+  expect(tableText(table, 80)).toBe(`a_b
+
+Network  Method  Top-1 (%) ↑  Loss NLL (nats) ↓
+net      a|b          50.0              1.235
+         c           *60.0 ✓                  –
+`);
+  expect(tableText(table, 40).split('\n\n')).toHaveLength(3);
 });
 
 test('LaTeX', () => {
