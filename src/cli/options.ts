@@ -10,6 +10,8 @@ export interface DataFlags {
   test?: number;
   group?: string;
   splits?: SplitParts;
+  site?: string;
+  root?: string;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -32,6 +34,11 @@ export function addDataOptions(command: Command): Command {
       'which named part of the data serves as which split: test=val judges on the part called val',
       splitParts,
     )
+    .option(
+      '--site <regex>',
+      'which part of a file path is the site (default: a column site, centre, hospital …)',
+    )
+    .option('--root <folder>', "what a table's paths are relative to (default: its own folder)")
     .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
@@ -46,6 +53,8 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(Object.keys(fractions).length > 0 && { fractions }),
     ...(flags.group !== undefined && { group: flags.group }),
     ...(flags.splits !== undefined && { splits: flags.splits }),
+    ...(flags.site !== undefined && { site: flags.site }),
+    ...(flags.root !== undefined && { root: flags.root }),
     phantom: {
       ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
