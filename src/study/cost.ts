@@ -44,12 +44,13 @@ export async function expectCost(opened: OpenedStudy, onCell: (name: string) => 
     const runs = opened.chosen.filter((run) => run.cell === cell);
     if (runs.length === 0) continue;
     onCell(`${cell.set.id}, ${cell.network}`);
-    costs.push(await cellCost(cell, runs));
+    const { embeddings } = opened.study.config;
+    costs.push(await cellCost(cell, runs, embeddings === false ? 0 : embeddings.images));
   }
   return costs;
 }
 
-async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[]): Promise<CellCost> {
+async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[], embedded: number): Promise<CellCost> {
   const { dataset } = cell;
   const timed = await timeSteps(runs[0]!, dataset);
   const known = measuredSpeed(runs);
@@ -64,8 +65,9 @@ async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[]): Promise
   const classes = dataset.classes.length;
   const judged = dataset.splits[cell.split]!.length + (cell.set.calibration?.length ?? 0);
   const weights = 4 * timed.parameters;
-  // Probabilities and logits of every judged image.
-  const outputs = 8 * judged * classes;
+  // Probabilities and logits of every judged image, and with features those of the embedded ones.
+  const shown = Math.min(embedded, dataset.splits[cell.split]!.length);
+  const outputs = 8 * judged * classes + shown * (8 * classes + 4 * timed.features);
   // A checkpoint holds the weights and the optimizer's memory; there are two, and a third while it is written.
   const state = weights * (runs.some(({ config }) => config.optimizer === 'adamw') ? 3 : 2);
   return {
@@ -100,7 +102,7 @@ const COUNTED = 4;
 async function timeSteps(
   run: PlannedRun,
   dataset: Dataset,
-): Promise<{ imagesPerSecond: number; parameters: number; size: number }> {
+): Promise<{ imagesPerSecond: number; parameters: number; features: number; size: number }> {
   // The teacher of a method that has one is counted by its share; the steps are those of plain training.
   const config = needsTeacher(run.config.objective) ? { ...run.config, objective: 'hard' } : run.config;
   const train = dataset.splits.train!;
@@ -136,9 +138,9 @@ async function timeSteps(
     }
     // A data set of fewer batches is timed with its first steps, as there are no others.
     const seconds = (performance.now() - since) / 1000;
-    const { parameterCount: parameters } = model;
+    const { parameterCount: parameters, featureSize: features } = model;
     const counted = images > 0 ? images : Math.min(train.length, steps * config.batchSize);
-    return { imagesPerSecond: counted / seconds, parameters, size: loader.size };
+    return { imagesPerSecond: counted / seconds, parameters, features, size: loader.size };
   } finally {
     optimizer.dispose();
     objective.dispose();

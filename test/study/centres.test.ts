@@ -53,7 +53,7 @@ beforeAll(async () => {
     conformal: false,
     calibration: ['temperature'],
   });
-}, 120_000);
+}, 300_000);
 
 test("RadImageNet's layout: 165 classes, and figures by modality and anatomy", () => {
   const [set] = radimagenet.sets;
@@ -147,4 +147,4 @@ test('a second data set with other names of classes, and one class fewer', async
   });
   // The merged posterior is still the truth.
   expect(cell!.calibration[0]!.methods[0]!.truth!.ece.value).not.toBeNull();
-}, 60_000);
+}, 300_000);

@@ -76,7 +76,7 @@ function judged(outcome: StudyOutcome): StudyReport {
 let whole: Awaited<ReturnType<typeof run>>;
 beforeAll(async () => {
   whole = await run('whole');
-}, 120_000);
+}, 300_000);
 
 test('trains teachers first, every method once before any twice, and judges all of them', () => {
   expect(whole.states).toEqual([
@@ -173,7 +173,7 @@ describe('a study that is killed inside a run and stopped inside another', () =>
     expect(judged(outcome).missing).toEqual([]);
     expect(steps).toBeLessThan(whole.steps);
     expect(tables('killed')).toEqual(tables('whole'));
-  }, 120_000);
+  }, 300_000);
 });
 
 test('what is not finished is judged only when asked to', async () => {
@@ -189,7 +189,7 @@ test('what is not finished is judged only when asked to', async () => {
     'virtual, resnet10: 1 of 2 runs of ols are finished.',
     'virtual, resnet10: 0 of 2 runs of tfkd-self are finished.',
   ]);
-}, 60_000);
+}, 300_000);
 
 describe('the choice of runs', () => {
   const plan = planStudy(study, openStudyData(study), join(root, 'never'));

@@ -129,7 +129,7 @@ test('Ctrl-C stops with 130 and leaves what the same command goes on from', asyn
   const { code, text } = await exited;
   expect(code, text).toBe(130);
   expect(text).toContain('the same command goes on');
-}, 60_000);
+}, 300_000);
 
 test('the command line: plan, schema, and errors before anything is written', async () => {
   const plan = await penumbra('study', file, '--dry-run', '--out', join(root, 'dry')).exited;
@@ -141,4 +141,4 @@ test('the command line: plan, schema, and errors before anything is written', as
   const wrong = await penumbra('study', file, '--data', 'virtul=x').exited;
   expect(wrong.code).toBe(1);
   expect(wrong.text).toContain("did you mean 'virtual'?");
-}, 60_000);
+}, 300_000);
