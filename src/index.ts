@@ -1,8 +1,9 @@
 /**
  * Penumbra trains medical-image classifiers whose probabilities can be believed.
  *
- * This door gives the whole jobs (train, evaluate, compare) and the errors; the parts have doors of their own:
- * `penumbra/torch`, `penumbra/objectives`, `penumbra/metrics`, `penumbra/data` and `penumbra/reports`.
+ * This door gives the whole jobs (train, evaluate, compare, study) and the errors; the parts have doors of their own:
+ * `penumbra/torch`, `penumbra/objectives`, `penumbra/metrics`, `penumbra/calibration`, `penumbra/embeddings`,
+ * `penumbra/data` and `penumbra/reports`.
  */
 export { formatError, PenumbraError } from './errors.ts';
 export { type Classifier, createModel, type ModelOptions, modelNames } from './models/index.ts';
@@ -11,12 +12,23 @@ export { Random } from './random.ts';
 export { type CompareEvent, type CompareFiles, type CompareOptions, compare } from './study/compare.ts';
 export type { StudyMethod, StudyPair, StudyResult, StudyRun } from './study/result.ts';
 export {
+  openStudy,
+  runStudy,
+  type StudyEvent,
+  type StudyOptions,
+  type StudyOutcome,
+} from './study/study.ts';
+export { readStudyFile, resolveStudy, type StudySpec } from './study/study-file.ts';
+export type { StudyReport } from './study/study-result.ts';
+export {
   type EpochMetrics,
   evaluateRun,
   type FitEvent,
   type FitOptions,
   type FitResult,
   fit,
+  inspectRun,
+  type NetworkOutput,
   predict,
   RunFolder,
   resolveConfig,

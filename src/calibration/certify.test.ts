@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { normalCdf, normalQuantile } from '../phantom/normal.ts';
+import { normalCdf, normalQuantile } from '../normal.ts';
 import { Random } from '../random.ts';
 import { certificateMethods, certifiedRadius, certify, certifyByDraws, splitDraws } from './index.ts';
 

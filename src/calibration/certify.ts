@@ -1,6 +1,6 @@
 import { PenumbraError } from '../errors.ts';
 import type { Floats } from '../metrics/index.ts';
-import { normalCdf, normalQuantile } from '../phantom/normal.ts';
+import { normalCdf, normalQuantile } from '../normal.ts';
 
 /**
  * Which lower bound of the smoothed confidence. Choose it before looking: each holds with probability 1 − δ by itself,

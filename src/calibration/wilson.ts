@@ -1,5 +1,5 @@
 import type { Estimate } from '../metrics/index.ts';
-import { normalQuantile } from '../phantom/normal.ts';
+import { normalQuantile } from '../normal.ts';
 
 /**
  * A share of independent samples with its score interval (Wilson, Journal of the American Statistical Association

@@ -102,6 +102,7 @@ export function addTrainOptions(command: Command): Command {
       'for objectives with a teacher: a finished run of the same network (default: one is trained first)',
     )
     .option('--weights <file>', 'safetensors to start from; a head of another size starts fresh')
+    .option('--strict-weights', 'the weights must fit in every tensor, the head too')
     .option('--workers <n>', 'decoding threads', whole)
     .option('--threads <n>', 'threads of the engine (default: the number of cores)', whole)
     .option('--device <name>', 'auto, cpu, cuda:0 … (default: auto)')
@@ -135,6 +136,7 @@ const settingFlags = [
   'cropPadding',
   'mixup',
   'weights',
+  'strictWeights',
   'teacher',
   'workers',
   'threads',

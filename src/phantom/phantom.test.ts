@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { normalCdf, normalQuantile } from '../normal.ts';
 import { Random } from '../random.ts';
 import { drawPhantoms, GRADES, gradePosterior, severityOf } from './index.ts';
 import { drawJoint, type Joint, NOISE, renderJoint, TEXTURE, TEXTURE_LENGTH } from './joint.ts';
-import { normalCdf, normalQuantile } from './normal.ts';
 import { DEFAULT_READER_NOISE, readGrade } from './readers.ts';
 
 test('Φ has the published values, and the quantile inverts it', () => {

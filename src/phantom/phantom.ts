@@ -1,7 +1,7 @@
 import { PenumbraError } from '../errors.ts';
+import { normalCdf, normalQuantile } from '../normal.ts';
 import { Random } from '../random.ts';
 import { drawJoint, NOISE, renderJoint, TEXTURE, TEXTURE_LENGTH } from './joint.ts';
-import { normalCdf, normalQuantile } from './normal.ts';
 import { DEFAULT_READER_NOISE, GRADES, gradePosterior, readGrade } from './readers.ts';
 
 export interface PhantomOptions {

@@ -1,5 +1,5 @@
+import { normalCdf } from '../normal.ts';
 import type { Random } from '../random.ts';
-import { normalCdf } from './normal.ts';
 
 /** The five grades, as for the Kellgren–Lawrence scale (Annals of the Rheumatic Diseases 16, 1957). */
 export const GRADES: readonly string[] = ['G0_none', 'G1_doubtful', 'G2_minimal', 'G3_moderate', 'G4_severe'];

@@ -59,6 +59,8 @@ const schema = z.strictObject({
   mixup: z.number().min(0).default(0),
   /** Safetensors with initial weights; a head of another size starts fresh. */
   weights: z.string().nullable().default(null),
+  /** Whether those weights must fit in every tensor, the head's too. */
+  strictWeights: z.boolean().default(false),
   /**
    * For objectives with a teacher: the run folder, or the safetensors, of a trained copy of the same network. null
    * trains one first, with hard labels and the same settings, in the run's folder.

@@ -119,7 +119,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     const notice = (message: string) => onEvent({ type: 'notice', message });
     const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
-    else if (config.weights !== null) loadPretrained(model, config.weights, { notice });
+    else if (config.weights !== null)
+      loadPretrained(model, config.weights, { strict: config.strictWeights, notice });
     const progress = resumed ?? freshProgress();
     const brokenBefore = progress.broken;
     const save = () => {
