@@ -114,11 +114,8 @@ class RowCollector {
         else rowOf[number] = row;
       }
     }
-    if (missing.length > 0)
-      throw this.missingFiles(
-        root,
-        missing.sort((a, b) => a - b),
-      );
+    missing.sort((a, b) => a - b);
+    if (missing.length > 0) throw this.missingFiles(root, missing);
   }
 
   build(): TableRows {
