@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
 import { needsTeacher, objectiveLabel } from '../objectives/index.ts';
-import { nearest, RunFolder } from '../training/index.ts';
+import { RunFolder } from '../training/index.ts';
 import { type Cell, type CellRun, runFolderName } from './cell.ts';
 import type { OpenedSet } from './study-data.ts';
 import { type MethodSpec, runConfig, type StudySpec } from './study-file.ts';

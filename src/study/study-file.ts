@@ -5,8 +5,9 @@ import { calibratorNames, conformalMethods } from '../calibration/index.ts';
 import type { SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { modelNames } from '../models/index.ts';
+import { nearest } from '../nearest.ts';
 import { formatObjective, objectiveLabel, objectiveNames, parseObjective } from '../objectives/index.ts';
-import { nearest, resolveConfig, type TrainConfig, type TrainOptions } from '../training/index.ts';
+import { resolveConfig, type TrainConfig, type TrainOptions } from '../training/index.ts';
 import { type SetConfig, type StudyConfig, studySchema } from './study-schema.ts';
 
 /** One method of a study: an objective, and what else distinguishes its runs. */

@@ -1,5 +1,5 @@
 export { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
-export { nearest, resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
+export { resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
 export { embedRun, type RunFeatures } from './embed-run.ts';
 export {
   evaluateRun,

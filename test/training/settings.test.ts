@@ -13,13 +13,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDataset, writePhantom } from '../../src/data/index.ts';
 import { createModel } from '../../src/models/index.ts';
+import { nearest } from '../../src/nearest.ts';
 import { aten, fromTypedArray, Generator, Scope, tidy, writeSafetensors } from '../../src/torch/index.ts';
 import {
   evaluateRun,
   type FitEvent,
   fit,
   loadNewestCheckpoint,
-  nearest,
   RunFolder,
   resolveConfig,
   settingNames,
