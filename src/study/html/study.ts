@@ -36,7 +36,19 @@ import {
   withCalibrator,
 } from '../figures-study.ts';
 import { capital } from '../reading.ts';
-import type { CentreResults, StudyCell, StudyPart, StudyReport, TestedDifference } from '../study-result.ts';
+import {
+  CENTRE_FIGURES,
+  type CentreResults,
+  CONFORMAL_FIGURES,
+  SELECTIVE_FIGURES,
+  STRATUM_FIGURES,
+  type StratumFigureName,
+  type StratumResults,
+  type StudyCell,
+  type StudyPart,
+  type StudyReport,
+  type TestedDifference,
+} from '../study-result.ts';
 import { page, prose, signSpan, table } from './page.ts';
 import { type Remark, readStudy, sentence } from './study-reading.ts';
 
@@ -182,11 +194,16 @@ function overallNote(view: StudyView): string {
   return `Significant: p < ${view.alpha} by the paired bootstrap against ${view.baseline}, Holm-corrected within each cell${cells > 1 ? `; counts over the ${cells} cells (data set × network) are no test of their own` : ''}. No significant difference does not mean that there is none. A low ECE alone is no merit: whoever answers every image with how frequent each class is has an ECE near 0 and tells nothing.`;
 }
 
+/** Cells side by side in one table, and strata: as many as fit a page on paper. */
+const CELLS_ACROSS = 3;
+const STRATA_ACROSS = 6;
+/** Classes that are named in a sentence; of more it says how many. */
+const NAMED = 20;
+
 /** Method × cell: what everybody asks for first. */
 function overview(view: StudyView, cells: readonly CellEntry[]): Markup {
-  const { report } = view;
   const after = cells.some(({ cell }) => resultsOf(cell, view.after) !== undefined) ? view.after : undefined;
-  const columns: { figure: ShownFigure; calibrator: string; head: string }[] = [
+  const columns: OverviewColumn[] = [
     { figure: shown('ece'), calibrator: 'none', head: 'ECE (%)' },
     ...(after === undefined
       ? []
@@ -194,6 +211,26 @@ function overview(view: StudyView, cells: readonly CellEntry[]): Markup {
     { figure: shown('top1'), calibrator: 'none', head: 'Top-1 (%)' },
     { figure: shown('balancedAccuracy'), calibrator: 'none', head: 'Bal. acc. (%)' },
   ];
+  return block(
+    'overview',
+    'Overview',
+    tag('p', { class: 'note' }, `${legendText(view)} ${UNDEFINED}: not measured or not defined.`),
+    chunks(cells, CELLS_ACROSS).map((some) => overviewTable(view, some, columns)),
+  );
+}
+
+interface OverviewColumn {
+  readonly figure: ShownFigure;
+  readonly calibrator: string;
+  readonly head: string;
+}
+
+function overviewTable(
+  view: StudyView,
+  cells: readonly CellEntry[],
+  columns: readonly OverviewColumn[],
+): Markup {
+  const { methods } = view.report;
   const heads = [
     tag(
       'tr',
@@ -219,11 +256,11 @@ function overview(view: StudyView, cells: readonly CellEntry[]): Markup {
     columns.map(({ figure, calibrator }) =>
       bestAmong(
         figure,
-        report.methods.map(({ id }) => figureOf(methodUnder(cell, calibrator, id), figure).value),
+        methods.map(({ id }) => figureOf(methodUnder(cell, calibrator, id), figure).value),
       ),
     ),
   );
-  const rows = report.methods.map(({ id }, m) =>
+  const rows = methods.map(({ id }, m) =>
     tag(
       'tr',
       {},
@@ -241,12 +278,7 @@ function overview(view: StudyView, cells: readonly CellEntry[]): Markup {
       ),
     ),
   );
-  return block(
-    'overview',
-    'Overview',
-    tag('p', { class: 'note' }, `${legendText(view)} ${UNDEFINED}: not measured or not defined.`),
-    table(heads, tag('tbody', {}, rows), 'scroll tight'),
-  );
+  return table(heads, tag('tbody', {}, rows), 'scroll tight');
 }
 
 function cellArticle(view: StudyView, { cell, id, answers }: CellEntry): Markup {
@@ -518,14 +550,7 @@ function centresPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): 
 }
 
 function centreTable(view: StudyView, centre: CentreResults): Child {
-  const figures = [
-    shown('top1'),
-    shown('balancedAccuracy'),
-    shown('nll'),
-    shown('brier'),
-    shown('ece'),
-  ] as const;
-  const names = ['top1', 'balancedAccuracy', 'nll', 'brier', 'ece'] as const;
+  const figures = CENTRE_FIGURES.map((name) => shown(name));
   const heads = [
     tag(
       'tr',
@@ -548,7 +573,7 @@ function centreTable(view: StudyView, centre: CentreResults): Child {
       'tr',
       {},
       methodHead(view, m.method),
-      names.map((name, f) => {
+      CENTRE_FIGURES.map((name, f) => {
         const figure = figures[f]!;
         const interval = formatInterval(figure, m.drop[name], true);
         return [
@@ -570,7 +595,7 @@ function centreTable(view: StudyView, centre: CentreResults): Child {
     tag(
       'p',
       { class: 'note' },
-      `${centre.kind === 'site' ? 'Other sites of the same data set' : 'A data set of its own'}, ${plural(centre.samples, 'image')}.${gone.length === 0 ? '' : ` No image there of: ${gone.join(', ')}.`} in − out: above 0 is a loss of accuracy, below 0 a rise of an error; ${view.level} intervals, both centres’ images resampled, not corrected.`,
+      `${centre.kind === 'site' ? 'Other sites of the same data set' : 'A data set of its own'}, ${plural(centre.samples, 'image')}.${gone.length === 0 ? '' : ` No image there of: ${gone.slice(0, NAMED).join(', ')}${gone.length > NAMED ? ` and ${gone.length - NAMED} other classes` : ''}.`} in − out: above 0 is a loss of accuracy, below 0 a rise of an error; ${view.level} intervals, both centres’ images resampled, not corrected.`,
     ),
     table(heads, tag('tbody', {}, rows)),
   ];
@@ -579,13 +604,12 @@ function centreTable(view: StudyView, centre: CentreResults): Child {
 function selectivePart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Child {
   const methods = cell.selective;
   if (methods === null || methods.length === 0) return undefined;
-  const names = ['aurc', 'excessAurc', 'accuracy80', 'accuracy90', 'accuracy95'] as const;
-  const nameOf = (figure: ShownFigure) => names.find((name) => SELECTIVE[name] === figure)!;
+  const nameOf = (figure: ShownFigure) => SELECTIVE_FIGURES.find((name) => SELECTIVE[name] === figure)!;
   return [
     drawn(drawings.riskCoverage),
     estimateTable(
       view,
-      names.map((name) => SELECTIVE[name]),
+      SELECTIVE_FIGURES.map((name) => SELECTIVE[name]),
       methods.map((m) => ({
         method: m.method,
         estimate: (figure) => m.figures[nameOf(figure)],
@@ -598,7 +622,6 @@ function selectivePart(view: StudyView, cell: StudyCell, drawings: CellDrawings)
 
 function conformalPart(view: StudyView, cell: StudyCell, drawings: CellDrawings): Child {
   if (cell.conformal.length === 0) return undefined;
-  const names = ['coverage', 'size', 'empty'] as const;
   const heads = [
     tag(
       'tr',
@@ -616,7 +639,9 @@ function conformalPart(view: StudyView, cell: StudyCell, drawings: CellDrawings)
       'tr',
       {},
       cell.conformal.map(() => [
-        names.map((name, i) => tag('th', { class: i === 0 ? 'first' : undefined }, arrowed(CONFORMAL[name]))),
+        CONFORMAL_FIGURES.map((name, i) =>
+          tag('th', { class: i === 0 ? 'first' : undefined }, arrowed(CONFORMAL[name])),
+        ),
         tag('th', {}, 'Worst class (%)'),
       ]),
     ),
@@ -629,7 +654,7 @@ function conformalPart(view: StudyView, cell: StudyCell, drawings: CellDrawings)
       cell.conformal.map((kind) => {
         const found = kind.methods.find((m) => m.method === method);
         return [
-          names.map((name, i) =>
+          CONFORMAL_FIGURES.map((name, i) =>
             found === undefined
               ? tag('td', {}, UNDEFINED)
               : estimateCell(
@@ -718,49 +743,57 @@ function certificatesPart(view: StudyView, cell: StudyCell, drawings: CellDrawin
 
 function strataPart(view: StudyView, cell: StudyCell): Child {
   if (cell.strata.length === 0) return undefined;
-  const figures = ['top1', 'balancedAccuracy', 'nll', 'ece'] as const;
   const attributes = [...new Set(cell.strata.map((s) => s.attribute))];
   return attributes.map((attribute) => {
     const strata = cell.strata.filter((s) => s.attribute === attribute);
-    return figures.map((name, i) => {
+    return STRATUM_FIGURES.map((name, i) => {
       const figure = shown(name);
-      const head = tag(
-        'tr',
-        {},
-        tag('th', { class: 'left' }, 'Method'),
-        strata.map((s) =>
-          tag(
-            'th',
-            {},
-            s.value,
-            tag(
-              'span',
-              { class: 'ci' },
-              `${plural(s.samples, 'image')}, ${plural(s.classes, 'class', 'classes')}`,
-            ),
-          ),
-        ),
-      );
-      const rows = plainResults(cell).map(({ method }) =>
-        tag(
-          'tr',
-          {},
-          methodHead(view, method),
-          strata.map((s) => {
-            const found = s.methods.find((m) => m.method === method);
-            if (found === undefined) return tag('td', {}, UNDEFINED);
-            return estimateCell(view, figure, found.figures[name], found.versus?.[name], false);
-          }),
-        ),
-      );
       const body = [
         tag('p', { class: 'note' }, `${figure.meaning} ${signText(view)}`),
-        table(head, tag('tbody', {}, rows)),
+        chunks(strata, STRATA_ACROSS).map((some) => strataTable(view, cell, some, name)),
       ];
       const title = `${headOf(figure)} by ${attribute}`;
       return i === 0 || name === 'ece' ? [tag('h5', {}, title), body] : details(title, body);
     });
   });
+}
+
+function strataTable(
+  view: StudyView,
+  cell: StudyCell,
+  strata: readonly StratumResults[],
+  name: StratumFigureName,
+): Markup {
+  const head = tag(
+    'tr',
+    {},
+    tag('th', { class: 'left' }, 'Method'),
+    strata.map((s) =>
+      tag(
+        'th',
+        {},
+        s.value,
+        tag(
+          'span',
+          { class: 'ci' },
+          `${plural(s.samples, 'image')}, ${plural(s.classes, 'class', 'classes')}`,
+        ),
+      ),
+    ),
+  );
+  const rows = plainResults(cell).map(({ method }) =>
+    tag(
+      'tr',
+      {},
+      methodHead(view, method),
+      strata.map((s) => {
+        const found = s.methods.find((m) => m.method === method);
+        if (found === undefined) return tag('td', {}, UNDEFINED);
+        return estimateCell(view, shown(name), found.figures[name], found.versus?.[name], false);
+      }),
+    ),
+  );
+  return table(head, tag('tbody', {}, rows));
 }
 
 function classesPart(view: StudyView, cell: StudyCell): Child {
@@ -872,6 +905,13 @@ function block(id: string, title: string, ...children: Child[]): Markup {
 
 function details(title: string, ...children: Child[]): Markup {
   return tag('details', {}, tag('summary', {}, title), ...children);
+}
+
+/** In groups of `size`, the last smaller. */
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+    items.slice(i * size, (i + 1) * size),
+  );
 }
 
 function smallList(lines: readonly string[]): Markup | undefined {

@@ -86,7 +86,8 @@ footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px;
   p { orphans: 3; widows: 3; } .note, figcaption, .small, footer, .legend, .readings ul { font-size: 8.5pt; }
   table { font-size: 8.5pt; } th, td { padding: 2.5pt 5pt; } td .ci, .meaning { font-size: 7.5pt; }
   tr, .reading, .panels figure { break-inside: avoid; } thead { display: table-header-group; }
-  nav, .up { display: none; } article { break-before: page; } main.study table { font-size: 7pt; }
+  nav, .up { display: none; } h4, h5, .figure > .note, .legend { break-after: avoid; }
+  .tight th, .tight td { padding: 2pt 3pt; } .tight td.first, .tight th.first { padding-left: 7pt; } article { break-before: page; } main.study table { font-size: 7pt; }
   .scroll, .tall { overflow: visible; max-height: none; } .tall thead { position: static; }
   .panels { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 12pt 8pt; }
   p { max-width: none; } .intro { break-inside: avoid; break-after: avoid; } .panels h3 { font-size: 9pt; } td.first, th.first { padding-left: 9pt; }
