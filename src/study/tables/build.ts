@@ -95,7 +95,7 @@ function calibrationTable(view: View): ReportTable[] {
           `${judgedSentence(set)} Methods are compared under the same calibrator: whether one still helps once another ` +
           `is fitted is read down a column. ${seedSentence(view)}`,
         stubs: ['Network', 'Method'],
-        notes: [...testNotes(view), ...calibratorWarnings(view)],
+        notes: [...testNotes(view), ...zeroNotes(names), ...calibratorWarnings(view)],
       },
       columns,
       methodRows(view, (cell) => (id) => {
@@ -109,6 +109,16 @@ function calibrationTable(view: View): ReportTable[] {
       }),
       view.alpha,
     ),
+  ];
+}
+
+/** What makes the NLL of some calibrators look broken. */
+function zeroNotes(calibrators: readonly string[]): string[] {
+  const binned = calibrators.filter((name) => name === 'isotonic' || name === 'histogram');
+  if (binned.length === 0) return [];
+  return [
+    `NLL of ${binned.join(' and ')}: they give a class the probability 0 where no validation image of its kind had it, ` +
+      'and each image that has it after all costs 87 nats. ECE is not touched by that.',
   ];
 }
 
