@@ -515,7 +515,7 @@ function certificateFigure(sheet: Sheet): Figure | undefined {
   return {
     file: fileOf(sheet, 'certificates'),
     title: `Certified confidence: ${view.cellName(cell)}`,
-    note: `Randomized smoothing with σ = ${found.sigma}, ${formatCount(found.samples)} samples for each of ${plural(found.images, 'image')}: no perturbation of this ℓ2 radius takes the mean confidence in the predicted class below the curve, with probability ${Number((1 - found.delta).toPrecision(6))}. High is not good in itself: an over-confident network certifies more. Bars are ${view.level} intervals; ${view.baseline} is dashed.`,
+    note: `Randomized smoothing with σ = ${found.sigma}, ${formatCount(found.samples)} samples for each of ${plural(found.images, 'image')}: no perturbation within an ℓ2 radius takes the smoothed network’s confidence in an image’s predicted class below its certificate, for each image with probability ${Number((1 - found.delta).toPrecision(6))}; the curve is the mean of these certificates. High is not good in itself: an over-confident network certifies more. Bars are ${view.level} intervals; ${view.baseline} is dashed.`,
     columns: size.columns,
     panels: found.methods.map((method): Panel => {
       const name = view.nameOf(method.method);

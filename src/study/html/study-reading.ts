@@ -178,7 +178,7 @@ function figureRemarks(view: StudyView, cell: StudyCell, figure: ShownFigure, ca
     remarks.push(
       plain(
         groups.better.length + groups.worse.length + groups.untested.length === 0
-          ? `No method differs significantly from ${against} in ${figure.label}: ${listed(view, groups.undecided)}.`
+          ? `No method differs significantly from ${against} in ${figure.label}.`
           : `No significant difference in ${figure.label}: ${listed(view, groups.undecided)}.`,
       ),
     );
@@ -243,22 +243,31 @@ function afterAnswer(view: StudyView, cell: StudyCell, after: string | undefined
     if (judged.length > 0)
       remarks.push({ kind, text: say(tested ? proven(view, ece, judged) : listed(view, judged)) });
   };
-  const with_ = `${view.baseline} with ${fitted}`;
-  add('good', pick(now.better, true), (n) => `Still significantly lower ECE than ${with_}: ${n}.`);
-  add('good', pick(now.better, false), (n) => `Only now significantly lower ECE than ${with_}: ${n}.`);
+  const fittedBase = `${view.baseline} with ${fitted}`;
+  add('good', pick(now.better, true), (n) => `Still significantly lower ECE than ${fittedBase}: ${n}.`);
+  add('good', pick(now.better, false), (n) => `Only now significantly lower ECE than ${fittedBase}: ${n}.`);
   add(
     'bad',
     pick(now.worse, true),
-    (n) => `The gain turns into harm, ECE significantly higher than ${with_}: ${n}.`,
+    (n) => `The gain turns into harm, ECE significantly higher than ${fittedBase}: ${n}.`,
   );
-  add('bad', pick(now.worse, false), (n) => `Significantly higher ECE than ${with_}: ${n}.`);
+  add('bad', pick(now.worse, false), (n) => `Significantly higher ECE than ${fittedBase}: ${n}.`);
   add('plain', pick(now.undecided, true), (n) => `The gain is no longer significant: ${n}.`, false);
-  add('plain', pick(now.undecided, false), (n) => `No significant difference from ${with_}: ${n}.`, false);
+  if (now.undecided.length > 0 && now.undecided.length === methods.length - 1 && was.size === 0) {
+    remarks.push(plain(`No method differs significantly from ${fittedBase}.`));
+    return { question, remarks };
+  }
+  add(
+    'plain',
+    pick(now.undecided, false),
+    (n) => `No significant difference from ${fittedBase}: ${n}.`,
+    false,
+  );
   add('plain', now.untested, (n) => `Not tested: ${n}.`, false);
   return { question, remarks };
 }
 
-/** Over- and under-confidence elsewhere: what the same networks lose. The drops are not corrected for their number. */
+/** What the same networks lose in another centre. The drops are not corrected for their number. */
 function centreAnswer(view: StudyView, centre: CentreResults): Answer {
   const question = `What is left in ${centre.centre}, ${withCalibrator(centre.calibrator)}?`;
   const remarks = (['top1', 'ece'] as const).map((name) => {

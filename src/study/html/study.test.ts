@@ -213,6 +213,16 @@ describe('the reading', () => {
     );
   });
 
+  test('where nothing is significant the methods are not listed one by one', () => {
+    const { answer } = said(duel({}));
+    expect(answer(/change the calibration error/)).toEqual([
+      expect.stringMatching(/^plain: No method differs significantly from Hard labels \(.* %\) in ECE\.$/),
+    ]);
+    expect(answer(/still help, once a temperature/)[1]).toBe(
+      'plain: No method differs significantly from Hard labels with a temperature.',
+    );
+  });
+
   test('what was not tested is not called undecided', () => {
     const { answer } = said(duel({ before: { ece: [-0.15, null] } }));
     expect(answer(/change the calibration error/)).toEqual([

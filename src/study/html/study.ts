@@ -384,7 +384,7 @@ function estimateTable(
     'div',
     {},
     tag('p', { class: 'note' }, prose(`${note} ${legendText(view)}`)),
-    table(head, tag('tbody', {}, body)),
+    table(head, tag('tbody', {}, body), figures.length > 7 ? 'scroll tight' : 'scroll'),
   );
 }
 
