@@ -327,10 +327,11 @@ function absent(cell: StudyCell, part: (typeof PARTS)[number][0]): Markup {
   );
 }
 
+/** All figures against labels; those against a truth stand in a part of their own. */
 function mainTable(view: StudyView, cell: StudyCell): Markup {
   return estimateTable(
     view,
-    cellFigures(view, cell),
+    cellFigures(view, cell).filter((figure) => !figure.truth),
     plainResults(cell).map((m) => ({
       method: m.method,
       estimate: (figure) => figureOf(m, figure),
