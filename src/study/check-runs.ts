@@ -39,7 +39,8 @@ async function checkRun({ config, cell }: PlannedRun): Promise<void> {
     buildModel(config, loader, train.classes.length, new Generator(config.seed), mode),
   );
   try {
-    if (config.weights !== null) loadPretrained(model, config.weights, { strict: config.strictWeights, notice: () => {} });
+    if (config.weights !== null)
+      loadPretrained(model, config.weights, { strict: config.strictWeights, notice: () => {} });
   } finally {
     model.dispose();
   }

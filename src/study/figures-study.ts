@@ -135,26 +135,6 @@ export function signOf(
   return verdict === 'better' ? '✓' : verdict === 'worse' ? '✗' : '';
 }
 
-/**
- * Places of the best values: none where there is nothing to compare. Values that are shown as equal are equally good:
- * nobody shall look for a difference that is not on the page.
- */
-export function bestAmong(
-  figure: Pick<ShownFigure, 'better' | 'digits' | 'unit'>,
-  values: readonly (number | null)[],
-): ReadonlySet<number> {
-  const scale = 10 ** (figure.unit === '%' ? figure.digits + 2 : figure.digits);
-  const scores = values.map((value) => {
-    if (value === null) return null;
-    const seen = Math.round(value * scale);
-    return figure.better === 'higher' ? seen : figure.better === 'lower' ? -seen : -Math.abs(seen);
-  });
-  const known = scores.filter((score) => score !== null);
-  const most = Math.max(...known);
-  const best = scores.flatMap((score, i) => (score === most ? [i] : []));
-  return new Set(known.length < 2 || best.length === known.length ? [] : best);
-}
-
 /** What a figure is multiplied by to be shown. */
 export function scaleOf(figure: Pick<ShownFigure, 'unit'>): number {
   return figure.unit === '%' ? 100 : 1;

@@ -250,20 +250,31 @@ export function levelText(result: StudyResult): string {
  * are equally good here: nobody shall look for a difference that is not on the page.
  */
 export function bestOf(result: StudyResult, figure: ShownFigure): ReadonlySet<StudyMethod> {
+  const best = bestAmong(
+    figure,
+    result.methods.map((method) => estimateOf(method, figure).value),
+  );
+  return new Set(result.methods.filter((_method, i) => best.has(i)));
+}
+
+/**
+ * Places of the best values: none where there is nothing to compare. Values that are shown as equal are equally good:
+ * nobody shall look for a difference that is not on the page.
+ */
+export function bestAmong(
+  figure: Pick<ShownFigure, 'better' | 'digits' | 'unit'>,
+  values: readonly (number | null)[],
+): ReadonlySet<number> {
   const scale = 10 ** (figure.unit === '%' ? figure.digits + 2 : figure.digits);
-  const known = result.methods.flatMap((method) => {
-    const { value } = estimateOf(method, figure);
-    if (value === null) return [];
-    const shown = Math.round(value * scale);
-    return {
-      method,
-      score: figure.better === 'higher' ? shown : figure.better === 'lower' ? -shown : -Math.abs(shown),
-    };
+  const scores = values.map((value) => {
+    if (value === null) return null;
+    const seen = Math.round(value * scale);
+    return figure.better === 'higher' ? seen : figure.better === 'lower' ? -seen : -Math.abs(seen);
   });
-  if (known.length < 2) return new Set();
-  const most = Math.max(...known.map((k) => k.score));
-  const best = known.filter((k) => k.score === most);
-  return new Set(best.length === known.length ? [] : best.map((k) => k.method));
+  const known = scores.filter((score) => score !== null);
+  const most = Math.max(...known);
+  const best = scores.flatMap((score, i) => (score === most ? [i] : []));
+  return new Set(known.length < 2 || best.length === known.length ? [] : best);
 }
 
 /** `Top-1 %`, `NLL (nats)`: a figure's name with its unit, for the head of a row. */

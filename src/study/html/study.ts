@@ -4,6 +4,7 @@ import { swatch } from '../draw/marker.ts';
 import { type CellDrawings, drawCell } from '../draw/study-figures.ts';
 import { type Child, type Markup, tag } from '../draw/svg.ts';
 import {
+  bestAmong,
   figureHead,
   formatCount,
   formatFigure,
@@ -15,7 +16,6 @@ import {
   UNDEFINED,
 } from '../figures.ts';
 import {
-  bestAmong,
   CONFORMAL,
   calibratorName,
   cellFigures,
