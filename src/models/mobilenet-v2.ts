@@ -7,7 +7,7 @@ import {
   Linear,
   Module,
   normal_,
-  relu6_,
+  relu6,
   Sequential,
   zeros_,
 } from '../torch/nn/index.ts';
@@ -111,7 +111,7 @@ function convNormReLU6(
   options: { stride?: number; groups?: number } = {},
 ): Sequential {
   const conv = new Conv2d(inputs, outputs, kernel, generator, { ...options, padding: (kernel - 1) / 2 });
-  return new Sequential(conv, new BatchNorm2d(outputs), relu6_);
+  return new Sequential(conv, new BatchNorm2d(outputs), relu6);
 }
 
 export function mobilenet_v2(options: ModelOptions): MobileNetV2 {

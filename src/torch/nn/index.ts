@@ -17,7 +17,7 @@ export {
   Linear,
   type LinearOptions,
   relu_,
-  relu6_,
+  relu6,
 } from './layers.ts';
 export {
   chain,
