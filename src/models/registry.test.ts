@@ -44,7 +44,7 @@ describe.each(modelNames)('%s', (name) => {
   });
 
   test('trains in bfloat16 and channels-last memory from finite gradients, and loads its own state', () => {
-    const options = { classes: 3, channels: 1, stem: 'small', size: 32 } as const;
+    const options = { classes: 3, channels: 1, size: 32 } as const;
     const model = createModel(name, { ...options, generator: new Generator(1) });
     model.to({ memoryFormat: 'channels_last' });
     using _scope = new Scope();
