@@ -365,4 +365,29 @@ describe('attention', () => {
     for (const [i, gradient] of grad([part.square().sum()], leaves).entries())
       expect(aten.allclose(gradient!, expected[i]!, 1e-4, 1e-5)).toBe(true);
   });
+
+  test('in bfloat16 is near that in float32, with gradients, without, and of long sequences', () => {
+    using _scope = new Scope();
+    const attention = new MultiheadAttention(32, 2, new Generator(0));
+    for (const length of [9, 600]) {
+      const input = aten.randn([2, length, 32], { generator: new Generator(1) }).requires_grad_();
+      const exact = attention.forward(input);
+      const before = memoryStatistics().tensors;
+      const half = autocast(() => attention.forward(input));
+      expect(memoryStatistics().tensors).toBe(before + 1);
+      expect(half.dtype).toBe('bfloat16');
+      const far = (a: Tensor, b: Tensor) => a.sub(b).norm().item() / b.norm().item();
+      expect(far(half, exact)).toBeLessThan(0.01);
+      expect(
+        far(
+          noGrad(() => autocast(() => attention.forward(input))),
+          exact,
+        ),
+      ).toBeLessThan(0.01);
+      const leaves = [input, ...attention.parameters()];
+      const expected = grad([exact.square().sum()], leaves);
+      const found = grad([half.to({ dtype: 'float32' }).square().sum()], leaves);
+      for (const [i, gradient] of found.entries()) expect(far(gradient!, expected[i]!)).toBeLessThan(0.02);
+    }
+  });
 });
