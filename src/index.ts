@@ -6,7 +6,14 @@
  * `penumbra/data` and `penumbra/reports`.
  */
 export { formatError, PenumbraError } from './errors.ts';
-export { type Classifier, createModel, type ModelOptions, modelNames } from './models/index.ts';
+export {
+  type Classifier,
+  createModel,
+  loadPretrained,
+  type ModelOptions,
+  modelNames,
+  type PretrainedOptions,
+} from './models/index.ts';
 export { drawPhantoms, type PhantomOptions, type Phantoms } from './phantom/index.ts';
 export { Random } from './random.ts';
 export { type CompareEvent, type CompareFiles, type CompareOptions, compare } from './study/compare.ts';

@@ -180,6 +180,7 @@ test.each([
   { objective: 'ols:variant=fine-grained', precision: 'bfloat16' },
   { objective: 'tfkd-self', mixup: 0.3, precision: 'float32' },
   { objective: 'css', mixup: 1, precision: 'float32' },
+  { objective: 'focal', model: 'mobilenet_v2', precision: 'float32' },
 ] as const)('the same holds with %j', async (variant) => {
   const settings = { ...common, ...variant, epochs: 2 };
   const name = `variant-${variant.objective.replace(/\W/g, '-')}-${variant.precision}`;
