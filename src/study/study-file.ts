@@ -184,7 +184,7 @@ function failure(file: string): Fail {
 function parse(value: unknown, file: string): StudyConfig {
   const result = studySchema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
-  const { issue, path } = deepest(result.error.issues[0]!, []);
+  const { issue, path } = deepest(telling(result.error.issues)!, []);
   const fail = failure(file);
   const where = path.join('.');
   if (issue.code === 'unrecognized_keys') {
@@ -201,13 +201,19 @@ function parse(value: unknown, file: string): StudyConfig {
 
 type Issue = z.core.$ZodIssue;
 
+/** A required key that is misspelt is also missing, and the misspelling says more. */
+function telling(issues: readonly Issue[]): Issue | undefined {
+  return issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+}
+
 /** The issue that speaks of what was written: of a union's branches, the one that fits what is there. */
 function deepest(issue: Issue, before: readonly PropertyKey[]): { issue: Issue; path: PropertyKey[] } {
   const path = [...before, ...issue.path];
   if (issue.code !== 'invalid_union') return { issue, path };
-  const branches = issue.errors.flatMap((issues) =>
-    issues[0] === undefined ? [] : [deepest(issues[0], path)],
-  );
+  const branches = issue.errors.flatMap((issues) => {
+    const first = telling(issues);
+    return first === undefined ? [] : [deepest(first, path)];
+  });
   // A branch of another type fails at once, where it stands; one that fits fails inside, or at its keys.
   const fits = branches.find(
     (branch) =>
