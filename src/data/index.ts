@@ -7,6 +7,7 @@ export { type OpenOptions, openDataset } from './open.ts';
 export type { ColumnNames } from './part.ts';
 export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
 export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './radimagenet.ts';
+export { pickSamples, type Samples } from './samples.ts';
 export { type SiteChoice, selectSites } from './select-sites.ts';
 export type { Fractions, SplitParts } from './split.ts';
 export type {

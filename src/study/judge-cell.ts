@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CalibratorName, calibratorNames, fitCalibrator } from '../calibration/index.ts';
-import type { Subset } from '../data/index.ts';
+import { pickSamples, type Subset } from '../data/index.ts';
 import { sampleFor } from '../embeddings/index.ts';
 import {
   FIGURES,
@@ -18,7 +18,7 @@ import { type CentreOutputs, centreDrops } from './centres.ts';
 import { certificatesOf } from './certified.ts';
 import { conformalOf } from './conformal.ts';
 import { embeddingsOf } from './embedded.ts';
-import { knownOf, pickRows } from './known.ts';
+import { knownOf } from './known.ts';
 import type { PlannedCell, PlannedRun } from './plan.ts';
 import { selectiveOf } from './selective.ts';
 import { strataOf } from './strata.ts';
@@ -313,19 +313,11 @@ function featureRuns(cell: PlannedCell, runs: readonly PlannedRun[], images: num
 /** At most so many images of a subset, every class with its share. */
 function sampledSubset(subset: Subset, { images }: { readonly images: number }): Subset {
   if (subset.length <= images) return subset;
-  const chosen = sampleFor(subset.labels, images);
-  const rows = new Uint32Array(new SharedArrayBuffer(4 * chosen.length));
-  chosen.forEach((i, to) => {
-    rows[to] = subset.rows[i]!;
-  });
+  const chosen = Uint32Array.from(sampleFor(subset.labels, images));
   return {
     ...subset,
+    ...pickSamples(subset, chosen),
     length: chosen.length,
-    labels: pickRows(subset.labels, chosen, 1),
-    rows,
-    groups: subset.groups && pickRows(subset.groups, chosen, 1),
-    sites: subset.sites && pickRows(subset.sites, chosen, 1),
-    posterior: subset.posterior && pickRows(subset.posterior, chosen, subset.classes.length),
     nameOf: (i) => subset.nameOf(chosen[i]!),
   };
 }
