@@ -5,8 +5,9 @@ import { checkChoice, checkPositive, checkRange } from './options.ts';
 import { Stateful } from './stateful.ts';
 
 /**
- * - `learnt`: the cosine between the classes' mean logits over the epoch before, so that classes which the network
- *   confuses are similar. The first epoch is uniform.
+ * - `learnt`: the cosine between the classes' mean logits over the epoch before, each centred over its K values (a
+ *   constant added to all logits means nothing), so that classes which the network confuses are similar. The first
+ *   epoch is uniform.
  * - `ordinal`: −|i − j|, for classes that are grades of one scale.
  */
 export type ClassSimilarity = 'learnt' | 'ordinal';
@@ -74,7 +75,8 @@ export class ClassSimilaritySmoothing extends Stateful implements Objective {
   endEpoch(): void {
     if (!this.learns) return;
     const means = this.sums.div(this.counts.clamp_min(1));
-    const directions = means.div(means.norm(2, [1], true).clamp_min(1e-12));
+    const centred = means.sub(means.mean([1], true));
+    const directions = centred.div(centred.norm(2, [1], true).clamp_min(1e-12));
     this.follow(directions.matmul(directions.t()));
     this.sums.zero_();
     this.counts.zero_();

@@ -45,10 +45,13 @@ function make(text: string, classes?: number): Objective {
 }
 
 /** One batch as the trainer shows it: the loss, then what the objective observes. */
-function show(objective: Objective, number: number): { loss: number; gradient: number[] } {
+function show(objective: Objective, number: number, shift = 0): { loss: number; gradient: number[] } {
   const { logits, labels, teacher } = oracle.batches[number]!;
   return tidy(() => {
-    const z = tensor(Float32Array.from(logits)).view([-1, oracle.classes]).clone().requires_grad_();
+    const z = tensor(Float32Array.from(logits, (value) => value + shift))
+      .view([-1, oracle.classes])
+      .clone()
+      .requires_grad_();
     const batch = {
       logits: z,
       labels: tensor(labels, { dtype: 'int64' }),
@@ -224,6 +227,24 @@ test.each(Object.keys(oracle.cases))(
     expect(memoryStatistics().tensors).toBe(before);
   },
 );
+
+test('learnt similarity does not change when a constant is added to the logits', () => {
+  const [plain, shifted] = [make('css'), make('css')];
+  for (let number = 0; number < oracle.batchesPerEpoch; number++) {
+    show(plain, number);
+    show(shifted, number, 3);
+  }
+  tidy(() => plain.endEpoch?.());
+  tidy(() => shifted.endEpoch?.());
+  const targets = values(plain.stateDict(), 'targets');
+  // Not uniform: what the shift would have hidden.
+  expect(Math.max(...targets.slice(1, 5)) - Math.min(...targets.slice(1, 5))).toBeGreaterThan(0.01);
+  values(shifted.stateDict(), 'targets').forEach((value, i) => {
+    expect(value).toBeCloseTo(targets[i]!, 5);
+  });
+  plain.dispose();
+  shifted.dispose();
+});
 
 test('a state of another number of classes is refused before anything changes', () => {
   const objective = make('ols');

@@ -3,7 +3,7 @@ import type { Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { aten, Generator, noGrad, type Tensor, tidy } from '../torch/index.ts';
 import { type OpenRun, openRun } from './evaluate-run.ts';
-import { inMode, toImages } from './predict.ts';
+import { logitsIn, toImages } from './predict.ts';
 
 export interface NoiseOptions {
   /** Images to sample, spread evenly over the subset; all where it has no more. */
@@ -110,7 +110,7 @@ function noisyProbabilities(
     const shape = [Math.min(BATCH, copies - done), ...image.shape.slice(1)];
     const noise = aten.randn(shape, { generator, device: image.device });
     const noisy = noise.mul_(sigma).add_(image).contiguous({ memory_format: 'channels_last' });
-    parts.push(inMode(mode, () => model.forward(noisy)).softmax(1));
+    parts.push(logitsIn(mode, model, noisy).softmax(1));
   }
   return aten.cat(parts);
 }

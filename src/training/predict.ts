@@ -22,6 +22,27 @@ export function inMode(mode: Mode, forward: () => Tensor): Tensor {
   return wide;
 }
 
+/**
+ * A network's logits [N, K], float32. Under autocast the last layer alone is computed in float32: in bfloat16 the two
+ * largest of 165 logits would be exactly equal for one image in fifty.
+ */
+export function logitsIn(mode: Mode, model: LogitsOf, images: Tensor): Tensor {
+  if (mode.precision === 'float32' || !hasHead(model)) return inMode(mode, () => model.forward(images));
+  const features = inMode(mode, () => model.features(images));
+  const logits = model.submodule(model.head).forward(features);
+  features.dispose();
+  return logits;
+}
+
+/** What of a network gives logits. */
+export type LogitsOf =
+  | Pick<Classifier, 'forward'>
+  | Pick<Classifier, 'features' | 'head' | 'submodule' | 'forward'>;
+
+function hasHead(model: LogitsOf): model is Pick<Classifier, 'features' | 'head' | 'submodule' | 'forward'> {
+  return 'head' in model;
+}
+
 export interface PredictOptions {
   readonly activation?: 'softmax' | 'sigmoid';
   /** Whether to keep the penultimate layer's outputs. Default: false. */
@@ -68,7 +89,7 @@ export async function predict(
           const images = toImages(batch, mode);
           // Without dropout the head sees the features as they are.
           const f = head && inMode(mode, () => model.features(images));
-          const z = inMode(mode, () => (head ? head.forward(f!) : model.forward(images)));
+          const z = head ? head.forward(f!) : logitsIn(mode, model, images);
           const p = options.activation === 'sigmoid' ? z.sigmoid() : z.softmax(1);
           probabilities.push(p.toTypedArray() as Float32Array);
           logits.push(z.toTypedArray() as Float32Array);

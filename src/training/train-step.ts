@@ -1,19 +1,18 @@
 import type { Batch } from '../data/index.ts';
-import type { Classifier } from '../models/index.ts';
 import type { Objective, ObjectiveBatch } from '../objectives/index.ts';
 import { aten, fromTypedArray, type Generator, noGrad, type Tensor, tensor, tidy } from '../torch/index.ts';
 import type { Optimizer } from '../torch/optim/index.ts';
 import type { Mode } from './mode.ts';
-import { inMode, toImages } from './predict.ts';
+import { type LogitsOf, logitsIn, toImages } from './predict.ts';
 
 /** What a step changes, and how it computes. */
 export interface Trainee {
-  readonly model: Pick<Classifier, 'forward'>;
+  readonly model: LogitsOf;
   readonly optimizer: Optimizer;
   readonly objective: Objective;
   readonly mode: Mode;
   /** A frozen network in evaluation mode, where the objective learns from one. */
-  readonly teacher?: Pick<Classifier, 'forward'> | undefined;
+  readonly teacher?: LogitsOf | undefined;
   /** Beta's parameter; draws from `generator`. */
   readonly mixup?: { readonly alpha: number; readonly generator: Generator } | undefined;
 }
@@ -31,8 +30,8 @@ export function trainStep(trainee: Trainee, batch: Batch, epoch: number): { loss
     const mix = trainee.mixup && drawMix(batch.labels.length, trainee.mixup, mode.device);
     const original = toImages(batch, mode);
     const images = mix ? mixed(original, mix) : original;
-    const teacherLogits = teacher && noGrad(() => inMode(mode, () => teacher.forward(images)));
-    const logits = inMode(mode, () => model.forward(images));
+    const teacherLogits = teacher && noGrad(() => logitsIn(mode, teacher, images));
+    const logits = logitsIn(mode, model, images);
     const seen = {
       logits,
       labels,

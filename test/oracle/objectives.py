@@ -162,6 +162,7 @@ def class_similarity(epsilon, temperature, ordinal):
             seen[int(y)].append(z.astype(np.float64))
         if b == BATCHES - 1 and not ordinal:
             means = [np.mean(seen[y], axis=0) for y in range(K)]
+            means = [m - m.mean() for m in means]  # a constant added to all logits means nothing
             for i in range(K):
                 for j in range(K):
                     lengths = np.linalg.norm(means[i]) * np.linalg.norm(means[j])
