@@ -1,4 +1,4 @@
-import type { DatasetSummary } from './build.ts';
+import type { DatasetSummary } from './summary.ts';
 
 const sources = {
   'mimic-cxr-jpg': 'MIMIC-CXR-JPG (metadata, split and chexpert tables)',

@@ -1,2 +1,3 @@
-export { type BuildOptions, buildDataset, type DatasetSummary, type FindingSummary } from './build.ts';
+export { type BuildOptions, buildDataset } from './build.ts';
 export type { ImageColumns } from './sources.ts';
+export type { DatasetSummary, FindingSummary } from './summary.ts';

@@ -1,4 +1,4 @@
-import type { DatasetSummary, FindingSummary } from './build.ts';
+import type { DatasetSummary, FindingSummary } from './summary.ts';
 
 /** Statuses from sure to silent, with colours that stay apart for colour-blind readers (Okabe and Ito, 2008). */
 const statuses = [

@@ -1,0 +1,47 @@
+import type { Images } from './sources.ts';
+
+/** What the data card and the page are made of. */
+export interface DatasetSummary {
+  /** 16 hexadecimal digits of the content's SHA-256. */
+  readonly version: string;
+  readonly name: string;
+  readonly source: Images['kind'];
+  readonly files: readonly { readonly file: string; readonly bytes: number }[];
+  readonly extractors: readonly { readonly extractor: string; readonly version: string }[];
+  readonly images: number;
+  readonly reports: number;
+  readonly patients: number;
+  readonly leftOut: {
+    readonly imagesWithoutReport: number;
+    readonly reportsWithoutImage: number;
+    readonly failedReports: number;
+  };
+  readonly splits: readonly {
+    readonly split: string;
+    readonly images: number;
+    readonly reports: number;
+    readonly patients: number;
+  }[];
+  readonly splitBy: 'given' | 'patients';
+  readonly findings: readonly FindingSummary[];
+  /** Hedges as they are written, most frequent first, in reports whose finding is uncertain. */
+  readonly hedges: readonly {
+    readonly phrase: string;
+    readonly count: number;
+    readonly probability: number | null;
+  }[];
+}
+
+export interface FindingSummary {
+  readonly finding: string;
+  /** Reports by status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Reports by probability, ten equal bins; p = 1 is in the last. */
+  readonly histogram: readonly number[];
+  readonly positives: number;
+  readonly negatives: number;
+  /** Mean smoothing rate of the labelled reports. */
+  readonly meanRate: number | null;
+  /** Against the labels that came with the images: both say so, of those that both label. */
+  readonly agreement: { readonly both: number; readonly equal: number } | null;
+}

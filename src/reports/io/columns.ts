@@ -1,0 +1,105 @@
+import { PenumbraError } from '../../errors.ts';
+import type { Section } from '../types.ts';
+import { type InputItem, type InputOptions, notUtf8, tooLong } from './item.ts';
+
+/** Names under which an id, a text and sections are looked for, in this order, whatever their case. */
+const idColumns = [
+  'id',
+  'report_id',
+  'reportid',
+  'study_id',
+  'uid',
+  'accession',
+  'accession_number',
+  'filename',
+  'name',
+];
+const textColumns = ['text', 'report', 'reports', 'report_text', 'note', 'body'];
+const sectionColumns: Readonly<Record<string, Section>> = {
+  indication: 'history',
+  history: 'history',
+  clinical_history: 'history',
+  clinical_information: 'history',
+  comparison: 'comparison',
+  technique: 'technique',
+  examination: 'technique',
+  exam: 'technique',
+  findings: 'findings',
+  impression: 'impression',
+  conclusion: 'impression',
+  recommendation: 'recommendation',
+  recommendations: 'recommendation',
+};
+
+/** Where in a row the parts of a report stand. */
+export interface Columns {
+  readonly id: number;
+  readonly text: number;
+  readonly sections: readonly { readonly index: number; readonly section: Section }[];
+}
+
+/**
+ * Finds the columns of a table of reports by its header.
+ * @throws PenumbraError `reports/columns` where none holds reports, or a named one is missing.
+ */
+export function findColumns(header: readonly string[], options: InputOptions, path: string): Columns {
+  const names = header.map((name) => name.trim());
+  const lower = names.map((name) => name.toLowerCase());
+  const named = (column: string | undefined, flag: string): number | undefined => {
+    if (column === undefined) return undefined;
+    const index = names.indexOf(column);
+    if (index >= 0) return index;
+    throw new PenumbraError('reports/columns', `${path} has no column "${column}".`, {
+      hint: `It has: ${names.join(', ')}. Name one of them with ${flag}.`,
+      where: { file: path },
+    });
+  };
+  const first = (wanted: readonly string[]): number => {
+    for (const name of wanted) if (lower.includes(name)) return lower.indexOf(name);
+    return -1;
+  };
+  const id = named(options.idColumn, '--id-column') ?? first(idColumns);
+  const sections = lower.flatMap((name, index) => {
+    const section = sectionColumns[name];
+    return section === undefined ? [] : [{ index, section }];
+  });
+  const says = sections.some(({ section }) => section === 'findings' || section === 'impression');
+  const text = named(options.textColumn, '--text-column') ?? (says ? -1 : first(textColumns));
+  if (text < 0 && !says) {
+    throw new PenumbraError('reports/columns', `${path} has no column that holds reports.`, {
+      hint: `It has: ${names.slice(0, 40).join(', ')}. Name the one that holds the text with --text-column.`,
+      where: { file: path },
+    });
+  }
+  return { id, text, sections: text < 0 ? sections : [] };
+}
+
+/** The report in one row of a table; `row` counts from 1. */
+export function fromCells(
+  cells: readonly unknown[],
+  columns: Columns,
+  row: number,
+  longest: number,
+): InputItem {
+  const cell = (index: number): string => {
+    const value = cells[index];
+    return value === null || value === undefined ? '' : String(value);
+  };
+  const id = columns.id >= 0 ? cell(columns.id).trim() : '';
+  const name = id === '' ? `row-${row}` : id;
+  const parts = columns.text >= 0 ? [columns.text] : columns.sections.map(({ index }) => index);
+  let length = 0;
+  for (const index of parts) {
+    const text = cell(index);
+    length += text.length;
+    if (text.includes('\uFFFD')) return { id: name, failure: notUtf8 };
+  }
+  if (length > longest) return { id: name, failure: tooLong(length, longest) };
+  if (columns.text >= 0) return { report: { id: name, text: cell(columns.text) } };
+  return {
+    report: {
+      id: name,
+      sections: columns.sections.map(({ index, section }) => ({ section, text: cell(index) })),
+    },
+  };
+}
