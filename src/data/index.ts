@@ -10,6 +10,19 @@ export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './
 export { pickSamples, type Samples } from './samples.ts';
 export { type SiteChoice, selectSites } from './select-sites.ts';
 export type { Fractions, SplitParts } from './split.ts';
+export {
+  checkTargets,
+  countClasses,
+  countFindings,
+  type FindingCounts,
+  type Findings,
+  needOneOfK,
+  type OneOfK,
+  type Targets,
+  takeFindings,
+  takeTargets,
+  targetsLength,
+} from './targets.ts';
 export type {
   Batch,
   BrokenFile,
