@@ -1,3 +1,5 @@
+import { printable } from './files/text.ts';
+
 /**
  * Every error that Penumbra raises on purpose is data: a stable `code` for programs, a `message` that says what
  * was found and what was expected, and a `hint` that says what to do. Formatting is separate (`formatError`).
@@ -28,11 +30,29 @@ export class PenumbraError extends Error {
   }
 }
 
-/** One error as lines for a person: what happened, then what to do. */
+/**
+ * One error as lines for a person: what happened, then what to do. Control characters in names are shown, not obeyed.
+ * What was not raised on purpose is named by its kind alone: messages of libraries quote what they were reading, and
+ * that may be a patient's. `PENUMBRA_DEBUG=1` shows them.
+ */
 export function formatError(error: unknown): string {
   if (error instanceof PenumbraError) {
-    const hint = error.hint === undefined ? '' : `\n  hint: ${error.hint}`;
-    return `error [${error.code}]: ${error.message}${hint}`;
+    const hint = error.hint === undefined ? '' : `\n  hint: ${printable(error.hint)}`;
+    return `error [${error.code}]: ${printable(error.message)}${hint}`;
   }
-  return error instanceof Error ? `error: ${error.message}` : `error: ${String(error)}`;
+  if (process.env.PENUMBRA_DEBUG === '1') {
+    return error instanceof Error ? `error: ${error.stack ?? error.message}` : `error: ${String(error)}`;
+  }
+  const kind = error instanceof Error ? error.name : typeof error;
+  const frames = error instanceof Error ? framesOf(error) : '';
+  return `error [internal]: a fault in Penumbra or in a library it uses (${kind})\n  hint: PENUMBRA_DEBUG=1 shows its message, which may quote your data${frames}`;
+}
+
+/** Where an error came from, without what it says. */
+function framesOf(error: Error): string {
+  const lines = (error.stack ?? '').split('\n').filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line));
+  return lines
+    .slice(0, 8)
+    .map((line) => `\n${printable(line)}`)
+    .join('');
 }

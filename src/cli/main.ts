@@ -3,6 +3,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { formatError, PenumbraError } from '../errors.ts';
+import { fileError, systemCode } from '../files/index.ts';
 import { register as registerCompare } from './compare.ts';
 import { register as registerDataset } from './dataset.ts';
 import { register as registerDoctor } from './doctor.ts';
@@ -81,11 +82,16 @@ export async function run(argv: readonly string[]): Promise<void> {
 function report(error: unknown): number {
   // Commander has printed its own message by then, and uses the same class for the end of --help and --version.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  process.stderr.write(`${formatError(error)}\n`);
-  if (error instanceof PenumbraError) return error.code.startsWith('usage/') ? 2 : 1;
-  // Not raised on purpose, so a fault of ours: the place helps whoever reads the report.
-  if (error instanceof Error && error.stack !== undefined) process.stderr.write(`${error.stack}\n`);
-  return 1;
+  const shown = explain(error);
+  process.stderr.write(`${formatError(shown)}\n`);
+  return shown instanceof PenumbraError && shown.code.startsWith('usage/') ? 2 : 1;
+}
+
+/** What the system refused (a full disk, a missing permission) is no fault of ours: one line with what to do. */
+function explain(error: unknown): unknown {
+  if (error instanceof PenumbraError || systemCode(error) === undefined) return error;
+  const { path, syscall } = error as NodeJS.ErrnoException;
+  return fileError(error, path ?? syscall ?? 'a file', 'used');
 }
 
 /** `penumbra … | head`: the reader has seen enough; that is no error. */

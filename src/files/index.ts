@@ -1,0 +1,26 @@
+/**
+ * Files as every verb uses them: locks, replacement, temporaries, safe opening, identity. It knows nothing of what is in
+ * the files. Nothing else in this project opens a file of the user's to write.
+ */
+export { checkDistinct } from './distinct.ts';
+export { fileError, systemCode } from './failure.ts';
+export { type FileIdentity, fileIdentity, Identity } from './identity.ts';
+export { type Lock, type LockOptions, takeLock, waitForLock } from './lock.ts';
+export { isBelow, type OpenOptions, openRegular, RegularFile, readRegular, resolveInside } from './open.ts';
+export { MANIFEST, type OutputFolderOptions, writeFolder } from './output-folder.ts';
+export { checkResult, type ResultKind, type ResultOptions, writeNamedResult, writeResult } from './result.ts';
+export { markdownText, printable, shapeOf, spreadsheetCell, spreadsheetCellSql } from './text.ts';
+export {
+  appendToLog,
+  makeFolder,
+  openLog,
+  removeFile,
+  removeTemporaries,
+  removeTemporariesOf,
+  syncFolder,
+  temporaryFor,
+  writeAll,
+  writeNamed,
+  writeWhole,
+  writeWith,
+} from './write.ts';
