@@ -3,6 +3,8 @@ import { type ColumnNames, fileName, type Listing, type Names, type Part, sortCl
 import { pickSamples, type Samples } from './samples.ts';
 import { checkSplits, type Fractions, type SplitParts, splitByFraction, splitOfName } from './split.ts';
 import { stringAt } from './string-table.ts';
+import { makeSubset } from './subset.ts';
+import { needOneOfK } from './targets.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName, type Subset } from './types.ts';
 
 export interface DatasetOptions {
@@ -39,9 +41,11 @@ export interface DatasetOptions {
 
 /** A data set of what a reader found: divided where it is not yet, and checked. */
 export function datasetOf(name: string, listing: Listing, options: DatasetOptions = {}): Dataset {
-  const { classes, format, skipped, strata } = listing;
+  const { format, skipped, strata } = listing;
+  const { kind, names: classes } = listing.parts[0].targets;
   if (new Set(classes).size !== classes.length) {
-    throw new PenumbraError('data/classes', `${name}: two classes have the same name`, {
+    const what = kind === 'one-of-k' ? 'classes' : 'findings';
+    throw new PenumbraError('data/classes', `${name}: two ${what} have the same name`, {
       where: { data: name },
     });
   }
@@ -65,13 +69,14 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
     }
   }
   const subsets = SPLIT_NAMES.filter((split) => splits[split] !== undefined).map((split) =>
-    subsetOf(split, splits[split]!, classes),
+    subsetOf(split, splits[split]!),
   );
   checkSplits(name, subsets);
   const { source } = parts[0];
   return {
     name,
     format,
+    kind,
     classes,
     sites,
     strata,
@@ -79,6 +84,7 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
     channels: source.channels,
     splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])),
     skipped,
+    notes: [],
   };
 }
 
@@ -223,16 +229,17 @@ function divide(
   fractions: Fractions,
   seed: number,
 ): void {
-  const divided = splitByFraction(part.labels, part.groups, fractions, seed);
+  const { values: labels } = needOneOfK(part.targets, 'a split by fraction');
+  const divided = splitByFraction(labels, part.groups, fractions, seed);
   for (const [split, indices] of Object.entries(divided) as [SplitName, Uint32Array][]) {
     splits[split] = { ...part, split, ...pickSamples(part, indices) };
   }
 }
 
-function subsetOf(split: SplitName, part: NumberedPart, classes: readonly string[]): Subset {
-  const { source, rows, labels, groups, sites, posterior, names } = part;
+function subsetOf(split: SplitName, part: NumberedPart): Subset {
+  const { source, rows, targets, groups, sites, posterior, names } = part;
   const nameOf = (i: number) => (names === undefined ? `${split}/${rows[i]}` : stringAt(names, rows[i]));
-  return { split, classes, length: labels.length, labels, rows, source, groups, sites, posterior, nameOf };
+  return makeSubset({ split, targets, rows, source, groups, sites, posterior, nameOf });
 }
 
 function ambiguous(name: string, what: string): PenumbraError {

@@ -10,6 +10,7 @@ export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './
 export { pickSamples, type Samples } from './samples.ts';
 export { type SiteChoice, selectSites } from './select-sites.ts';
 export type { Fractions, SplitParts } from './split.ts';
+export { makeBatch, makeSubset, narrowSubset } from './subset.ts';
 export {
   checkTargets,
   countClasses,
@@ -28,6 +29,8 @@ export type {
   BrokenFile,
   Dataset,
   FilePixels,
+  ImageInput,
+  Inputs,
   Layout,
   LoaderOptions,
   MemoryPixels,
@@ -35,5 +38,7 @@ export type {
   PixelSource,
   SplitName,
   Subset,
+  TokenInput,
+  TokenSource,
 } from './types.ts';
 export { SPLIT_NAMES } from './types.ts';

@@ -77,7 +77,7 @@ describe.each([
     const half = all[0].length / 2;
     expect(all[0][0].indices).not.toEqual(all[0][half].indices);
     const indices = all[0].slice(0, half).flatMap((batch) => [...batch.indices]);
-    const broken = subset().source.kind === 'files' ? brokenIndices : [];
+    const broken = subset().source?.kind === 'files' ? brokenIndices : [];
     const good = [...subset().labels.keys()].filter((i) => !broken.includes(i));
     expect(indices.sort((a, b) => a - b)).toEqual(good);
   });

@@ -3,8 +3,10 @@ import { Worker } from 'node:worker_threads';
 import { PenumbraError } from '../errors.ts';
 import type { WorkerData, WorkerReply, WorkerRequest } from './decode-worker.ts';
 import { type BatchRequest, type BatchResult, type ReaderSpec, SampleReader } from './sample-reader.ts';
+import { makeBatch } from './subset.ts';
+import { takeTargets } from './targets.ts';
 import { epochOrder, normalizationTerms, type Transform } from './transform.ts';
-import type { Batch, BrokenFile, Layout, LoaderOptions, Subset } from './types.ts';
+import type { Batch, BrokenFile, Layout, LoaderOptions, Subset, TokenInput, TokenSource } from './types.ts';
 
 /**
  * Batches of one split, decoded ahead in worker threads.
@@ -51,9 +53,9 @@ export class BatchLoader implements AsyncDisposable {
   /** @throws {PenumbraError} `data/loader-option` for an option outside its range. */
   constructor(subset: Subset, options: LoaderOptions) {
     const { source } = subset;
-    const stored = source.kind === 'memory' ? Math.max(source.height, source.width) : 224;
+    const stored = source?.kind === 'memory' ? Math.max(source.height, source.width) : 224;
     const isStoredSize = (side: number) =>
-      source.kind === 'memory' && source.height === side && source.width === side;
+      source?.kind === 'memory' && source.height === side && source.width === side;
     this.subset = subset;
     this.batchSize = checked('batchSize', options.batchSize, 1);
     this.size = checked('size', options.size ?? stored, 1, 16384);
@@ -66,7 +68,7 @@ export class BatchLoader implements AsyncDisposable {
         { where: { argument: 'size' }, hint: 'make `resize` or `augment.pad` larger, or `size` smaller' },
       );
     }
-    this.channels = options.channels ?? source.channels;
+    this.channels = options.channels ?? source?.channels ?? 1;
     this.layout = options.layout ?? 'NCHW';
     this.shuffle = options.shuffle ?? false;
     const normalization = options.normalization ?? 'symmetric';
@@ -83,7 +85,8 @@ export class BatchLoader implements AsyncDisposable {
     const maxPixels = checked('maxPixels', options.maxPixels ?? 2 ** 27, 1);
     this.spec = { source, rows: subset.rows, transform, maxPixels, seed: options.seed ?? 0 };
     const few = Math.min(4, Math.max(1, availableParallelism() >> 1));
-    this.workers = checked('workers', options.workers ?? (isStoredSize(resize) ? 0 : few), 0, 256);
+    const decodes = source !== undefined && !isStoredSize(resize);
+    this.workers = checked('workers', options.workers ?? (decodes ? few : 0), 0, 256);
     const prefetch = checked('prefetch', options.prefetch ?? 2, 1, 4096);
     // In this thread there is nobody to decode ahead.
     this.ahead = this.workers === 0 ? 1 : Math.max(prefetch, this.workers);
@@ -161,7 +164,7 @@ export class BatchLoader implements AsyncDisposable {
   }
 
   private submit(epoch: number, indices: Uint32Array): Job {
-    const values = this.size * this.size * this.channels;
+    const values = this.subset.source === undefined ? 0 : this.size * this.size * this.channels;
     const images = this.free.pop() ?? new Float32Array(new SharedArrayBuffer(this.batchSize * values * 4));
     const request: BatchRequest = { epoch, indices, images };
     if (this.local !== undefined)
@@ -214,23 +217,29 @@ export class BatchLoader implements AsyncDisposable {
 
   private batch(number: number, result: BatchResult, memory: Float32Array<SharedArrayBuffer>): Batch {
     const { size, channels, layout, free } = this;
+    const { source, tokens, targets, rows } = this.subset;
     const { indices } = result;
     const count = indices.length;
-    const labels = new Int32Array(count);
-    for (let i = 0; i < count; i++) labels[i] = this.subset.labels[indices[i]];
     let released = false;
-    return {
+    return makeBatch({
       number,
-      images: memory.subarray(0, count * size * size * channels),
-      shape: layout === 'NCHW' ? [count, channels, size, size] : [count, size, size, channels],
-      layout,
-      labels,
+      inputs: {
+        ...(source && {
+          images: {
+            values: memory.subarray(0, count * size * size * channels),
+            shape: layout === 'NCHW' ? [count, channels, size, size] : [count, size, size, channels],
+            layout,
+          },
+        }),
+        ...(tokens && { tokens: takeTokens(tokens, rows, indices) }),
+      },
+      targets: takeTargets(targets, indices),
       indices,
       release() {
         if (!released) free.push(memory);
         released = true;
       },
-    };
+    });
   }
 
   private note(result: BatchResult): void {
@@ -270,6 +279,19 @@ export class BatchLoader implements AsyncDisposable {
       },
     );
   }
+}
+
+/** The texts of the samples `indices`, in that order. */
+function takeTokens(tokens: TokenSource, rows: Uint32Array, indices: Int32Array): TokenInput {
+  const { ids, mask, length } = tokens;
+  const values = new Int32Array(indices.length * length);
+  const taken = new Uint8Array(values.length);
+  for (let i = 0; i < indices.length; i++) {
+    const from = rows[indices[i]] * length;
+    values.set(ids.subarray(from, from + length), i * length);
+    taken.set(mask.subarray(from, from + length), i * length);
+  }
+  return { values, mask: taken, shape: [indices.length, length] };
 }
 
 interface Job {

@@ -1,7 +1,8 @@
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { indicesWhere } from './samples.ts';
-import { narrowSubset } from './subset.ts';
+import { makeSubset, narrowSubset } from './subset.ts';
+import { needOneOfK } from './targets.ts';
 import type { Dataset, Subset } from './types.ts';
 
 /** For each class of a data set the class that it becomes; `null` leaves its samples out. */
@@ -87,9 +88,10 @@ function checkedTargets(
 }
 
 function mapSubset(name: string, subset: Subset, into: readonly string[], numbers: Int32Array): Subset {
+  const labels = needOneOfK(subset.targets, 'a class map').values;
   const kept = narrowSubset(
     subset,
-    indicesWhere(subset.length, (i) => numbers[subset.labels[i]] >= 0),
+    indicesWhere(subset.length, (i) => numbers[labels[i]] >= 0),
   );
   if (kept.length === 0) {
     throw new PenumbraError(
@@ -98,12 +100,11 @@ function mapSubset(name: string, subset: Subset, into: readonly string[], number
       { where: { data: name, split: subset.split }, hint: 'keep more of its classes' },
     );
   }
-  return {
+  return makeSubset({
     ...kept,
-    classes: into,
-    labels: kept.labels.map((label) => numbers[label]),
+    targets: { kind: 'one-of-k', names: into, values: kept.labels.map((label) => numbers[label]) },
     posterior: kept.posterior && mapPosterior(name, kept, kept.posterior, numbers, into.length),
-  };
+  });
 }
 
 function mapPosterior(

@@ -4,6 +4,7 @@ import { PenumbraError } from '../errors.ts';
 import { parseCsv } from './csv.ts';
 import { readHeader } from './decode.ts';
 import { type StringTable, stringAt } from './string-table.ts';
+import type { OneOfK, Targets } from './targets.ts';
 import type { BrokenFile, Dataset, PixelSource, SplitName } from './types.ts';
 
 /** A name per sample: that of sample i is `names[of[i]]`. Two numbers may have the same name. */
@@ -18,7 +19,8 @@ export interface Part {
   readonly source: PixelSource;
   /** Sample i is image `rows[i]` of `source`. */
   readonly rows: Uint32Array<SharedArrayBuffer>;
-  readonly labels: Int32Array;
+  /** With the same names in every part. */
+  readonly targets: Targets;
   /** File names, where there are any. Row r of the source has name `names[r]`. */
   readonly names: StringTable | undefined;
   /** Groups per sample, where a table gives them. */
@@ -31,8 +33,7 @@ export interface Part {
 
 /** What a reader of one format gives. */
 export interface Listing {
-  readonly format: Dataset['format'];
-  readonly classes: readonly string[];
+  readonly format: string;
   readonly strata?: Dataset['strata'];
   readonly parts: readonly Part[];
   readonly skipped: readonly BrokenFile[];
@@ -207,6 +208,10 @@ export function probeChannels(root: string, paths: StringTable): 1 | 3 {
     }
   }
   return 3;
+}
+
+export function oneOfK(names: readonly string[], values: Int32Array): OneOfK {
+  return { kind: 'one-of-k', names, values };
 }
 
 /** Names as they come, one a sample. */

@@ -12,7 +12,7 @@ import {
 import { csvLine } from './csv.ts';
 import { datasetOf } from './dataset.ts';
 import { encodeIdx } from './idx.ts';
-import { namesOf } from './part.ts';
+import { namesOf, oneOfK } from './part.ts';
 import { allRows } from './rows.ts';
 import type { Fractions } from './split.ts';
 import type { Dataset, Subset } from './types.ts';
@@ -66,12 +66,12 @@ function divided(phantoms: Phantoms, options: PhantomDatasetOptions): Dataset {
     split: undefined,
     source: { kind: 'memory', pixels, height: size, width: size, channels: 1 },
     rows: allRows(labels.length),
-    labels,
+    targets: oneOfK(classes, labels),
     names: undefined,
     groups: namesOf(Array.from(patients, String)),
     posterior,
   } as const;
-  const listing = { format: 'phantom', classes, parts: [part], skipped: [] } as const;
+  const listing = { format: 'phantom', parts: [part], skipped: [] } as const;
   return datasetOf('phantom', listing, { fractions: options.fractions, seed: options.seed });
 }
 

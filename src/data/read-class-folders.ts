@@ -2,7 +2,15 @@ import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { type Listing, type Part, pickPosterior, probeChannels, readPosterior, sortClasses } from './part.ts';
+import {
+  type Listing,
+  oneOfK,
+  type Part,
+  pickPosterior,
+  probeChannels,
+  readPosterior,
+  sortClasses,
+} from './part.ts';
 import { sharedRows } from './rows.ts';
 import { splitOfName } from './split.ts';
 import { StringTableBuilder, stringAt } from './string-table.ts';
@@ -99,13 +107,13 @@ export function readClassFolders(root: string, given: readonly string[] | undefi
       split,
       source,
       rows: sharedRows(rows),
-      labels: Int32Array.from(labels),
+      targets: oneOfK(classes, Int32Array.from(labels)),
       names: table,
       groups: undefined,
       posterior: pickPosterior(posteriors, keys, classes.length, posteriorPath),
     };
   });
-  return { format: 'folders', classes, parts, skipped };
+  return { format: 'folders', parts, skipped };
 }
 
 function list(root: string, folder: string, skipped: BrokenFile[], onImage: (path: string) => void): void {

@@ -9,6 +9,7 @@ import {
   findColumn,
   type Listing,
   namesOf,
+  oneOfK,
   type Part,
   pickPosterior,
   readClassNames,
@@ -52,12 +53,12 @@ export function readIdxFolder(
       split: splitOfName(prefix.replace(/[-_.]$/, '')),
       source,
       rows: allRows(labels.length),
-      labels,
+      targets: oneOfK(classes, labels),
       ...readNames(join(folder, `${prefix}files.csv`), labels.length, columns),
       posterior: pickPosterior(readPosterior(posteriorPath, classes), keys, classes.length, posteriorPath),
     };
   });
-  return { format: 'idx', classes, parts, skipped: [] };
+  return { format: 'idx', parts, skipped: [] };
 }
 
 function readPair(

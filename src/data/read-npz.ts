@@ -3,7 +3,7 @@ import { PenumbraError } from '../errors.ts';
 import { readZipEntries } from '../zip.ts';
 import { checkPairs, type MemoryPair, numberedClasses } from './memory-parts.ts';
 import { type NpyArray, npyBytes, npyIntegers, parseNpy } from './npy.ts';
-import { type Listing, type Part, readClassNames } from './part.ts';
+import { type Listing, oneOfK, type Part, readClassNames } from './part.ts';
 import { allRows } from './rows.ts';
 import { SPLIT_NAMES, type SplitName } from './types.ts';
 
@@ -29,13 +29,13 @@ export function readNpz(path: string, given: readonly string[] | undefined): Lis
       split,
       source,
       rows: allRows(labels.length),
-      labels,
+      targets: oneOfK(classes, labels),
       names: undefined,
       groups: undefined,
       posterior: undefined,
     }),
   );
-  return { format: 'npz', classes, parts, skipped: [] };
+  return { format: 'npz', parts, skipped: [] };
 }
 
 function readPairs(path: string): (MemoryPair & { split: SplitName })[] {

@@ -55,7 +55,7 @@ export function readRadImageNet(
     );
   }
   const parts = partsOf(rows, labels, classes, tables, root);
-  return { format: 'radimagenet', classes, strata, parts, skipped: [] };
+  return { format: 'radimagenet', strata, parts, skipped: [] };
 }
 
 /** Each row's place in the list of 165. */

@@ -6,6 +6,7 @@ import {
   type ColumnNames,
   type Listing,
   type Names,
+  oneOfK,
   type Part,
   pickPosterior,
   probeChannels,
@@ -37,7 +38,7 @@ export function readTables(
   const classes = given ?? readClassNames(dirname(tables[0].path)) ?? classesOf(rows, texts, tables[0].path);
   const numbers = classNumbers(rows, texts, classes);
   const labels = rows.labels.of.map((label) => numbers[label]);
-  return { format: 'csv', classes, parts: partsOf(rows, labels, classes, tables, root), skipped: [] };
+  return { format: 'csv', parts: partsOf(rows, labels, classes, tables, root), skipped: [] };
 }
 
 /** The tables of a folder: `train.csv` with `val.csv` and `test.csv`, or the only `.csv` there is. */
@@ -72,7 +73,10 @@ export function partsOf(
       split,
       source,
       rows: sharedRows(members),
-      labels: Int32Array.from(members, (row) => labels[row]),
+      targets: oneOfK(
+        classes,
+        Int32Array.from(members, (row) => labels[row]),
+      ),
       names: files,
       groups: pick(groups),
       sites: pick(sites),

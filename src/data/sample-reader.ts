@@ -6,7 +6,8 @@ import type { PixelSource } from './types.ts';
 
 /** Everything that a thread needs to make samples; plain data over shared memory. */
 export interface ReaderSpec {
-  readonly source: PixelSource;
+  /** Undefined where samples have no images: then every sample is as it is. */
+  readonly source: PixelSource | undefined;
   readonly rows: Uint32Array<SharedArrayBuffer>;
   readonly transform: Transform;
   readonly maxPixels: number;
@@ -44,18 +45,19 @@ export class SampleReader {
    * @param cancelled asked before each sample; true ends early with what there is.
    */
   async read(request: BatchRequest, cancelled: () => boolean = () => false): Promise<BatchResult> {
-    const { transform, seed } = this.spec;
+    const { transform, seed, source } = this.spec;
     const { indices, images, epoch } = request;
+    if (source === undefined) return { indices: Int32Array.from(indices), broken: [] };
     const length = transform.size * transform.size * transform.channels;
     const kept = new Int32Array(indices.length);
     const broken: { index: number; reason: string }[] = [];
     let count = 0;
     // One sample ahead, so that decoding (in a library thread) and writing (in this one) overlap.
-    let next = this.pixels(indices[0]);
+    let next = this.pixels(source, indices[0]);
     for (let i = 0; i < indices.length && !cancelled(); i++) {
       const index = indices[i];
       const current = next;
-      if (i + 1 < indices.length) next = this.pixels(indices[i + 1]);
+      if (i + 1 < indices.length) next = this.pixels(source, indices[i + 1]);
       const pixels = current instanceof Promise ? await current : current;
       if (pixels instanceof BrokenImage) {
         broken.push({ index, reason: pixels.message });
@@ -68,8 +70,8 @@ export class SampleReader {
     return { indices: kept.subarray(0, count), broken };
   }
 
-  private pixels(index: number): Pixels | Promise<Pixels | BrokenImage> {
-    const { source, rows, transform } = this.spec;
+  private pixels(source: PixelSource, index: number): Pixels | Promise<Pixels | BrokenImage> {
+    const { rows, transform } = this.spec;
     if (source.kind === 'files') {
       return settle(decodeFile(join(source.root, stringAt(source.paths, rows[index])), this.decodeOptions));
     }

@@ -1,7 +1,9 @@
+import { type Targets, takeTargets } from './targets.ts';
+
 /** What is known of N samples, one entry each, whatever split they are in. */
 export interface Samples {
   readonly rows: Uint32Array<SharedArrayBuffer>;
-  readonly labels: Int32Array;
+  readonly targets: Targets;
   readonly groups: Int32Array | undefined;
   readonly sites?: Int32Array | undefined;
   /** N×K. */
@@ -10,15 +12,15 @@ export interface Samples {
 
 /** The samples at `indices`, in that order, with all that is known of each. */
 export function pickSamples(samples: Samples, indices: Uint32Array): Samples {
-  const { rows, labels, groups, sites, posterior } = samples;
+  const { rows, targets, groups, sites, posterior } = samples;
   const picked = new Uint32Array(new SharedArrayBuffer(indices.length * 4));
   for (let i = 0; i < indices.length; i++) picked[i] = rows[indices[i]];
   return {
     rows: picked,
-    labels: pickIntegers(labels, indices),
+    targets: takeTargets(targets, indices),
     groups: groups && pickIntegers(groups, indices),
     sites: sites && pickIntegers(sites, indices),
-    posterior: posterior && pickRows(posterior, posterior.length / labels.length, indices),
+    posterior: posterior && pickRows(posterior, posterior.length / rows.length, indices),
   };
 }
 

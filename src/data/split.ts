@@ -1,6 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { Random } from '../random.ts';
 import { allRows } from './rows.ts';
+import { countClasses } from './targets.ts';
 import type { SplitName, Subset } from './types.ts';
 
 /** Shares of the samples in [0, 1); the rest is `train`. */
@@ -79,16 +80,15 @@ export function splitByFraction(
 /** @throws {PenumbraError} for an empty split, a class that a split has none of, or a group in more than one split. */
 export function checkSplits(name: string, subsets: readonly Subset[]): void {
   const splitOfGroup = new Map<number, SplitName>();
-  for (const { split, classes, length, labels, groups } of subsets) {
+  for (const { split, classes, length, targets, groups } of subsets) {
     if (length === 0) {
       throw new PenumbraError('data/empty-split', `${name}: split ${split} has no samples`, {
         where: { data: name, split },
         hint: 'add samples to it, take it away, or choose other fractions',
       });
     }
-    const counts = new Uint32Array(classes.length);
-    for (const label of labels) counts[label]++;
-    const missing = classes.filter((_, k) => counts[k] === 0);
+    const counts = targets.kind === 'one-of-k' ? countClasses(targets) : undefined;
+    const missing = counts === undefined ? [] : classes.filter((_, k) => counts[k] === 0);
     if (missing.length > 0) {
       throw new PenumbraError(
         'data/missing-class',

@@ -1,4 +1,5 @@
 import type { StringTable } from './string-table.ts';
+import type { Targets } from './targets.ts';
 
 export type SplitName = 'train' | 'val' | 'test';
 export const SPLIT_NAMES: readonly SplitName[] = ['train', 'val', 'test'];
@@ -25,24 +26,43 @@ export interface FilePixels {
 /** Where pixels come from. Plain data over shared memory, so a worker thread gets it without a copy. */
 export type PixelSource = MemoryPixels | FilePixels;
 
+/** Texts as numbers, in memory: a row of L token ids each, padded to one length. */
+export interface TokenSource {
+  /** M×L, row-major. */
+  readonly ids: Int32Array;
+  /** M×L: 1 for a token of the text, 0 for padding. */
+  readonly mask: Uint8Array;
+  /** L. */
+  readonly length: number;
+}
+
 /** A file that could not be decoded, and why. */
 export interface BrokenFile {
   readonly file: string;
   readonly reason: string;
 }
 
-/** One split of a data set: N samples, each an image with a label. */
+/** One split of a data set: N samples, each an image, a text or both, with what is to be predicted of it. */
 export interface Subset {
   readonly split: SplitName;
-  /** K class names; a label is an index into them. */
+  /** One label of K, or K findings, for each of the N samples. */
+  readonly targets: Targets;
+  /** The K names of the targets: classes, or findings. */
   readonly classes: readonly string[];
   /** N. */
   readonly length: number;
-  /** N labels in [0, K). */
+  /**
+   * N labels in [0, K): the values of one-of-K targets.
+   *
+   * @throws {PenumbraError} `data/findings` where the targets are findings.
+   */
   readonly labels: Int32Array;
-  /** N rows: sample i is image `rows[i]` of `source`. */
+  /** N rows: sample i is image `rows[i]` of `source`, and text `rows[i]` of `tokens`. */
   readonly rows: Uint32Array<SharedArrayBuffer>;
-  readonly source: PixelSource;
+  /** The images; undefined where there are only texts. */
+  readonly source: PixelSource | undefined;
+  /** The texts, where there are any. */
+  readonly tokens?: TokenSource | undefined;
   /** N group numbers (patients), where they are known. Equal numbers mean the same group in every split. */
   readonly groups: Int32Array | undefined;
   /** N site numbers, where the sites are known: indices into the data set's `sites`. */
@@ -56,8 +76,11 @@ export interface Subset {
 export interface Dataset {
   /** Short name: the folder's or file's own. */
   readonly name: string;
-  /** How it was read. */
-  readonly format: 'idx' | 'folders' | 'csv' | 'radimagenet' | 'npz' | 'phantom';
+  /** How it was read: the name of the format's reader. */
+  readonly format: string;
+  /** One label of K, or K findings. */
+  readonly kind: Targets['kind'];
+  /** K names: of the classes, or of the findings. */
   readonly classes: readonly string[];
   /** Names of the sites (hospitals, centres) that the samples come from, where they are known. */
   readonly sites?: readonly string[] | undefined;
@@ -72,6 +95,8 @@ export interface Dataset {
   readonly splits: Readonly<Partial<Record<SplitName, Subset>>>;
   /** Files in class folders that are no images by their names. */
   readonly skipped: readonly BrokenFile[];
+  /** What a person should know before training on it, a sentence each: a finding without a positive in a split. */
+  readonly notes: readonly string[];
 }
 
 /** How intensities in [0, 1] become network inputs: `[-1, 1]` linearly, or (x − mean) / std per channel. */
@@ -121,16 +146,51 @@ export interface LoaderOptions {
   readonly signal?: AbortSignal;
 }
 
+/** B images as network inputs. */
+export interface ImageInput {
+  /** B·C·H·W values in `layout` order, on shared memory. Valid until the batch's `release`. */
+  readonly values: Float32Array<SharedArrayBuffer>;
+  /** B×C×H×W for `NCHW`, B×H×W×C for `NHWC`. */
+  readonly shape: readonly [number, number, number, number];
+  readonly layout: Layout;
+}
+
+/** B texts as network inputs. */
+export interface TokenInput {
+  /** B×L token ids, row-major. */
+  readonly values: Int32Array;
+  /** B×L: 1 for a token of the text, 0 for padding. */
+  readonly mask: Uint8Array;
+  /** B×L. */
+  readonly shape: readonly [number, number];
+}
+
+/** What a network is given of B samples: images, tokens or both. */
+export interface Inputs {
+  readonly images?: ImageInput;
+  readonly tokens?: TokenInput;
+}
+
 /** B samples. B is smaller than the batch size at the end of an epoch and where broken files were left out. */
 export interface Batch {
   /** Number of this batch in its epoch, from 0. */
   readonly number: number;
-  /** B·C·H·W values in `layout` order, on shared memory. Valid until `release`. */
+  readonly inputs: Inputs;
+  /**
+   * The values of `inputs.images`; `shape` and `layout` are theirs.
+   *
+   * @throws {PenumbraError} `data/no-images` in a batch of texts alone, like `shape` and `layout`.
+   */
   readonly images: Float32Array<SharedArrayBuffer>;
-  /** B×C×H×W for `NCHW`, B×H×W×C for `NHWC`. */
-  readonly shape: readonly [number, number, number, number];
+  readonly shape: ImageInput['shape'];
   readonly layout: Layout;
-  /** B labels in [0, K). */
+  /** Of the B samples. */
+  readonly targets: Targets;
+  /**
+   * B labels in [0, K): the values of one-of-K targets.
+   *
+   * @throws {PenumbraError} `data/findings` where the targets are findings.
+   */
   readonly labels: Int32Array;
   /** B sample numbers in the subset: index `subset.posterior`, `subset.nameOf` and per-sample memories with these. */
   readonly indices: Int32Array;

@@ -17,7 +17,7 @@ import type { Mode } from './mode.ts';
 
 export function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
   const { source } = train;
-  const size = config.size ?? (source.kind === 'memory' ? Math.max(source.height, source.width) : 224);
+  const size = config.size ?? (source?.kind === 'memory' ? Math.max(source.height, source.width) : 224);
   return new BatchLoader(train, {
     ...loaderOptions(config),
     shuffle: true,

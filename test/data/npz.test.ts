@@ -27,7 +27,7 @@ describe('NumPy wrote', () => {
     expect(data.imageSize).toEqual({ height, width });
     for (const split of ['train', 'val', 'test'] as const) {
       const { source, labels, nameOf } = data.splits[split]!;
-      if (source.kind !== 'memory') throw new Error('in memory');
+      if (source?.kind !== 'memory') throw new Error('in memory');
       expect([...source.pixels]).toEqual(values[name][`${split}_images`]);
       expect([...labels]).toEqual(values[name][`${split}_labels`]);
       expect(nameOf(1)).toBe(`${split}/1`);

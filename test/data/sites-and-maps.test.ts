@@ -6,11 +6,13 @@ import { afterAll, describe, expect, test } from 'vitest';
 import {
   type ClassMap,
   type Dataset,
+  makeSubset,
   mapClasses,
   openDataset,
   phantomDataset,
   type Subset,
   selectSites,
+  type Targets,
 } from '../../src/data/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'penumbra-sites-'));
@@ -236,7 +238,8 @@ describe('class maps', () => {
     const data = openDataset(
       make({ 't.csv': 'file,label,split\na.png,x,train\nb.png,y,train\nc.png,z,train\n' }),
     );
-    const val = { ...data.splits.train!, split: 'val' as const, labels: Int32Array.of(2, 2, 2) };
+    const targets = { ...data.splits.train!.targets, values: Int32Array.of(2, 2, 2) } as Targets;
+    const val = makeSubset({ ...data.splits.train!, split: 'val', targets });
     const both = { ...data, splits: { train: data.splits.train!, val } };
     expect(() => mapClasses(both, { x: 'x', y: 'y', z: null })).toThrow(
       expect.objectContaining({ code: 'data/empty-split', where: expect.objectContaining({ split: 'val' }) }),

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { type Batch, openDataset } from '../../src/data/index.ts';
+import { makeBatch, openDataset } from '../../src/data/index.ts';
 import {
   createObjective,
   type Objective,
@@ -134,15 +134,15 @@ describe('mixup', () => {
   }
 
   const values = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i * i));
-  const batch = {
+  const batch = makeBatch({
     number: 0,
-    images: new Float32Array(new SharedArrayBuffer(80)),
-    shape: [5, 1, 2, 2],
-    layout: 'NCHW',
-    labels: Int32Array.of(0, 1, 2, 1, 0),
+    inputs: {
+      images: { values: new Float32Array(new SharedArrayBuffer(80)), shape: [5, 1, 2, 2], layout: 'NCHW' },
+    },
+    targets: { kind: 'one-of-k', names: ['a', 'b', 'c'], values: Int32Array.of(0, 1, 2, 1, 0) },
     indices: Int32Array.of(10, 11, 12, 13, 14),
     release() {},
-  } satisfies Batch;
+  });
   batch.images.set(values);
 
   /** One step, and everything that the objective was shown. */
