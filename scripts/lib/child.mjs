@@ -1,5 +1,5 @@
 /** Child processes: quiet ones that write to a log, and foreground ones that share the terminal. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -65,11 +65,21 @@ export async function stopChildren() {
  *
  * Ctrl-C in a terminal reaches the whole foreground group, the child included, so nothing is forwarded there. Without
  * a terminal SIGINT is forwarded, repeats within a second as one: npm sends its own copy of the same key press.
+ *
+ * A launcher that is killed takes the child with it: nobody would know of it, and it would hold its locks. The kernel
+ * sees to that (prctl(2), PR_SET_PDEATHSIG, by way of util-linux's setpriv, which becomes the command). Where setpriv
+ * is missing, and in the moment before it has asked, the command line looks after the process that
+ * PENUMBRA_LAUNCHER names.
  * @returns {Promise<number>}
  */
-export function runForeground(command, args, { cwd, env } = {}) {
+export function runForeground(command, args, { cwd, env = process.env } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env, stdio: 'inherit' });
+    const [program, ...rest] = [...tie(), command, ...args];
+    const child = spawn(program, rest, {
+      cwd,
+      env: { ...env, PENUMBRA_LAUNCHER: String(process.pid) },
+      stdio: 'inherit',
+    });
     const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
     let lastInterrupt = Number.NEGATIVE_INFINITY;
     const forward = (signal) => {
@@ -95,6 +105,13 @@ export function runForeground(command, args, { cwd, env } = {}) {
     });
   });
 }
+
+/** What ties the life of a command that follows it to this process; nothing where setpriv is missing or too old. */
+function tie() {
+  tied ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { stdio: 'ignore' }).status === 0;
+  return tied ? ['setpriv', '--pdeathsig', 'KILL'] : [];
+}
+let tied;
 
 /** What matters of a log: the first error with what follows it, and the end. Short logs are shown whole. */
 export function logTail(log, lines = 12) {

@@ -66,6 +66,7 @@ export function createProgram(): Command {
  */
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', endOnClosedPipe);
+  endWithLauncher();
   const program = createProgram();
   if (argv.length <= 2) {
     program.outputHelp();
@@ -92,6 +93,19 @@ function explain(error: unknown): unknown {
   if (error instanceof PenumbraError || systemCode(error) === undefined) return error;
   const { path, syscall } = error as NodeJS.ErrnoException;
   return fileError(error, path ?? syscall ?? 'a file', 'used');
+}
+
+/** A launcher that was killed must not leave this process at work: see `runForeground` in scripts/lib/child.mjs. */
+function endWithLauncher(): void {
+  const launcher = Number(process.env.PENUMBRA_LAUNCHER ?? 0);
+  // What this process starts has this one as its parent.
+  delete process.env.PENUMBRA_LAUNCHER;
+  if (launcher === 0) return;
+  const look = () => {
+    if (process.ppid !== launcher) process.kill(process.pid, 'SIGKILL');
+  };
+  look();
+  setInterval(look, 500).unref();
 }
 
 /** `penumbra … | head`: the reader has seen enough; that is no error. */

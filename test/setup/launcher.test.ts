@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -40,6 +41,16 @@ process.on('${signal}', () => { if (++count === 1) setTimeout(() => { console.lo
 setTimeout(() => process.exit(99), 20_000);
 console.log('ready');`;
 
+/** The state of a process by proc(5): `Z` has ended. */
+function stateOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2)[0]!;
+  } catch {
+    return 'gone';
+  }
+}
+
 describe('a child in the foreground', () => {
   test('its exit code is the launcher’s', async () => {
     expect(await launch('process.exit(3)')).toEqual({ code: 3, lines: ['launcher ends'] });
@@ -64,4 +75,30 @@ describe('a child in the foreground', () => {
     });
     expect(result).toEqual({ code: 7, lines: ['ready', 'saved 1', 'launcher ends'] });
   });
+
+  test('a launcher that is killed leaves no child at work', async () => {
+    const pids: number[] = [];
+    const program = `console.log('ready', process.pid); setInterval(() => {}, 1000);`;
+    const { code, lines } = await launch(program, (pid) =>
+      setTimeout(() => process.kill(pid, 'SIGKILL'), 100),
+    );
+    expect(code).toBe(null);
+    for (const line of lines) if (line.startsWith('ready ')) pids.push(Number(line.slice(6)));
+    expect(pids).toHaveLength(1);
+    // `launch` returns when both have closed the output; what waits for init to fetch its exit code has ended.
+    await expect.poll(() => stateOf(pids[0]!)).toMatch(/gone|Z/);
+  });
+});
+
+test('the command line ends with its launcher also where setpriv is missing', async () => {
+  const folder = temporaryFolder();
+  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+  // A parent that is not the one that was promised.
+  const child = spawn(process.execPath, [main, 'doctor'], {
+    cwd: folder,
+    env: { ...process.env, PENUMBRA_LAUNCHER: '1' },
+    stdio: 'ignore',
+  });
+  const signal = await new Promise((resolve) => child.on('close', (_, name) => resolve(name)));
+  expect(signal).toBe('SIGKILL');
 });
