@@ -37,6 +37,7 @@ export function register(program: Command): void {
       shardOf,
     )
     .option('--mentioned-only', 'leave out rows of findings that the report does not mention')
+    .option('--allow-outside', 'also read files that links in a folder lead to outside it')
     .option('--overwrite', 'begin again instead of going on')
     .option('--retry-failed', 'do failed reports again')
     .option('--longest <n>', 'longest report in characters; longer ones fail (default: 1000000)', Number)
@@ -78,6 +79,7 @@ interface Flags extends LlmFlags {
   idColumn?: string;
   textColumn?: string;
   encoding?: string;
+  allowOutside?: boolean;
   shard?: { index: number; count: number };
   mentionedOnly?: boolean;
   overwrite?: boolean;
@@ -90,6 +92,13 @@ interface Flags extends LlmFlags {
 async function extractVerb(input: string, flags: Flags): Promise<void> {
   const reports = await import('../reports/index.ts');
   const { createProgress } = await import('./progress.ts');
+  // A character takes some 70 bytes while it is judged.
+  if (flags.longest !== undefined && !(flags.longest >= 1 && flags.longest <= 10_000_000)) {
+    throw new PenumbraError(
+      'usage/longest',
+      `--longest is ${flags.longest}; 1 to 10000000 characters are possible`,
+    );
+  }
   const { findings, lexicon } = reports.openRules(flags);
   const assessor = reports.createAssessor({
     findings,
@@ -105,6 +114,7 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
     ...(flags.idColumn !== undefined && { idColumn: flags.idColumn }),
     ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
     ...(flags.encoding !== undefined && { encoding: flags.encoding }),
+    ...(flags.allowOutside !== undefined && { allowOutside: flags.allowOutside }),
     ...(flags.longest !== undefined && { longestText: flags.longest }),
   };
   let extractor = reports.rulesExtractor(assessor);
@@ -146,7 +156,7 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
   const parts = [`${result.extracted} reports extracted`];
   if (result.skipped > 0) parts.push(`${result.skipped} were done before`);
   if (result.failed > 0) parts.push(`${result.failed} failed (rows with status "failed" hold the reason)`);
-  if (result.repeated > 0) parts.push(`${result.repeated} had an id that was taken and got "#2", "#3" …`);
+  if (result.repeated > 0) parts.push(`${result.repeated} had an id that was taken and got "##2", "##3" …`);
   process.stdout.write(`${parts.join(', ')}; rows in ${flags.out}\n`);
   if (flags.disagreements !== undefined && flags.extractor === 'llm+rules') {
     const { writeDisagreements } = await import('../reports/llm/index.ts');

@@ -1,5 +1,5 @@
 import { PenumbraError } from '../errors.ts';
-import { type InputOptions, readReports } from './io/reports-in.ts';
+import { type InputOptions, inputFormat, readReports } from './io/reports-in.ts';
 import { hash53, IdSet, RowOutput } from './io/rows-out.ts';
 import type { Assessor } from './rules/assess.ts';
 import type { FindingRow, Report } from './types.ts';
@@ -38,7 +38,7 @@ export interface ExtractProgress {
   skipped: number;
   /** Of those done now, failed. */
   failed: number;
-  /** Of those seen, reports whose id had been seen before; they are kept as `id#2`, `id#3` … */
+  /** Of those seen, reports whose id had been seen before; they are kept as `id##2`, `id##3` … */
   repeated: number;
 }
 
@@ -58,6 +58,14 @@ export function rulesExtractor(assessor: Assessor): Extractor {
       }
     },
   };
+}
+
+/**
+ * The name of the n-th report with an id, from 1: the id itself, then `id##2`, `id##3` … No two reports ever have the
+ * same: an id that ends like such a name (`a##2`) has its own number behind it even when it comes once (`a##2##1`).
+ */
+export function nameOf(id: string, n: number): string {
+  return n === 1 && !/##\d+$/.test(id) ? id : `${id}##${n}`;
 }
 
 /** The row of a report that could not be read or judged. Its finding is empty: it stands for the whole report. */
@@ -95,8 +103,10 @@ export async function extract(
       hint: 'Shards are 1/n to n/n.',
     });
   }
+  inputFormat(input); // Nothing is made or replaced for an input that is not there.
   const out = await RowOutput.open(output, {
     version: extractor.version,
+    inputs: [input],
     rowsPerReport: options.mentionedOnly ? 'any' : extractor.rowsPerReport,
     ...(options.overwrite === undefined ? {} : { overwrite: options.overwrite }),
     ...(options.retryFailed === undefined ? {} : { retryFailed: options.retryFailed }),
@@ -120,10 +130,9 @@ export async function extract(
         if (shard !== undefined && hash53(id) % shard.count !== shard.index - 1) continue;
         progress.seen++;
         const before = seen.add(id);
-        if (before > 0) {
-          progress.repeated++;
-          id = `${id}#${before + 1}`;
-        }
+        if (before > 0) progress.repeated++;
+        const given = id;
+        id = nameOf(id, before + 1);
         if (out.done.has(id)) {
           progress.skipped++;
           continue;
@@ -132,7 +141,7 @@ export async function extract(
           write(id, [failedRow(id, item.failure, extractor.name, extractor.version)]);
           continue;
         }
-        const rows = extractor.extract(before > 0 ? { ...item.report, id } : item.report);
+        const rows = extractor.extract(id === given ? item.report : { ...item.report, id });
         if (Array.isArray(rows)) {
           write(id, rows);
           continue;

@@ -96,7 +96,7 @@ describe.each([true, false])('MIMIC-CXR-JPG (packed: %s)', (packed) => {
     ]);
     expect(['y', 'p', 'r'].map((x) => first[column(`Pneumonia ${x}`)])).toEqual(['1', '0.785', '0.43']);
     expect(['y', 'p', 'r'].map((x) => first[column(`Fracture ${x}`)])).toEqual(['', '', '']);
-    const [evidence] = await withDuckDB((run) =>
+    const [evidence] = await withDuckDB(({ run }) =>
       run(
         `SELECT "Pneumonia".evidence[2].phrase, "Pneumonia".given, view FROM read_parquet('${at('out/dataset.parquet')}') WHERE image LIKE '%d1.jpg'`,
       ),
@@ -170,7 +170,7 @@ describe('a table of images', () => {
       images: 3,
       splits: [{ split: 'train' }, { split: 'val' }, { split: 'test' }],
     });
-    await expect(buildDataset(at('out'), options)).rejects.toMatchObject({ code: 'dataset/exists' });
+    await expect(buildDataset(at('out'), options)).rejects.toMatchObject({ code: 'files/exists' });
     expect((await buildDataset(at('out'), { ...options, overwrite: true })).images).toBe(3);
   });
 

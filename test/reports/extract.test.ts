@@ -1,19 +1,28 @@
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createAssessor, extract, type FindingRow, rulesExtractor } from '../../src/reports/index.ts';
+import {
+  createAssessor,
+  extract,
+  type FindingRow,
+  type Report,
+  rulesExtractor,
+} from '../../src/reports/index.ts';
 import { CsvReader, csvField, parseCsv } from '../../src/reports/io/csv.ts';
 import { readOpenIXml } from '../../src/reports/io/openi.ts';
 import { type InputItem, type InputOptions, readReports } from '../../src/reports/io/reports-in.ts';
@@ -43,6 +52,7 @@ async function all(path: string, options?: InputOptions): Promise<InputItem[]> {
   for await (const batch of readReports(path, options)) items.push(...batch);
   return items;
 }
+const tick = () => new Promise((resolve) => setTimeout(resolve, 20));
 const rowsOf = (path: string): FindingRow[] =>
   readFileSync(path, 'utf8')
     .split('\n')
@@ -132,7 +142,7 @@ describe('forms of input', () => {
   });
   test('Parquet', async () => {
     const path = at('a.parquet');
-    await withDuckDB((run) =>
+    await withDuckDB(({ run }) =>
       run(
         `COPY (SELECT 7 AS study_id, 'Small left effusion.' AS findings, 'Probable pneumonia.' AS impression) TO '${path}' (FORMAT parquet)`,
       ),
@@ -176,12 +186,18 @@ describe('malformed input', () => {
     await expect(all(make())).rejects.toMatchObject({ name: 'PenumbraError', code });
   });
 
-  test('a wrong column is named, with those that exist', async () => {
+  test('a wrong column is named, and none of the table, whose first line may be a patient', async () => {
     const path = put('a.csv', 'id,text\n1,x\n');
+    const headless = put('b.csv', 'Smith,Small effusion.\n');
+    await expect(all(headless)).rejects.toSatisfy((error: PenumbraError) => {
+      expect(error.code).toBe('reports/columns');
+      expect(JSON.stringify(error) + error.message).not.toMatch(/Smith|effusion/);
+      return true;
+    });
     await expect(all(path, { textColumn: 'txet' })).rejects.toMatchObject({
       code: 'reports/columns',
       message: expect.stringContaining('"txet"'),
-      hint: expect.stringContaining('id, text'),
+      hint: expect.stringContaining('--text-column'),
     });
   });
 
@@ -338,7 +354,6 @@ describe('extract', () => {
     const whole = readFileSync(at('whole.jsonl'));
     for (const cut of [
       0,
-      1,
       100,
       whole.length - 1,
       whole.length - 300,
@@ -349,6 +364,9 @@ describe('extract', () => {
       await extract(path, at('torn.jsonl'), rules);
       expect(readFileSync(at('torn.jsonl')).equals(whole), `cut at ${cut}`).toBe(true);
     }
+    // So little of a row that it may be anybody's.
+    writeFileSync(at('torn.jsonl'), '{');
+    await expect(extract(path, at('torn.jsonl'), rules)).rejects.toMatchObject({ code: 'files/exists' });
     expect(await extract(path, at('whole.jsonl'), rules)).toMatchObject({ extracted: 0, skipped: 20 });
     appendFileSync(path, reports(5, 20));
     expect(await extract(path, at('whole.jsonl'), rules)).toMatchObject({ extracted: 5, skipped: 20 });
@@ -364,8 +382,88 @@ describe('extract', () => {
     });
     expect(await extract(path, at('out.jsonl'), other, { overwrite: true })).toMatchObject({ extracted: 2 });
     await expect(extract(path, put('x.jsonl', 'not rows\n'), rules)).rejects.toMatchObject({
-      code: 'reports/output',
+      code: 'files/exists',
     });
+  });
+
+  test('what is not an output of ours is neither cut nor overwritten, and the input never', async () => {
+    const foreign = {
+      'one-line.jsonl': '{"id":"a","text":"Small effusion."}',
+      'rows.jsonl': `${reports(2)}{"id":"c","text":"torn`,
+      'notes.jsonl': 'my notes',
+    };
+    const path = put('a.jsonl', reports(2));
+    for (const [name, text] of Object.entries(foreign)) {
+      for (const overwrite of [false, true]) {
+        await expect(extract(path, put(name, text), rules, { overwrite })).rejects.toMatchObject({
+          code: 'files/exists',
+        });
+        expect(readFileSync(at(name), 'utf8')).toBe(text);
+      }
+    }
+    put('p.parquet', 'PAR1, or not');
+    await expect(extract(path, at('p.parquet'), rules, { overwrite: true })).rejects.toMatchObject({
+      code: 'files/exists',
+    });
+    linkSync(path, at('same.jsonl'));
+    symlinkSync(path, at('link.jsonl'));
+    for (const name of [
+      'a.jsonl',
+      'same.jsonl',
+      'link.jsonl',
+      '../' + basename(dirname(path)) + '/a.jsonl',
+    ]) {
+      for (const overwrite of [false, true]) {
+        await expect(extract(path, at(name), rules, { overwrite })).rejects.toMatchObject({
+          code: 'files/same',
+        });
+      }
+    }
+    expect(readFileSync(path, 'utf8')).toBe(reports(2));
+    // Rows of ours with a foreign end.
+    await extract(path, at('out.jsonl'), rules);
+    appendFileSync(at('out.jsonl'), 'my last note');
+    await expect(extract(path, at('out.jsonl'), rules)).rejects.toMatchObject({ code: 'files/exists' });
+    expect(readFileSync(at('out.jsonl'), 'utf8')).toContain('my last note');
+  });
+
+  test('an output that is begun again stays until there is something new', async () => {
+    const path = put('a.jsonl', reports(2));
+    await extract(path, at('out.jsonl'), rules);
+    const before = readFileSync(at('out.jsonl'), 'utf8');
+    const bad = put('bad.csv', 'a,b\n1,2\n');
+    await expect(extract(bad, at('out.jsonl'), rules, { overwrite: true })).rejects.toThrow();
+    expect(readFileSync(at('out.jsonl'), 'utf8')).toBe(before);
+    expect(readdirSync(dirname(path)).filter((name) => /tmp|lock/.test(name))).toEqual([]);
+  });
+
+  test('only one process writes an output; one that is removed meanwhile is no success', async () => {
+    const path = put('a.jsonl', reports(600));
+    const slow = {
+      ...rules,
+      concurrency: 4,
+      async extract(report: Report) {
+        await tick();
+        return rules.extract(report);
+      },
+    };
+    const first = extract(path, at('out.jsonl'), slow);
+    await tick();
+    await expect(extract(path, at('out.jsonl'), rules)).rejects.toMatchObject({ code: 'files/locked' });
+    await expect(extract(path, at('out.jsonl'), rules, { overwrite: true })).rejects.toMatchObject({
+      code: 'files/locked',
+    });
+    rmSync(at('out.jsonl'));
+    await expect(first).rejects.toMatchObject({ code: 'files/lost' });
+  });
+
+  test('repeated ids never collide with given ones, in this run and the next', async () => {
+    const ids = ['a', 'a', 'a##2', 'a##2##1', 'a', 'b#2', 'b', 'b'];
+    const path = put('a.jsonl', ids.map((id) => `${JSON.stringify({ id, text: 'Effusion.' })}\n`).join(''));
+    await extract(path, at('out.jsonl'), rules);
+    const names = [...new Set(rowsOf(at('out.jsonl')).map((r) => r.id))];
+    expect(names).toEqual(['a', 'a##2', 'a##2##1', 'a##2##1##1', 'a##3', 'b#2', 'b', 'b##2']);
+    expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ extracted: 0, skipped: ids.length });
   });
 
   test('shards part the work; put together they are the whole', async () => {
@@ -387,7 +485,7 @@ describe('extract', () => {
   test('an id that comes again is kept under another name', async () => {
     const path = put('a.jsonl', reports(2) + reports(2));
     expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ extracted: 4, repeated: 2 });
-    expect([...new Set(rowsOf(at('out.jsonl')).map((r) => r.id))]).toEqual(['r0', 'r1', 'r0#2', 'r1#2']);
+    expect([...new Set(rowsOf(at('out.jsonl')).map((r) => r.id))]).toEqual(['r0', 'r1', 'r0##2', 'r1##2']);
     expect(await extract(path, at('out.jsonl'), rules)).toMatchObject({ extracted: 0, skipped: 4 });
   });
 
@@ -418,7 +516,7 @@ describe('extract', () => {
     await extract(path, at('whole.jsonl'), rules);
     await extract(path, at('out.parquet'), rules);
     const read = () =>
-      withDuckDB((run) =>
+      withDuckDB(({ run }) =>
         run(
           `SELECT id, finding, status, probability, label, rate, len(evidence), evidence[1].phrase FROM read_parquet('${at('out.parquet')}')`,
         ),

@@ -1,22 +1,15 @@
 import { createHash } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createReadStream, existsSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
+import { shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
 import { hash53, rowColumns } from '../io/rows-out.ts';
-import { sqlText, withDuckDB } from '../io/tables.ts';
+import { type Run, sqlText, type Tables, withDuckDB } from '../io/tables.ts';
 import { defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
 import { dataCard } from './card.ts';
 import { datasetPage } from './page.ts';
-import { type ImageColumns, type Run, readImages } from './sources.ts';
+import { type ImageColumns, readImages } from './sources.ts';
 import type { DatasetSummary } from './summary.ts';
 
 export interface BuildOptions {
@@ -68,23 +61,17 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
       });
     }
   }
-  if (existsSync(out) && !options.overwrite) {
-    throw new PenumbraError('dataset/exists', `${out} exists already.`, {
-      hint: 'Choose another folder, or --overwrite.',
-      where: { file: out },
-    });
-  }
-  const draft = `${out}.building`;
-  rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { recursive: true });
-  try {
+  const inputs = [...options.rows, options.images];
+  const { overwrite = false } = options;
+  return await writeFolder(out, { kind: 'dataset', inputs, overwrite }, async (draft) => {
     const summary = await withDuckDB(
-      async (run) => {
+      async (tables) => {
+        const { run } = tables;
         await run(`SET temp_directory = ${sqlText(join(draft, 'spill'))}`);
         step('reading rows');
-        const extractors = await readRows(run, options.rows);
+        const extractors = await readRows(tables, options.rows);
         step('reading images');
-        const images = await readImages(run, options.images, columns);
+        const images = await readImages(tables, options.images, columns);
         step('joining');
         const leftOut = await joinImages(run);
         const givenSplits = images.givenSplits && options.resplit !== true;
@@ -110,38 +97,31 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
       { memory: '4GB' },
     );
     rmSync(join(draft, 'spill'), { recursive: true, force: true });
-    writeFileSync(join(draft, 'dataset.json'), `${JSON.stringify(summary, null, 2)}\n`);
-    writeFileSync(join(draft, 'README.md'), dataCard(summary));
-    writeFileSync(join(draft, 'report.html'), datasetPage(summary));
-    if (existsSync(out)) rmSync(out, { recursive: true });
-    mkdirSync(dirname(out), { recursive: true });
-    renameSync(draft, out);
+    writeWhole(join(draft, 'dataset.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    writeWhole(join(draft, 'README.md'), dataCard(summary));
+    writeWhole(join(draft, 'report.html'), datasetPage(summary));
     return summary;
-  } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
-    throw error;
-  }
+  });
 }
 
 /** Tables `rows` (one per report and finding) and `failed` (ids). MIMIC-CXR's studies lose their "s". */
 async function readRows(
-  run: Run,
+  { run, source }: Tables,
   paths: readonly string[],
 ): Promise<{ extractor: string; version: string }[]> {
   const parts = paths.map((path) =>
     /\.parquet$/i.test(path)
-      ? `SELECT * FROM read_parquet(${sqlText(path)})`
-      : `SELECT * FROM read_json(${sqlText(path)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`,
+      ? `SELECT * FROM read_parquet(${source(path)})`
+      : `SELECT * FROM read_json(${source(path)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`,
   );
   const key = "CASE WHEN regexp_full_match(id, 's[0-9]{8}') THEN id[2:] ELSE id END";
   try {
     await run(
       `CREATE TABLE rows AS SELECT * EXCLUDE (id), ${key} AS report FROM (${parts.join(' UNION ALL BY NAME ')})`,
     );
-  } catch (cause) {
+  } catch {
     throw new PenumbraError('dataset/rows', `${paths.join(', ')} cannot be read as rows of extract.`, {
       hint: 'Was extract finished? A .jsonl output that was interrupted ends in a torn line: run extract again first.',
-      cause,
     });
   }
   const twice = await run(
@@ -194,7 +174,7 @@ async function joinImages(run: Run): Promise<DatasetSummary['leftOut']> {
     const [image] = (await run('SELECT report FROM images WHERE report IS NOT NULL LIMIT 1')) as [string][];
     const [report] = (await run('SELECT report FROM reports LIMIT 1')) as [string][];
     throw new PenumbraError('dataset/join', 'No image has a report among the rows.', {
-      hint: `Ids of reports look like "${report?.[0] ?? ''}" in the rows and "${image?.[0] ?? ''}" in the images. Name the right columns.`,
+      hint: `Ids of reports have the form "${shapeOf(report?.[0] ?? '')}" in the rows and "${shapeOf(image?.[0] ?? '')}" in the images (a for a letter, 9 for a digit). Name the right columns.`,
     });
   }
   const lonely = await one("SELECT count(*) FROM joined WHERE patient IS NULL OR patient = ''");
@@ -264,12 +244,14 @@ async function write(run: Run, draft: string, findings: readonly string[]): Prom
     WHERE r.report IN (SELECT report FROM joined) GROUP BY r.report`);
   await run(`COPY (SELECT j.image, j.patient, j.report, j.split, j.view, w.* EXCLUDE (report) FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
     TO ${sqlText(join(draft, 'dataset.parquet'))} (FORMAT parquet, COMPRESSION zstd)`);
+  // People open this one in a spreadsheet; the Parquet file holds the texts as they are.
+  const cells = ['image', 'patient', 'report'].map((of) => `${spreadsheetCellSql(`j.${of}`)} AS ${of}`);
   const labels = findings.flatMap((finding) => [
     `w.${name(finding)}.label AS ${name(`${finding} y`)}`,
     `w.${name(finding)}.probability AS ${name(`${finding} p`)}`,
     `w.${name(finding)}.rate AS ${name(`${finding} r`)}`,
   ]);
-  await run(`COPY (SELECT j.image, j.patient, j.report, j.split, ${labels.join(', ')} FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
+  await run(`COPY (SELECT ${cells.join(', ')}, j.split, ${labels.join(', ')} FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
     TO ${sqlText(join(draft, 'labels.csv'))} (FORMAT csv, HEADER true)`);
 }
 

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { PenumbraError } from '../../errors.ts';
+import { openRegular } from '../../files/index.ts';
 
 /** @throws PenumbraError `reports/encoding` for a name that no decoder has. */
 export function decoderOf(
@@ -25,7 +26,9 @@ export function decoderOf(
 
 /** A file piece by piece, unpacked where it ends in .gz. */
 export async function* chunks(path: string): AsyncGenerator<Buffer> {
-  const file = createReadStream(path, { highWaterMark: 1 << 20 });
+  // The stream closes it.
+  const { descriptor } = openRegular(path);
+  const file = createReadStream(path, { fd: descriptor, start: 0, highWaterMark: 1 << 20 });
   if (!path.toLowerCase().endsWith('.gz')) {
     yield* file as AsyncIterable<Buffer>;
     return;

@@ -49,10 +49,15 @@ export function findColumns(header: readonly string[], options: InputOptions, pa
     if (column === undefined) return undefined;
     const index = names.indexOf(column);
     if (index >= 0) return index;
-    throw new PenumbraError('reports/columns', `${path} has no column "${column}".`, {
-      hint: `It has: ${names.join(', ')}. Name one of them with ${flag}.`,
-      where: { file: path },
-    });
+    // The names themselves are not told: without a header, the first line is a patient's.
+    throw new PenumbraError(
+      'reports/columns',
+      `${path} has no column "${column}" among its ${names.length}.`,
+      {
+        hint: `Its first line must name the columns; ${flag} takes a name as it stands there.`,
+        where: { file: path },
+      },
+    );
   };
   const first = (wanted: readonly string[]): number => {
     for (const name of wanted) if (lower.includes(name)) return lower.indexOf(name);
@@ -67,7 +72,7 @@ export function findColumns(header: readonly string[], options: InputOptions, pa
   const text = named(options.textColumn, '--text-column') ?? (says ? -1 : first(textColumns));
   if (text < 0 && !says) {
     throw new PenumbraError('reports/columns', `${path} has no column that holds reports.`, {
-      hint: `It has: ${names.slice(0, 40).join(', ')}. Name the one that holds the text with --text-column.`,
+      hint: `Its first line (${names.length} columns) must name them. Looked for: ${textColumns.join(', ')}, findings, impression; name another with --text-column.`,
       where: { file: path },
     });
   }

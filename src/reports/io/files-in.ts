@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, extname, join, relative, sep } from 'node:path';
+import { PenumbraError } from '../../errors.ts';
+import { readRegular } from '../../files/index.ts';
 import { readZipEntries } from '../../zip.ts';
 import { decoderOf } from './bytes.ts';
 import { type InputItem, type InputOptions, notUtf8, tooLong } from './item.ts';
@@ -7,7 +9,7 @@ import { readOpenIXml } from './openi.ts';
 
 /** The report in one text or XML file. */
 export function fromFile(path: string, options: InputOptions, longest: number): InputItem {
-  return fromBytes(stem(basename(path)), extname(path), readFileSync(path), options, longest);
+  return fromBytes(stem(basename(path)), extname(path), readRegular(path), options, longest);
 }
 
 /** One report per .txt or .xml file below a folder, MIMIC-CXR's layout among them. */
@@ -16,21 +18,29 @@ export function* fromFolder(root: string, options: InputOptions, longest: number
     const extension = extname(path).toLowerCase();
     if (extension !== '.txt' && extension !== '.xml') continue;
     const id = idOf(relative(root, path).split(sep).join('/'));
+    let bytes: Buffer;
     try {
-      const { size } = statSync(path);
-      if (size > longest * 4) {
-        yield { id, failure: `the file has ${size} bytes; the limit is ${longest * 4}` };
-        continue;
-      }
-      yield fromBytes(id, extension, readFileSync(path), options, longest);
+      bytes = readRegular(path, {
+        most: longest * 4,
+        ...(options.allowOutside !== true && { within: root }),
+      });
     } catch (error) {
-      yield {
-        id,
-        failure: `the file cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
-      };
+      if (!(error instanceof PenumbraError)) throw error;
+      yield { id, failure: unreadable[error.code] ?? 'the file cannot be read' };
+      continue;
     }
+    yield fromBytes(id, extension, bytes, options, longest);
   }
 }
+
+/** Reasons for a failed row: without the path, which may name a patient. */
+const unreadable: Readonly<Record<string, string>> = {
+  'files/too-large': 'the file is larger than the limit of a report (--longest)',
+  'files/outside': 'the file is a link out of the folder; --allow-outside reads it',
+  'files/not-regular': 'it is no file (a pipe, a device or a folder)',
+  'files/not-found': 'the file is a link to nothing, or was removed meanwhile',
+  'files/not-allowed': 'the file cannot be read: permission denied',
+};
 
 /** Files below `root`, folder by folder, in the order of their names. Links to folders are not followed. */
 function* walk(root: string): Generator<string> {

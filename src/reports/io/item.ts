@@ -10,6 +10,8 @@ export interface InputOptions {
   textColumn?: string;
   /** Longer reports (UTF-16 units) become failures. Default 1,000,000. */
   longestText?: number;
+  /** Also read what links in the folder lead to outside it. Default: false. */
+  allowOutside?: boolean;
   /** Encoding of text files; default `utf-8`. Whatever a `TextDecoder` knows. */
   encoding?: string;
 }

@@ -55,7 +55,10 @@ export async function* fromJsonLines(
     );
     const item = fromCells(cells, columns!, row, longest);
     if (bad !== undefined) {
-      return { id: 'report' in item ? item.report.id : item.id, failure: `field "${keys[bad]}" is no text` };
+      return {
+        id: 'report' in item ? item.report.id : item.id,
+        failure: `field ${bad + 1} of the line is no text`,
+      };
     }
     return item;
   };

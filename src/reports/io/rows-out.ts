@@ -2,14 +2,27 @@ import {
   closeSync,
   existsSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
-  openSync,
   readSync,
   renameSync,
-  rmSync,
-  writeSync,
+  statSync,
 } from 'node:fs';
 import { PenumbraError } from '../../errors.ts';
+import {
+  checkDistinct,
+  fileError,
+  type Lock,
+  openLog,
+  openRegular,
+  removeFile,
+  removeTemporariesOf,
+  takeLock,
+  temporaryFor,
+  writeAll,
+  writeNamed,
+  writeWith,
+} from '../../files/index.ts';
 import type { Evidence, FindingRow } from '../types.ts';
 import { sqlText, withDuckDB } from './tables.ts';
 
@@ -118,7 +131,9 @@ export interface OutputOptions {
   version: string;
   /** Rows of a report that did not fail. */
   rowsPerReport: number | 'any';
-  /** Begin again, whatever is there. */
+  /** What is read: the output must be none of it. */
+  inputs: readonly string[];
+  /** Begin again, where what is there is an output of ours. It stays until the first new rows are written. */
   overwrite?: boolean;
   /** Reports whose row says `failed` are done again. */
   retryFailed?: boolean;
@@ -127,9 +142,10 @@ export interface OutputOptions {
 /**
  * The output of an extraction: JSON lines, or Parquet that is made from them at the end.
  *
- * The rows of a report are written together and the file only grows, so after any interruption it holds complete
- * reports and at most one torn one, which `open` cuts off. What is done stands in the file itself; there is no second
- * file that could disagree. Parquet cannot grow: its rows are collected in `OUT.rows.jsonl` and joined at `close`.
+ * One process writes it at a time. The rows of a report are written together and the file only grows, so after any
+ * interruption it holds complete reports and at most one torn one, which `open` cuts off. What is done stands in the
+ * file itself; there is no second file that could disagree. Parquet cannot grow: its rows are collected in
+ * `OUT.rows.jsonl` and joined at `close`.
  */
 export class RowOutput {
   readonly path: string;
@@ -137,17 +153,24 @@ export class RowOutput {
   readonly done = new IdSet();
   private readonly parquet: boolean;
   private readonly log: string;
-  private file: number;
+  private readonly lock: Lock;
+  private file = -1;
+  /** Where new rows go until there are some, when all is begun again. */
+  private draft: string | undefined;
   private pending = '';
 
-  private constructor(path: string, parquet: boolean, log: string, file: number) {
+  private constructor(path: string, parquet: boolean, log: string, lock: Lock) {
     this.path = path;
     this.parquet = parquet;
     this.log = log;
-    this.file = file;
+    this.lock = lock;
   }
 
-  /** @throws PenumbraError `reports/other-configuration` where the file holds rows of another version. */
+  /**
+   * @throws PenumbraError `reports/other-configuration` where the file holds rows of another version
+   * @throws PenumbraError `files/locked` where another process writes it
+   * @throws PenumbraError `files/same` where it is an input, `files/exists` where it is not an output of ours
+   */
   static async open(path: string, options: OutputOptions): Promise<RowOutput> {
     const parquet = /\.parquet$/i.test(path);
     if (!parquet && !/\.(jsonl|ndjson)$/i.test(path)) {
@@ -156,16 +179,18 @@ export class RowOutput {
       });
     }
     const log = parquet ? `${path}.rows.jsonl` : path;
-    if (options.overwrite) {
-      rmSync(log, { force: true });
-      rmSync(path, { force: true });
-    }
-    const output = new RowOutput(path, parquet, log, openSync(log, 'a+'));
+    for (const written of new Set([path, log])) checkDistinct(written, options.inputs);
+    const output = new RowOutput(path, parquet, log, takeLock(`${path}.lock`, { what: path }));
     try {
-      if (parquet && existsSync(path)) await output.readParquetIds(options);
-      output.readLog(options);
+      for (const written of new Set([path, log])) removeTemporariesOf(written);
+      if (options.overwrite) await output.beginAgain();
+      else {
+        if (parquet && existsSync(path)) await output.readParquetIds(options);
+        output.file = openLog(log);
+        output.readLog(options);
+      }
     } catch (error) {
-      closeSync(output.file);
+      output.abandon();
       throw error;
     }
     return output;
@@ -179,36 +204,96 @@ export class RowOutput {
 
   flush(): void {
     if (this.pending === '') return;
-    const bytes = Buffer.from(this.pending, 'utf8');
+    const { pending } = this;
     this.pending = '';
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    try {
+      writeAll(this.file, pending);
+      this.putDraftInPlace();
+    } catch (error) {
+      throw fileError(error, this.log, 'written');
+    }
   }
 
-  /** Writes what is pending and makes the Parquet file. */
+  /**
+   * Writes what is pending and makes the Parquet file.
+   * @throws PenumbraError `files/lost` where the output was removed while it was written
+   */
   async close(): Promise<void> {
-    this.flush();
-    const empty = fstatSync(this.file).size === 0;
-    closeSync(this.file);
-    if (!this.parquet) return;
-    if (!empty || !existsSync(this.path)) {
-      const temporary = `${this.path}.tmp`;
-      const fresh = `SELECT * FROM read_json(${sqlText(this.log)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`;
-      const old = `SELECT * FROM read_parquet(${sqlText(this.path)})`;
-      // A run that was killed between the two steps below leaves rows in both files: those of the log are old news.
-      const all = existsSync(this.path)
-        ? `${old} UNION ALL ${fresh} WHERE id NOT IN (SELECT id FROM read_parquet(${sqlText(this.path)}))`
-        : fresh;
-      await withDuckDB((run) =>
-        run(`COPY (${all}) TO ${sqlText(temporary)} (FORMAT parquet, COMPRESSION zstd)`),
-      );
-      renameSync(temporary, this.path);
+    try {
+      this.flush();
+      this.putDraftInPlace();
+      fsyncSync(this.file);
+      this.checkThere();
+      if (this.parquet) {
+        const empty = fstatSync(this.file).size === 0;
+        if (!empty || !existsSync(this.path)) await this.makeParquet();
+        this.checkThere();
+        removeFile(this.log);
+      }
+      this.lock.check();
+    } catch (error) {
+      throw fileError(error, this.path, 'finished');
+    } finally {
+      this.abandon();
     }
-    rmSync(this.log, { force: true });
   }
 
   /** Leaves the file as it is, without what is pending; for errors. */
   abandon(): void {
-    closeSync(this.file);
+    if (this.file >= 0) closeSync(this.file);
+    this.file = -1;
+    if (this.draft !== undefined) removeFile(this.draft);
+    this.draft = undefined;
+    this.lock[Symbol.dispose]();
+  }
+
+  private async makeParquet(): Promise<void> {
+    await writeNamed(this.path, (temporary) =>
+      withDuckDB(({ run, source }) => {
+        const fresh = `SELECT * FROM read_json(${source(this.log)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`;
+        // A run that was killed between the two last steps leaves rows in both files: those of the log are old news.
+        const old = existsSync(this.path) ? `read_parquet(${source(this.path)})` : undefined;
+        const all =
+          old === undefined
+            ? fresh
+            : `SELECT * FROM ${old} UNION ALL ${fresh} WHERE id NOT IN (SELECT id FROM ${old})`;
+        return run(`COPY (${all}) TO ${sqlText(temporary)} (FORMAT parquet, COMPRESSION zstd)`);
+      }),
+    );
+  }
+
+  /** Nothing is removed yet: new rows go into a draft, which takes the old file's place when it holds some. */
+  private async beginAgain(): Promise<void> {
+    if (this.parquet && existsSync(this.path)) {
+      await this.columnsOfParquet();
+    }
+    if (existsSync(this.log)) {
+      using file = openRegular(this.log);
+      for (const { bytes } of linesOf(file.descriptor)) {
+        if (keyOf(bytes.toString('utf8')) === null) throw this.foreign();
+        break;
+      }
+    }
+    this.draft = temporaryFor(this.log);
+    this.file = openLog(this.draft);
+  }
+
+  private putDraftInPlace(): void {
+    if (this.draft === undefined) return;
+    if (this.parquet) removeFile(this.path);
+    renameSync(this.draft, this.log);
+    this.draft = undefined;
+  }
+
+  /** What is written must be what lies there: it may have been removed or replaced meanwhile. */
+  private checkThere(): void {
+    const there = statSync(this.log, { throwIfNoEntry: false, bigint: true });
+    const ours = fstatSync(this.file, { bigint: true });
+    if (there !== undefined && there.ino === ours.ino && there.dev === ours.dev) return;
+    throw new PenumbraError('files/lost', `${this.log} was removed or replaced while it was written`, {
+      hint: 'the same command does again what is lost',
+      where: { file: this.log },
+    });
   }
 
   private refuse(version: string): never {
@@ -222,10 +307,31 @@ export class RowOutput {
     );
   }
 
+  private foreign(): PenumbraError {
+    return new PenumbraError('files/exists', `${this.log} exists already and is not an output of extract`, {
+      hint: 'it is not overwritten: choose another name, or delete it yourself',
+      where: { file: this.log },
+    });
+  }
+
+  /** @throws PenumbraError `files/exists` for a Parquet file of another kind */
+  private async columnsOfParquet(): Promise<void> {
+    const names = await withDuckDB(async ({ run, source }) =>
+      (await run(`DESCRIBE SELECT * FROM read_parquet(${source(this.path)})`)).map(([name]) => String(name)),
+    ).catch((): string[] => []);
+    if (['id', 'finding', 'status', 'evidence', 'extractor', 'version'].every((name) => names.includes(name)))
+      return;
+    throw new PenumbraError('files/exists', `${this.path} exists already and is not an output of extract`, {
+      hint: 'it is not overwritten: choose another name, or delete it yourself',
+      where: { file: this.path },
+    });
+  }
+
   private async readParquetIds(options: OutputOptions): Promise<void> {
-    const rows = await withDuckDB((run) =>
+    await this.columnsOfParquet();
+    const rows = await withDuckDB(({ run, source }) =>
       run(
-        `SELECT id, min(version), bool_or(status = 'failed') FROM read_parquet(${sqlText(this.path)}) GROUP BY id`,
+        `SELECT id, min(version), bool_or(status = 'failed') FROM read_parquet(${source(this.path)}) GROUP BY id`,
       ),
     );
     const again: string[] = [];
@@ -235,13 +341,13 @@ export class RowOutput {
       else this.done.add(id);
     }
     if (again.length > 0) {
-      const temporary = `${this.path}.tmp`;
-      await withDuckDB((run) =>
-        run(
-          `COPY (SELECT * FROM read_parquet(${sqlText(this.path)}) WHERE status <> 'failed') TO ${sqlText(temporary)} (FORMAT parquet, COMPRESSION zstd)`,
+      await writeNamed(this.path, (temporary) =>
+        withDuckDB(({ run, source }) =>
+          run(
+            `COPY (SELECT * FROM read_parquet(${source(this.path)}) WHERE status <> 'failed') TO ${sqlText(temporary)} (FORMAT parquet, COMPRESSION zstd)`,
+          ),
         ),
       );
-      renameSync(temporary, this.path);
     }
   }
 
@@ -277,15 +383,15 @@ export class RowOutput {
     };
     let position = 0;
     for (const line of linesOf(this.file)) {
-      if (!line.complete) break;
       const text = line.bytes.toString('utf8');
-      const key = /^\{"id":("(?:[^"\\]|\\.)*"),"finding":"(?:[^"\\]|\\.)*","status":"(\w+)"/.exec(text);
-      if (key === null) {
-        throw new PenumbraError('reports/output', `${this.log} is not an output of extract.`, {
-          hint: 'Choose another output, or begin again with --overwrite.',
-          where: { file: this.log },
-        });
+      if (!line.complete) {
+        // Cut off only where it is surely ours: behind rows of ours, or with the beginning of one.
+        const begins = position > 0 ? text.startsWith('{"id":"'.slice(0, text.length)) : TORN_ROW.test(text);
+        if (!begins) throw this.foreign();
+        break;
       }
+      const key = keyOf(text);
+      if (key === null) throw this.foreign();
       const lineId = JSON.parse(key[1]!) as string;
       if (lineId !== id) {
         endReport(position, false);
@@ -303,25 +409,30 @@ export class RowOutput {
     if (dropped) this.rewrite(keep);
   }
 
-  /** Keeps only these byte ranges of the log. */
+  /** Keeps only these byte ranges of the log, so that a kill leaves either the old file or the new one. */
   private rewrite(keep: readonly [number, number][]): void {
     const buffer = Buffer.allocUnsafe(1 << 20);
-    // By a copy and a rename, so that a kill leaves either the old file or the new one.
-    const temporary = `${this.log}.tmp`;
-    const copy = openSync(temporary, 'w');
-    for (const [from, end] of keep) {
-      for (let at = from; at < end; ) {
-        const n = readSync(this.file, buffer, 0, Math.min(buffer.length, end - at), at);
-        writeSync(copy, buffer, 0, n);
-        at += n;
+    writeWith(this.log, (copy) => {
+      for (const [from, end] of keep) {
+        for (let at = from; at < end; ) {
+          const n = readSync(this.file, buffer, 0, Math.min(buffer.length, end - at), at);
+          writeAll(copy, buffer.subarray(0, n));
+          at += n;
+        }
       }
-    }
-    closeSync(copy);
-    renameSync(temporary, this.log);
+    });
     closeSync(this.file);
-    this.file = openSync(this.log, 'a+');
+    this.file = openLog(this.log);
   }
 }
+
+/** The beginning of a row as {@link rowLines} writes it: its id and its status. */
+function keyOf(line: string): RegExpExecArray | null {
+  return /^\{"id":("(?:[^"\\]|\\.)*"),"finding":"(?:[^"\\]|\\.)*","status":"(\w+)"/.exec(line);
+}
+
+/** A row of ours that was cut off behind its id. */
+const TORN_ROW = /^\{"id":"(?:[^"\\]|\\.)*","finding":"/;
 
 function* linesOf(file: number): Generator<{ bytes: Buffer; complete: boolean }> {
   let rest: Buffer = Buffer.alloc(0);

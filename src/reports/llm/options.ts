@@ -1,7 +1,7 @@
-import { once } from 'node:events';
-import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { closeSync, createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { PenumbraError } from '../../errors.ts';
+import { openLog, openRegular, readRegular, writeAll, writeNamedResult } from '../../files/index.ts';
 import type { FindingSet } from '../findings/findings.ts';
 import { type InputOptions, readableReports } from '../io/reports-in.ts';
 import { sqlText, withDuckDB } from '../io/tables.ts';
@@ -76,35 +76,38 @@ export async function estimate(
  * the rules' judgement, the evidence of both, and in its reason what the model says.
  */
 export async function writeDisagreements(rows: string, file: string): Promise<number> {
+  const result = { kind: 'jsonl', inputs: [rows] } as const;
   if (rows.endsWith('.parquet')) {
-    return withDuckDB(async (run) => {
-      const counted = await run(
-        `COPY (SELECT * FROM read_parquet(${sqlText(rows)}) WHERE contains(reason, ${sqlText(disagreementMark)}))
-         TO ${sqlText(file)} (FORMAT json)`,
-      );
-      return Number(counted[0]?.[0] ?? 0);
-    });
+    return await writeNamedResult(file, result, (temporary) =>
+      withDuckDB(async ({ run, source }) => {
+        const counted = await run(
+          `COPY (SELECT * FROM read_parquet(${source(rows)}) WHERE contains(reason, ${sqlText(disagreementMark)}))
+           TO ${sqlText(temporary)} (FORMAT json)`,
+        );
+        return Number(counted[0]?.[0] ?? 0);
+      }),
+    );
   }
-  const out = createWriteStream(file);
-  await once(out, 'open');
-  let count = 0;
-  for await (const line of createInterface({
-    input: createReadStream(rows),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
-    // Parsing a million rows to find a few takes longer than looking for the words first.
-    if (
-      !line.includes(disagreementMark) ||
-      !(JSON.parse(line) as FindingRow).reason?.includes(disagreementMark)
-    ) {
-      continue;
+  return await writeNamedResult(file, result, async (temporary) => {
+    const out = openLog(temporary);
+    let count = 0;
+    try {
+      const lines = createInterface({
+        input: createReadStream(rows, { fd: openRegular(rows).descriptor, start: 0 }),
+        crlfDelay: Number.POSITIVE_INFINITY,
+      });
+      for await (const line of lines) {
+        // Parsing a million rows to find a few takes longer than looking for the words first.
+        if (!line.includes(disagreementMark)) continue;
+        if (!(JSON.parse(line) as FindingRow).reason?.includes(disagreementMark)) continue;
+        count++;
+        writeAll(out, `${line}\n`);
+      }
+    } finally {
+      closeSync(out);
     }
-    count++;
-    if (!out.write(`${line}\n`)) await once(out, 'drain');
-  }
-  out.end();
-  await once(out, 'close');
-  return count;
+    return count;
+  });
 }
 
 function fromFlags(findings: FindingSet, flags: LlmFlags): LlmExtractor {
@@ -123,7 +126,7 @@ function fromFlags(findings: FindingSet, flags: LlmFlags): LlmExtractor {
 
 function readPrompt(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readRegular(file).toString('utf8');
   } catch (cause) {
     throw new PenumbraError('usage/llm-prompt', `The prompt ${file} cannot be read.`, {
       hint: 'Give a text file; {{findings}}, {{keys}} and {{noFinding}} in it are filled in.',
