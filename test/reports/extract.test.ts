@@ -16,6 +16,7 @@ import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { PenumbraError } from '../../src/errors.ts';
 import {
   createAssessor,
   extract,
