@@ -44,6 +44,16 @@ export {
   reliabilityBins,
   reliabilityEqualMass,
 } from './calibration.ts';
+export type { CalibrationRun } from './calibration-gaps.ts';
+export {
+  type CalibrationDifference,
+  type CalibrationEstimate,
+  type CalibrationIntervalOptions,
+  calibrationDifference,
+  calibrationInterval,
+} from './calibration-interval.ts';
+export { type DebiasedEceOptions, debiasedEce } from './debiased-ece.ts';
+export { normalizedLogitConfidence } from './logit-confidence.ts';
 export {
   aurocMeasure,
   balancedAccuracyMeasure,
@@ -63,6 +73,8 @@ export {
   topLabels,
 } from './predictions.ts';
 export {
+  augrc,
+  augrcMeasure,
   aurc,
   aurcMeasure,
   type ByConfidence,
@@ -80,6 +92,7 @@ export {
 } from './risk-coverage.ts';
 export { brier, NLL_FLOOR, nll, sampleBrier, sampleNll } from './scoring.ts';
 export { holm, type McNemar, mcnemar } from './significance.ts';
+export { smoothEce } from './smooth-ece.ts';
 export { argsort } from './sort.ts';
 export {
   type ClassSummary,

@@ -35,6 +35,7 @@ export interface RiskCoverage {
   /** How many runs (seeds) the figures and the curve are means of. */
   readonly runs: number;
   readonly aurc: Estimate;
+  readonly augrc: Estimate;
   readonly excessAurc: Estimate;
   readonly selective: readonly { readonly coverage: number; readonly accuracy: Estimate }[];
   readonly curve: readonly RiskPoint[];
@@ -43,6 +44,7 @@ export interface RiskCoverage {
 /** `first − second` of each figure of {@link RiskCoverage}. */
 export interface RiskCoverageDifference {
   readonly aurc: Difference;
+  readonly augrc: Difference;
   readonly excessAurc: Difference;
   readonly selective: readonly { readonly coverage: number; readonly accuracy: Difference }[];
 }
@@ -123,6 +125,21 @@ export function excessAurc(p: Predictions): number {
   return excessAurcMeasure(side(p))(ones(p));
 }
 
+/**
+ * Area under the generalised risk–coverage curve (Traub et al., "Overcoming Common Flaws in the Evaluation of Selective
+ * Classification Systems", NeurIPS 2024, arXiv 2407.01032): of the share of all samples that are answered AND wrong,
+ * against coverage, from (0, 0) to (1, error rate), by the trapezoid rule, straight across ties. In [0, ½], less is
+ * better. Unlike {@link aurc}, which weighs the few most confident samples by far the most, every pair counts alike:
+ * AUGRC = (1 − AUROC_f)·acc·(1 − acc) + (1 − acc)²/2, with AUROC_f that of confidence for right against wrong. It is
+ * the mean risk of an undetected failure over all coverages; the authors print it times 1,000.
+ *
+ * @example
+ * augrc(predictions([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1])).toFixed(4); // '0.0556'
+ */
+export function augrc(p: Predictions): number {
+  return augrcMeasure(side(p))(ones(p));
+}
+
 /** Accuracy of the ⌈coverage·N⌉ most confident samples, in [0, 1]; ties as in {@link aurc}. */
 export function selectiveAccuracy(p: Predictions, coverage: number): number {
   return selectiveMeasure(side(p), coverage)(ones(p));
@@ -161,6 +178,28 @@ export function excessAurcMeasure(samples: ByConfidence): Measure {
   return (counts) => {
     const { area, errors, total } = areaAndErrors(samples, counts);
     return area - (errors - (total - errors) * (harmonic(total) - harmonic(total - errors))) / total;
+  };
+}
+
+/** {@link augrc} as a function of how often each sample counts. */
+export function augrcMeasure({ order, wrong, ends }: ByConfidence): Measure {
+  return (counts) => {
+    let area = 0;
+    let total = 0;
+    let errors = 0;
+    let tied = 0;
+    let tiedErrors = 0;
+    for (let t = 0; t < order.length; t++) {
+      const c = counts[order[t]!]!;
+      tied += c;
+      tiedErrors += c * wrong[t]!;
+      if (ends[t] === 0) continue;
+      area += tied * (errors + tiedErrors / 2);
+      total += tied;
+      errors += tiedErrors;
+      tied = tiedErrors = 0;
+    }
+    return area / (total * total);
   };
 }
 
@@ -252,15 +291,20 @@ const COVERAGES: readonly number[] = [0.8, 0.9, 0.95];
 function measuresOf(samples: ByConfidence, { coverages = COVERAGES }: RiskCoverageOptions): Measure[] {
   return [
     aurcMeasure(samples),
+    augrcMeasure(samples),
     excessAurcMeasure(samples),
     ...coverages.map((coverage) => selectiveMeasure(samples, coverage)),
   ];
 }
 
 /** Gives the figures of {@link measuresOf} their names. */
-function named<T>([aurc, excessAurc, ...rest]: readonly T[], { coverages = COVERAGES }: RiskCoverageOptions) {
+function named<T>(
+  [aurc, augrc, excessAurc, ...rest]: readonly T[],
+  { coverages = COVERAGES }: RiskCoverageOptions,
+) {
   return {
     aurc: aurc!,
+    augrc: augrc!,
     excessAurc: excessAurc!,
     selective: coverages.map((coverage, j) => ({ coverage, accuracy: rest[j]! })),
   };

@@ -1,0 +1,378 @@
+import { PenumbraError } from '../errors.ts';
+import type { Random } from '../random.ts';
+import { middleBin } from './calibration.ts';
+import type { Floats } from './predictions.ts';
+import { argsort } from './sort.ts';
+
+/** Confidences and what happened: one run (seed), or one finding, or one class. */
+export interface CalibrationRun {
+  /** N numbers in [0, 1]. */
+  readonly confidence: Floats;
+  /** N numbers in [0, 1]: right or wrong, present or absent, or the true probability where a phantom knows it. */
+  readonly outcome: ArrayLike<number>;
+  /** N: 1 where the outcome is known. Absent: all are. Rows that are not known count for nothing. */
+  readonly mask?: ArrayLike<number>;
+}
+
+/**
+ * The gaps of one or several runs over bins of equal mass, and how they scatter: what intervals and tests of calibration
+ * errors are made from. For run j with n_j known rows, D_jb = w_j·Σ_{i in bin b} (outcome_i − confidence_i)/n_j, so that
+ * Σ_jb |D_jb| is the weighted sum of the runs' plug-in errors. All M = Σ_j K_j gaps stand in one array.
+ */
+export interface Gaps {
+  /** M gaps. */
+  readonly values: Float64Array;
+  /** M standard errors. */
+  readonly errors: Float64Array;
+  /** Where each run's gaps start, and M at the end. */
+  readonly starts: readonly number[];
+  /** `count` draws from N(0, Cov D), one after the other: count×M numbers. */
+  draw(random: Random, count: number): Float64Array;
+}
+
+/** Above this many gaps the covariance is kept as rows (low rank) instead of as a factor: the factor costs M³/3. */
+const MOST_FACTORED = 700;
+/** How many bundles of patients give the rows. */
+const BUNDLES = 512;
+
+/**
+ * Bins every run and estimates the joint covariance of all gaps from independent units (patients; rows where `groups` is
+ * absent): S = G/(G−1)·Σ_g U_g U_gᵀ with U_gb = w·(Σ r of unit g in bin b − m_g·D_b)/n, m_g the unit's known rows. Runs
+ * are of the same rows, so that their gaps vary together.
+ *
+ * @param weights how much each run counts; they sum to 1 for a mean.
+ */
+export function gapsOf(
+  runs: readonly CalibrationRun[],
+  weights: readonly number[],
+  groups: ArrayLike<number> | undefined,
+): Gaps {
+  const n = checkRuns(runs, groups);
+  const binned = runs.map(binRun);
+  const starts = [0];
+  for (const { bins } of binned) starts.push(starts.at(-1)! + bins);
+  const size = starts.at(-1)!;
+  const values = new Float64Array(size);
+  binned.forEach(({ bin, gap, known }, j) => {
+    const scale = weights[j]! / known;
+    const at = starts[j]!;
+    for (let i = 0; i < n; i++) {
+      const b = bin[i]!;
+      if (b !== UNKNOWN) values[at + b] = values[at + b]! + scale * gap[i]!;
+    }
+  });
+  const units = unitsOf(n, groups);
+  const scatter = new Scatter(binned, weights, starts, values, units);
+  return size <= MOST_FACTORED
+    ? factored(values, starts, scatter.covariance())
+    : lowRank(values, starts, scatter.rows());
+}
+
+/** How many bins n rows get. */
+export function gapBins(n: number): number {
+  return Math.min(30, Math.max(5, Math.round(1.5 * Math.cbrt(n))));
+}
+
+const UNKNOWN = 65535;
+
+interface Binned {
+  /** N: the bin of each row; {@link UNKNOWN} where it does not count. */
+  readonly bin: Uint16Array;
+  /** N: outcome − confidence. */
+  readonly gap: Float64Array;
+  readonly bins: number;
+  readonly known: number;
+}
+
+function binRun({ confidence, outcome, mask }: CalibrationRun): Binned {
+  const n = confidence.length;
+  const order = argsort(confidence);
+  const gap = new Float64Array(n);
+  let known = n;
+  if (mask !== undefined) {
+    known = 0;
+    for (let t = 0; t < n; t++) if (mask[order[t]!]) order[known++] = order[t]!;
+  }
+  const bin = new Uint16Array(n).fill(known === n ? 0 : UNKNOWN);
+  const wanted = gapBins(known);
+  let bins = 0;
+  let last = -1;
+  for (let start = 0, end = 0; start < known; start = end) {
+    const value = confidence[order[start]!]!;
+    while (end < known && confidence[order[end]!]! === value) end++;
+    const b = middleBin(start, end - start, known, wanted);
+    if (b > last) {
+      last = b;
+      bins++; // Bins that ties leave empty are not kept.
+    }
+    for (let t = start; t < end; t++) {
+      const i = order[t]!;
+      bin[i] = bins - 1;
+      gap[i] = outcome[i]! - value;
+    }
+  }
+  return { bin, gap, bins, known };
+}
+
+interface Units {
+  readonly count: number;
+  /** Rows, unit after unit; absent where each row is its own unit. */
+  readonly order?: Int32Array;
+  /** Where each unit starts in `order`, and N at the end. */
+  readonly starts?: Int32Array;
+}
+
+function unitsOf(n: number, groups: ArrayLike<number> | undefined): Units {
+  if (groups === undefined) return { count: n };
+  const index = new Map<number, number>();
+  const unit = new Int32Array(n);
+  for (let i = 0; i < n; i++) {
+    const known = index.get(groups[i]!);
+    if (known === undefined) index.set(groups[i]!, index.size);
+    unit[i] = known ?? index.size - 1;
+  }
+  const starts = new Int32Array(index.size + 1);
+  for (let i = 0; i < n; i++) starts[unit[i]! + 1]!++;
+  for (let g = 0; g < index.size; g++) starts[g + 1] = starts[g + 1]! + starts[g]!;
+  const next = starts.slice();
+  const order = new Int32Array(n);
+  for (let i = 0; i < n; i++) order[next[unit[i]!]!++] = i;
+  return { count: index.size, order, starts };
+}
+
+/** The sums of each unit, added up to a covariance or to rows. */
+class Scatter {
+  private readonly binned: readonly Binned[];
+  private readonly scales: readonly number[];
+  private readonly starts: readonly number[];
+  private readonly values: Float64Array;
+  private readonly units: Units;
+  /** One unit's sums: which gaps, and how much. */
+  private readonly sums: Float64Array;
+  private readonly touched: Int32Array;
+  private readonly isTouched: Uint8Array;
+  private readonly counts: Float64Array;
+
+  constructor(
+    binned: readonly Binned[],
+    weights: readonly number[],
+    starts: readonly number[],
+    values: Float64Array,
+    units: Units,
+  ) {
+    this.binned = binned;
+    this.scales = binned.map(({ known }, j) => weights[j]! / known);
+    this.starts = starts;
+    this.values = values;
+    this.units = units;
+    this.sums = new Float64Array(values.length);
+    this.touched = new Int32Array(values.length);
+    this.isTouched = new Uint8Array(values.length);
+    this.counts = new Float64Array(binned.length);
+  }
+
+  /** Sums of unit g into `sums`; how many gaps it touches. `counts` gets its share of each run's rows. */
+  private add(g: number): number {
+    const { order, starts } = this.units;
+    const from = starts === undefined ? g : starts[g]!;
+    const to = starts === undefined ? g + 1 : starts[g + 1]!;
+    let many = 0;
+    for (let j = 0; j < this.binned.length; j++) {
+      const { bin, gap, known } = this.binned[j]!;
+      const at = this.starts[j]!;
+      const scale = this.scales[j]!;
+      let count = 0;
+      for (let t = from; t < to; t++) {
+        const i = order === undefined ? t : order[t]!;
+        const b = bin[i]!;
+        if (b === UNKNOWN) continue;
+        count++;
+        const m = at + b;
+        if (this.isTouched[m] === 0) {
+          this.isTouched[m] = 1;
+          this.touched[many++] = m;
+        }
+        this.sums[m] = this.sums[m]! + scale * gap[i]!;
+      }
+      this.counts[j] = count / known;
+    }
+    return many;
+  }
+
+  private clear(many: number): void {
+    for (let a = 0; a < many; a++) {
+      this.sums[this.touched[a]!] = 0;
+      this.isTouched[this.touched[a]!] = 0;
+    }
+  }
+
+  /** M×M. With U_g = a_g − c_g·D, Σ UUᵀ = Σ aaᵀ − Σ a(c·D)ᵀ − Σ (c·D)aᵀ + Σ (c·D)(c·D)ᵀ, each sum sparse in a. */
+  covariance(): Float64Array {
+    const { values, binned, units, sums, touched, counts, starts } = this;
+    const size = values.length;
+    const runs = binned.length;
+    const result = new Float64Array(size * size);
+    const cross = new Float64Array(size * runs); // Σ_g a_gm·c_gj
+    const square = new Float64Array(runs * runs); // Σ_g c_gj·c_gl
+    for (let g = 0; g < units.count; g++) {
+      const many = this.add(g);
+      for (let a = 0; a < many; a++) {
+        const m = touched[a]!;
+        const value = sums[m]!;
+        for (let b = 0; b < many; b++) {
+          const at = m * size + touched[b]!;
+          result[at] = result[at]! + value * sums[touched[b]!]!;
+        }
+        for (let j = 0; j < runs; j++) cross[m * runs + j] = cross[m * runs + j]! + value * counts[j]!;
+      }
+      for (let j = 0; j < runs; j++)
+        for (let l = 0; l < runs; l++) square[j * runs + l] = square[j * runs + l]! + counts[j]! * counts[l]!;
+      this.clear(many);
+    }
+    const scale = units.count > 1 ? units.count / (units.count - 1) : 1;
+    const run = runOfGap(starts);
+    for (let m = 0; m < size; m++) {
+      for (let l = 0; l < size; l++) {
+        const at = m * size + l;
+        result[at] =
+          scale *
+          (result[at]! -
+            cross[m * runs + run[l]!]! * values[l]! -
+            cross[l * runs + run[m]!]! * values[m]! +
+            square[run[m]! * runs + run[l]!]! * values[m]! * values[l]!);
+      }
+    }
+    return result;
+  }
+
+  /** At most {@link BUNDLES} rows V with Σ VVᵀ = S in expectation: units are dealt to bundles, whose sums are as independent. */
+  rows(): Float64Array[] {
+    const { values, units, sums, touched, counts, starts } = this;
+    const many = Math.min(BUNDLES, units.count);
+    const scale = many > 1 ? Math.sqrt(many / (many - 1)) : 1;
+    const run = runOfGap(starts);
+    const rows = Array.from({ length: many }, () => new Float64Array(values.length));
+    const shares = rows.map(() => new Float64Array(counts.length));
+    for (let g = 0; g < units.count; g++) {
+      const touchedNow = this.add(g);
+      const row = rows[g % many]!;
+      const share = shares[g % many]!;
+      for (let a = 0; a < touchedNow; a++) row[touched[a]!] = row[touched[a]!]! + sums[touched[a]!]!;
+      for (let j = 0; j < counts.length; j++) share[j] = share[j]! + counts[j]!;
+      this.clear(touchedNow);
+    }
+    rows.forEach((row, h) => {
+      for (let m = 0; m < row.length; m++) row[m] = scale * (row[m]! - shares[h]![run[m]!]! * values[m]!);
+    });
+    return rows;
+  }
+}
+
+function runOfGap(starts: readonly number[]): Int32Array {
+  const result = new Int32Array(starts.at(-1)!);
+  for (let j = 0; j + 1 < starts.length; j++) result.fill(j, starts[j]!, starts[j + 1]!);
+  return result;
+}
+
+function factored(values: Float64Array, starts: readonly number[], covariance: Float64Array): Gaps {
+  const size = values.length;
+  const errors = new Float64Array(size);
+  for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(0, covariance[m * size + m]!));
+  const lower = cholesky(covariance, size);
+  const draw = (random: Random, count: number): Float64Array => {
+    const result = new Float64Array(count * size);
+    const z = new Float64Array(size);
+    for (let r = 0; r < count; r++) {
+      for (let m = 0; m < size; m++) z[m] = random.normal();
+      for (let m = 0; m < size; m++) {
+        let sum = 0;
+        for (let l = 0, at = m * size; l <= m; l++, at++) sum += lower[at]! * z[l]!;
+        result[r * size + m] = sum;
+      }
+    }
+    return result;
+  };
+  return { values, errors, starts, draw };
+}
+
+function lowRank(values: Float64Array, starts: readonly number[], rows: readonly Float64Array[]): Gaps {
+  const size = values.length;
+  const errors = new Float64Array(size);
+  for (const row of rows) for (let m = 0; m < size; m++) errors[m] = errors[m]! + row[m]! * row[m]!;
+  for (let m = 0; m < size; m++) errors[m] = Math.sqrt(errors[m]!);
+  const draw = (random: Random, count: number): Float64Array => {
+    const result = new Float64Array(count * size);
+    for (let r = 0; r < count; r++) {
+      const out = result.subarray(r * size, r * size + size);
+      for (const row of rows) {
+        const z = random.normal();
+        for (let m = 0; m < size; m++) out[m] = out[m]! + z * row[m]!;
+      }
+    }
+    return result;
+  };
+  return { values, errors, starts, draw };
+}
+
+/** The lower triangle L of a symmetric, positive semi-definite matrix, LLᵀ; a pivot that is 0 but for rounding gives a column of 0. */
+function cholesky(matrix: Float64Array, size: number): Float64Array {
+  const lower = new Float64Array(size * size);
+  let most = 0;
+  for (let m = 0; m < size; m++) most = Math.max(most, matrix[m * size + m]!);
+  const least = most * 1e-13;
+  for (let m = 0; m < size; m++) {
+    for (let l = 0; l <= m; l++) {
+      let sum = matrix[m * size + l]!;
+      for (let k = 0; k < l; k++) sum -= lower[m * size + k]! * lower[l * size + k]!;
+      if (l === m) lower[m * size + m] = sum > least ? Math.sqrt(sum) : 0;
+      else lower[m * size + l] = lower[l * size + l]! === 0 ? 0 : sum / lower[l * size + l]!;
+    }
+  }
+  return lower;
+}
+
+/** Checks that all runs are of the same rows; gives N. */
+function checkRuns(runs: readonly CalibrationRun[], groups: ArrayLike<number> | undefined): number {
+  const n = runs[0]?.confidence.length ?? 0;
+  if (n === 0) {
+    throw new PenumbraError('metrics/empty', 'There are no samples to measure.', {
+      hint: 'Check that the split is not empty.',
+    });
+  }
+  runs.forEach(({ confidence, outcome, mask }, run) => {
+    const wrong = (what: string, got: number): never => {
+      throw new PenumbraError('metrics/shape', `Run ${run} has ${got} ${what}, expected ${n}.`, {
+        hint: 'Give the same samples in the same order for every run.',
+        where: { run },
+      });
+    };
+    if (confidence.length !== n) wrong('confidences', confidence.length);
+    if (outcome.length !== n) wrong('outcomes', outcome.length);
+    if (mask !== undefined && mask.length !== n) wrong('mask entries', mask.length);
+    let known = 0;
+    for (let i = 0; i < n; i++) {
+      if (mask !== undefined && !mask[i]) continue;
+      known++;
+      // Written so that NaN fails too.
+      if (!(confidence[i]! >= 0 && confidence[i]! <= 1.01 && outcome[i]! >= 0 && outcome[i]! <= 1.01)) {
+        throw new PenumbraError(
+          'metrics/probability',
+          `Run ${run}, row ${i}: confidence ${confidence[i]} or outcome ${outcome[i]} is not in [0, 1].`,
+          { hint: 'Give probabilities, not logits.', where: { run, row: i } },
+        );
+      }
+    }
+    if (known === 0) {
+      throw new PenumbraError('metrics/empty', `Run ${run} has no sample whose outcome is known.`, {
+        hint: 'Leave out findings that are unknown for every sample.',
+        where: { run },
+      });
+    }
+  });
+  if (groups !== undefined && groups.length !== n) {
+    throw new PenumbraError('metrics/shape', `Got ${groups.length} groups for ${n} samples.`, {
+      hint: 'Give the group of every sample.',
+    });
+  }
+  return n;
+}
