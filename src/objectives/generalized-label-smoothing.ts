@@ -8,8 +8,8 @@ export interface GeneralizedLabelSmoothingOptions {
   /** The smoothing rate r, at most 1: above 0 softens, 0 is the hard label, below 0 sharpens. Default −0.3. */
   readonly rate?: number;
   /**
-   * Share of the epochs that are trained with hard labels first, in [0, 1). Default 0, and for negative rates 120/220,
-   * the authors' share: from scratch they converge badly.
+   * Share of the epochs that are trained with hard labels first, in [0, 1), rounded to whole epochs; the last epoch
+   * always has the rate. Default 0, and for negative rates 120/220, the authors' share: from scratch they converge badly.
    */
   readonly warmup?: number;
   /**
@@ -51,7 +51,11 @@ export class GeneralizedLabelSmoothing extends Stateless implements Objective {
     this.rate = rate;
     this.scale = options.scale ?? (sharpens ? 0.1 : 1);
     this.floor = options.floor ?? 1e-4;
-    this.warmEpochs = Math.round(epochs * (options.warmup ?? (sharpens ? 120 / 220 : 0)));
+    // Without an epoch of its own the method would be hard labels under another name.
+    this.warmEpochs = Math.min(
+      Math.round(epochs * (options.warmup ?? (sharpens ? 120 / 220 : 0))),
+      epochs - 1,
+    );
   }
 
   loss({ logits, labels, epoch }: ObjectiveBatch): Tensor {

@@ -1,15 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  aten,
-  Generator,
-  memoryStatistics,
-  noGrad,
-  setThreads,
-  type Tensor,
-  tensor,
-  tidy,
-} from '../torch/index.ts';
+import { unreleased } from '../../test/unreleased.ts';
+import { aten, Generator, noGrad, setThreads, type Tensor, tensor, tidy } from '../torch/index.ts';
 import {
   createObjective,
   formatObjective,
@@ -36,12 +28,12 @@ const oracle = JSON.parse(
   readFileSync(new URL('../../test/fixtures/objectives/losses.json', import.meta.url), 'utf8'),
 ) as Oracle;
 
-function context(classes = oracle.classes): ObjectiveContext {
-  return { classes, epochs: 3, samples: 24, device: 'cpu', generator: new Generator(0) };
+function context(classes = oracle.classes, epochs = 3): ObjectiveContext {
+  return { classes, epochs, samples: 24, device: 'cpu', generator: new Generator(0) };
 }
 
-function make(text: string, classes?: number): Objective {
-  return createObjective(parseObjective(text), context(classes));
+function make(text: string, classes?: number, epochs?: number): Objective {
+  return createObjective(parseObjective(text), context(classes, epochs));
 }
 
 /** One batch as the trainer shows it: the loss, then what the objective observes. */
@@ -148,10 +140,43 @@ test('gls lowers the learning rate after the warm-up of a negative rate, and onl
   expect(scales('gls:rate=-1,warmup=0.4,scale=0.5')).toEqual([1, 0.5, 0.5]);
 });
 
+test.each([
+  ['gls', 1],
+  ['gls:warmup=0.9', 5],
+  ['gls:rate=0.4,warmup=0.99', 3],
+])(
+  '%s of %i epochs: the last epoch has its rate, and no epoch is hard labels in its name alone',
+  (text, epochs) => {
+    const k = oracle.classes;
+    const objective = make(text, k, epochs);
+    const lossIn = (one: Objective, epoch: number) =>
+      tidy(() => {
+        const logits = tensor(Float32Array.from(oracle.batches[0]!.logits)).view([-1, k]);
+        const labels = tensor(oracle.batches[0]!.labels, { dtype: 'int64' });
+        const images = aten.zeros([labels.shape[0]!, 1, 1, 1]);
+        const indices = Int32Array.from(oracle.batches[0]!.labels.keys());
+        return one.loss({ logits, labels, indices, images, epoch }).item();
+      });
+    const hard = lossIn(new Hard(), 0);
+    expect(Math.abs(lossIn(objective, epochs - 1) - hard)).toBeGreaterThan(0.01);
+    for (let epoch = 0; epoch < epochs - 1; epoch++) expect(lossIn(objective, epoch)).toBe(hard);
+  },
+);
+
 test('tfkd-reg: the virtual teacher is nearly uniform, as the documentation says', () => {
-  const [right, other] = [0.99, 0.01 / 164].map((p) => Math.exp(p / 20)) as [number, number];
-  expect(right / (right + 164 * other)).toBeCloseTo(0.00637, 5);
-  expect(other / (right + 164 * other)).toBeCloseTo(0.00606, 5);
+  const k = 165;
+  // All of the loss is the divergence from the teacher, so its gradient at uniform probabilities is 1/K − q.
+  const objective = make(`tfkd-reg:alpha=1,multiplier=${k}`, k);
+  const gradient = tidy(() => {
+    const logits = aten.zeros([1, k], { dtype: 'float64' }).requires_grad_();
+    const labels = tensor([7], { dtype: 'int64' });
+    const images = aten.zeros([1, 1, 1, 1]);
+    objective.loss({ logits, labels, indices: Int32Array.of(0), images, epoch: 0 }).backward();
+    return Array.from(logits.grad!.toTypedArray() as Float64Array);
+  });
+  gradient.forEach((value, y) => {
+    expect(1 / k - value, `class ${y}`).toBeCloseTo(y === 7 ? 0.00637 : 0.00606, 5);
+  });
 });
 
 test('only self-training needs a teacher, and says so where there is none', () => {
@@ -215,16 +240,16 @@ test.each(Object.keys(oracle.cases))(
 test.each(Object.keys(oracle.cases))(
   '%s keeps the same number of tensors, and none after dispose',
   (text) => {
-    const before = memoryStatistics().tensors;
+    const before = unreleased();
     const objective = tidy(() => make(text));
     const own = objective.stateDict().size;
     for (let number = 0; number < 9; number++) {
       show(objective, number);
       tidy(() => objective.endEpoch?.());
-      expect(memoryStatistics().tensors).toBe(before + own);
+      expect(unreleased()).toBe(before + own);
     }
     objective.dispose();
-    expect(memoryStatistics().tensors).toBe(before);
+    expect(unreleased()).toBe(before);
   },
 );
 
@@ -296,9 +321,9 @@ test.each([
   ['ols:alpha=-1', 'objectives/option', /ols: alpha must be in \[0, 1\], got -1/],
   ['ols:variant=fine-grained,alpha=0.5', 'objectives/option', /fine-grained.*takes no alpha/],
 ])('%j is an error that says why', (text, code, message) => {
-  const tensors = memoryStatistics().tensors;
+  const tensors = unreleased();
   expect(() => parseObjective(text)).toThrow(
     expect.objectContaining({ code, message: expect.stringMatching(message) }),
   );
-  expect(memoryStatistics().tensors).toBe(tensors);
+  expect(unreleased()).toBe(tensors);
 });
