@@ -4,6 +4,7 @@ import { PenumbraError } from '../errors.ts';
 import { ece, nll, top1 } from '../metrics/index.ts';
 import { type Classifier, loadPretrained } from '../models/index.ts';
 import { createObjective, needsTeacher, type Objective, parseObjective } from '../objectives/index.ts';
+import { Random } from '../random.ts';
 import { engineInfo, Generator, type Tensor, tidy, writeSafetensors } from '../torch/index.ts';
 import type { Schedule } from '../torch/optim/index.ts';
 import { buildModel, evaluationLoader, makeOptimizer, makeSchedule, trainLoader } from './build.ts';
@@ -88,7 +89,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
   await using valLoader = evaluationLoader(config, dataset.splits.val, loader);
 
   const initial = new Generator(config.seed);
-  const generator = new Generator(config.seed + 1, mode.device);
+  const generator = new Generator(drawsSeed(config.seed), mode.device);
   const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode, generator));
   const objective = tidy(() =>
     createObjective(parseObjective(config.objective), {
@@ -187,6 +188,14 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     teacher?.dispose();
     model.dispose();
   }
+}
+
+/**
+ * The seed of everything that is drawn while training: dropout, mixup, what an objective draws. Runs of neighbouring
+ * seeds must not share a stream, so it is named, not counted on; 32 bits, as the engine's generator keeps no more.
+ */
+function drawsSeed(seed: number): number {
+  return new Random(seed, 0xd3a5).uint32();
 }
 
 /** What the two halves of an epoch work with. */

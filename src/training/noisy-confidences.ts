@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Subset } from '../data/index.ts';
+import { narrowSubset, type Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { aten, Generator, noGrad, type Tensor, tidy } from '../torch/index.ts';
 import { type OpenRun, openRun } from './evaluate-run.ts';
@@ -38,7 +38,7 @@ const BATCH = 128;
 
 /**
  * What a finished run's network says of images under Gaussian noise: the samples of randomized smoothing (Kumar et al.,
- * NeurIPS 2020, arXiv 2009.08061). Broken files are left out.
+ * NeurIPS 2020, arXiv 2009.08061). No other images are decoded, and broken files are left out.
  * @throws `training/noise` for counts or a sigma that are not positive, and what `openRun` raises
  */
 export async function noisyConfidences(
@@ -53,20 +53,19 @@ export async function noisyConfidences(
       where: { argument: name },
     });
   }
-  await using run = openRun(folder, subset);
+  const total = Math.min(images, subset.length);
+  const wanted = Uint32Array.from({ length: total }, (_, i) => Math.floor((i * subset.length) / total));
+  await using run = openRun(folder, narrowSubset(subset, wanted));
   if (run.description.model.activation !== 'softmax') {
     throw new PenumbraError(
       'training/noise',
       'certified confidence is for one label per image, not for findings',
     );
   }
-  const total = Math.min(images, subset.length);
-  const wanted = new Set(Array.from({ length: total }, (_, i) => Math.floor((i * subset.length) / total)));
   const generator = new Generator(seed, run.mode.device);
   const rows: { confidences: Float32Array; chosen: number; label: number; index: number }[] = [];
   for await (const batch of run.loader.epoch(0)) {
     for (let i = 0; i < batch.labels.length; i++) {
-      if (!wanted.has(batch.indices[i]!)) continue;
       signal?.throwIfAborted();
       const seen = tidy(() =>
         noGrad(() => {
@@ -79,7 +78,7 @@ export async function noisyConfidences(
           return { chosen, confidences: p.contiguous().toTypedArray() as Float32Array };
         }),
       );
-      rows.push({ ...seen, label: batch.labels[i]!, index: batch.indices[i]! });
+      rows.push({ ...seen, label: batch.labels[i]!, index: wanted[batch.indices[i]!]! });
       onProgress?.(rows.length, total);
       await setImmediate();
     }

@@ -3,15 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { makeBatch, openDataset } from '../../src/data/index.ts';
+import { SampleReader } from '../../src/data/sample-reader.ts';
 import {
   createObjective,
   type Objective,
   type ObjectiveBatch,
   parseObjective,
 } from '../../src/objectives/index.ts';
-import { aten, Generator, keep, type Tensor, tensor, tidy } from '../../src/torch/index.ts';
+import { Generator, keep, Scope, type Tensor, tensor, tidy } from '../../src/torch/index.ts';
 import { Linear, Module } from '../../src/torch/nn/index.ts';
 import { SGD } from '../../src/torch/optim/index.ts';
+import { loadNewestCheckpoint } from '../../src/training/checkpoint.ts';
 import {
   type FitEvent,
   fit,
@@ -134,16 +136,22 @@ describe('mixup', () => {
   }
 
   const values = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i * i));
-  const batch = makeBatch({
-    number: 0,
-    inputs: {
-      images: { values: new Float32Array(new SharedArrayBuffer(80)), shape: [5, 1, 2, 2], layout: 'NCHW' },
-    },
-    targets: { kind: 'one-of-k', names: ['a', 'b', 'c'], values: Int32Array.of(0, 1, 2, 1, 0) },
-    indices: Int32Array.of(10, 11, 12, 13, 14),
-    release() {},
-  });
-  batch.images.set(values);
+  const shared = (pixels: Float32Array) => {
+    const copy = new Float32Array(new SharedArrayBuffer(4 * pixels.length));
+    copy.set(pixels);
+    return copy;
+  };
+  /** Five images of 2×2. */
+  const batchOf = (pixels: Float32Array) =>
+    makeBatch({
+      number: 0,
+      inputs: {
+        images: { values: shared(pixels), shape: [5, 1, 2, 2], layout: 'NCHW' },
+      },
+      targets: { kind: 'one-of-k', names: ['a', 'b', 'c'], values: Int32Array.of(0, 1, 2, 1, 0) },
+      indices: Int32Array.of(10, 11, 12, 13, 14),
+      release() {},
+    });
 
   /** One step, and everything that the objective was shown. */
   function step(alpha: number, seed: number) {
@@ -176,7 +184,7 @@ describe('mixup', () => {
     const optimizer = new SGD(model.namedParameters(), { learningRate: 0 });
     const mode = { device: 'cpu', precision: 'float32', threads: 1, reason: '' } as const;
     const mixup = alpha > 0 ? { alpha, generator: new Generator(seed) } : undefined;
-    const { loss } = trainStep({ model, optimizer, objective, mode, mixup }, batch, 0);
+    const { loss } = trainStep({ model, optimizer, objective, mode, mixup }, batchOf(values), 0);
     const images = Array.from(model.seen[0]!.toTypedArray() as Float32Array);
     return { shown, observed, loss, images };
   }
@@ -208,23 +216,48 @@ describe('mixup', () => {
     expect(observed).toEqual(own.labels);
   });
 
-  test('the share follows Beta(α, α), folded to its larger half', () => {
+  test.each([
     // Beta(1, 1) is uniform: the larger half has the mean 3/4. Beta(0.2, 0.2) lies near its ends: the mean is 0.899.
-    for (const [alpha, mean] of [
-      [1, 0.75],
-      [0.2, 0.8988],
-    ] as const) {
-      const generator = new Generator(3);
-      const shares = Array.from({ length: 4000 }, () =>
-        tidy(() =>
-          aten
-            ._sample_dirichlet(tensor([alpha, alpha]), { generator })
-            .max()
-            .item(),
-        ),
-      );
-      expect(shares.reduce((sum, share) => sum + share, 0) / shares.length).toBeCloseTo(mean, 2);
+    [1, 0.75],
+    [0.2, 0.8988],
+  ])('the share of a step follows Beta(%f, the same), folded to its larger half', (alpha, mean) => {
+    // Image i is the number i throughout, so that the share follows from what the objective is shown.
+    const numbered = batchOf(Float32Array.from({ length: 20 }, (_, at) => Math.floor(at / 4)));
+    const seen: ObjectiveBatch[] = [];
+    const shown: number[][] = [];
+    const objective: Objective = {
+      name: 'spy',
+      activation: 'softmax',
+      loss(b) {
+        seen.push(b);
+        shown.push(Array.from(b.images.select(1, 0).select(1, 0).select(1, 0).toTypedArray(), Number));
+        return b.logits.cross_entropy_loss(b.labels);
+      },
+      stateDict: () => new Map(),
+      loadStateDict() {},
+      dispose() {},
+    };
+    const fc = tidy(() => new Linear(4, 3, new Generator(1)));
+    const model = { forward: (images: Tensor) => fc.forward(images.flatten(1)) };
+    const optimizer = new SGD(fc.namedParameters(), { learningRate: 0 });
+    const mode = { device: 'cpu', precision: 'float32', threads: 1, reason: '' } as const;
+    const mixup = { alpha, generator: new Generator(3) };
+    const shares: number[] = [];
+    for (let step = 0; step < 4000; step++) {
+      seen.length = shown.length = 0;
+      trainStep({ model, optimizer, objective, mode, mixup }, numbered, 0);
+      const partners = Array.from(seen[1]!.indices, (index) => index - 10);
+      const i = partners.findIndex((partner, at) => partner !== at);
+      if (i >= 0) shares.push((shown[0]![i]! - partners[i]!) / (i - partners[i]!));
     }
+    expect(shares.length).toBeGreaterThan(3900);
+    // Four standard errors of the mean of the uniform's half, whose deviation is the larger of the two.
+    const error = (4 * 0.1443) / Math.sqrt(shares.length);
+    expect(Math.abs(shares.reduce((sum, share) => sum + share, 0) / shares.length - mean)).toBeLessThan(
+      error,
+    );
+    expect(Math.min(...shares)).toBeGreaterThanOrEqual(0.5 - 1e-6);
+    expect(Math.max(...shares)).toBeLessThanOrEqual(1 + 1e-6);
   });
 });
 
@@ -253,6 +286,33 @@ test('features of a run are the input of its head, and logits what probabilities
       expect(output.probabilities[i]).toBeCloseTo(p[i]!, 5);
     }
   });
+});
+
+test('noisy confidences decode the images that they look at, and no others', async () => {
+  const subset = phantoms().splits.train!;
+  await train('hard', { objective: 'hard' });
+  const read = vi.spyOn(SampleReader.prototype, 'read');
+  try {
+    const { indices } = await noisyConfidences(join(root, 'hard'), subset, {
+      images: 5,
+      samples: 10,
+      sigma: 0.1,
+    });
+    expect(indices).toEqual(Int32Array.from([0, 1, 2, 3, 4], (i) => Math.floor((i * subset.length) / 5)));
+    expect(read.mock.calls.reduce((sum, [request]) => sum + request.indices.length, 0)).toBe(5);
+  } finally {
+    read.mockRestore();
+  }
+});
+
+test("what is drawn while training is no neighbouring seed's initialisation", async () => {
+  await train('drawn', { objective: 'hard', seed: 4, keepCheckpoints: true });
+  using _scope = new Scope();
+  const { tensors } = loadNewestCheckpoint(new RunFolder(join(root, 'drawn')).checkpoints)!;
+  // Neither the network nor the objective draws, so the stream stands where it began.
+  const begun = tensors.get('generator.state')!;
+  for (let seed = 0; seed < 20; seed++)
+    expect(new Generator(seed).state.equal(begun), `the stream that initialises seed ${seed}`).toBe(false);
 });
 
 test('noisy confidences: of classes chosen beforehand, the same for the same seed, and the plain ones without noise', async () => {
