@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { parquetRows } from '../../test/parquet.ts';
 import { parseCsv } from '../data/index.ts';
 import { loadCheckpoint } from '../training/index.ts';
 import { interruptible } from './options.ts';
@@ -156,7 +156,7 @@ describe('evaluate', () => {
     expect(right).toBeCloseTo(figures.top1.value, 12);
 
     expect((await penumbra([...common, '--predictions', 'p.parquet'])).code).toBe(0);
-    const objects = await parquetReadObjects({ file: await asyncBufferFromFile(join(root, 'p.parquet')) });
+    const objects = await parquetRows(join(root, 'p.parquet'));
     expect(objects).toHaveLength(rows.length);
     expect(Object.keys(objects[0]!)).toEqual(header);
     objects.forEach((object, i) => {

@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { afterAll, expect, test } from 'vitest';
+import { parquetRows } from '../../test/parquet.ts';
 import { fromTypedArray, readSafetensors, Scope, writeSafetensors } from '../torch/index.ts';
 import { type FeatureTable, readFeatures, writeFeatures } from './index.ts';
 
@@ -30,7 +30,7 @@ test('safetensors: what is written is read, with its metadata', async () => {
 test('Parquet: a row a sample', async () => {
   const path = join(folder, 'a.parquet');
   await writeFeatures(path, table, nameOf);
-  const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path) });
+  const rows = await parquetRows(path);
   expect(rows).toEqual([
     { index: 4, name: 'image 4.png', label: 'glioma, “grade 2”', f0: 1, f1: -2.5 },
     { index: 7, name: 'image 7.png', label: 'no tumour', f0: Math.fround(3e-9), f1: 4 },
