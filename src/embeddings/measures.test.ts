@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import oracle from '../../test/fixtures/embeddings/measures.json' with { type: 'json' };
 import { madeUp } from '../../test/oracle/embeddings.ts';
 import { uniform } from '../../test/oracle/fill.ts';
+import { unreleased } from '../../test/unreleased.ts';
 import { bootstrapDifference, estimate } from '../metrics/index.ts';
 import { Random } from '../random.ts';
-import { memoryStatistics } from '../torch/index.ts';
 import { measureEmbeddings, nearestNeighbours, summarizeEmbeddings } from './index.ts';
 
 describe.each(oracle.cases)('as scikit-learn and NumPy: $name', (c) => {
@@ -272,7 +272,7 @@ describe('edges', () => {
 
 test('no tensor is left', () => {
   const { features, labels } = madeUp('tensors', { counts: [9, 9], d: 3, noise: 1, offset: 0 });
-  const before = memoryStatistics().tensors;
+  const before = unreleased();
   measureEmbeddings(features, labels, 2, { k: 3, metric: 'cosine', gallery: { features, labels } });
-  expect(memoryStatistics().tensors).toBe(before);
+  expect(unreleased()).toBe(before);
 });

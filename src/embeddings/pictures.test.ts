@@ -4,8 +4,9 @@ import pcaOracle from '../../test/fixtures/embeddings/pca.json' with { type: 'js
 import oracle from '../../test/fixtures/embeddings/pictures.json' with { type: 'json' };
 import { madeUp } from '../../test/oracle/embeddings.ts';
 import { distance, summary } from '../../test/oracle/fill.ts';
+import { unreleased } from '../../test/unreleased.ts';
 import { Random } from '../random.ts';
-import { getThreads, memoryStatistics } from '../torch/index.ts';
+import { getThreads } from '../torch/index.ts';
 import type { Graph } from './graph.ts';
 import {
   measureEmbeddings,
@@ -201,7 +202,7 @@ describe.each(['tsne', 'umap'] as const)('%s', (method) => {
   });
 
   test("one dimension is drawn too, and the engine's threads and tensors are as before", () => {
-    const [threads, { tensors }] = [getThreads(), memoryStatistics()];
+    const [threads, tensors] = [getThreads(), unreleased()];
     expect(
       project(
         Float32Array.from({ length: 30 }, (_, i) => i * i),
@@ -210,7 +211,7 @@ describe.each(['tsne', 'umap'] as const)('%s', (method) => {
         { method },
       ).length,
     ).toBe(60);
-    expect([getThreads(), memoryStatistics().tensors]).toEqual([threads, tensors]);
+    expect([getThreads(), unreleased()]).toEqual([threads, tensors]);
   });
 });
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { unreleased } from '../../test/unreleased.ts';
 import {
   aten,
   autocast,
   Generator,
-  memoryStatistics,
   noGrad,
   Scope,
   setThreads,
@@ -71,24 +71,24 @@ describe.each(modelNames)('%s', (name) => {
   });
 
   test('frees every intermediate result and its own weights', () => {
-    const before = memoryStatistics().tensors;
+    const before = unreleased();
     const options = { classes: 3, channels: 1, stem: 'small', size: 32 } as const;
     const model = createModel(name, { ...options, generator: new Generator(0) });
     const own = model.stateDict().size;
-    expect(memoryStatistics().tensors).toBe(before + own);
+    expect(unreleased()).toBe(before + own);
     tidy(() => {
       const images = aten.zeros([2, 1, 32, 32]);
       for (const training of [true, false]) {
-        const within = memoryStatistics().tensors;
+        const within = unreleased();
         const logits = model.train(training).forward(images);
         // Only the logits: what autograd needs it holds itself.
-        expect(memoryStatistics().tensors).toBe(within + 1);
+        expect(unreleased()).toBe(within + 1);
         expect(images.released).toBe(false);
         expect(logits.shape).toEqual([2, 3]);
       }
     });
     model.dispose();
-    expect(memoryStatistics().tensors).toBe(before);
+    expect(unreleased()).toBe(before);
   });
 });
 

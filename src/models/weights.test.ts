@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { distance, type Summary, summary, uniform } from '../../test/oracle/fill.ts';
 import { temporaryFolder } from '../../test/setup/temporary.ts';
+import { unreleased } from '../../test/unreleased.ts';
 import {
   aten,
   fromTypedArray,
   Generator,
-  memoryStatistics,
   noGrad,
   Scope,
   setThreads,
@@ -64,9 +64,9 @@ test.each(modelNames)(
 test('all weights of the same network load, with nothing to tell, and nothing leaks', () => {
   const path = written('resnet10');
   const model = network('resnet10');
-  const before = memoryStatistics().tensors;
+  const before = unreleased();
   for (const strict of [false, true]) expect(load(model, path, strict)).toEqual([]);
-  expect(memoryStatistics().tensors).toBe(before);
+  expect(unreleased()).toBe(before);
   const expected = network('resnet10', {}, 2);
   for (const [name, tensor] of model.stateDict())
     expect(tensor.equal(expected.stateDict().get(name)!), name).toBe(true);

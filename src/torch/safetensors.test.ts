@@ -12,16 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
+import { unreleased } from '../../test/unreleased.ts';
 import { PenumbraError } from '../errors.ts';
-import {
-  aten,
-  memoryStatistics,
-  readSafetensors,
-  type Tensor,
-  tensor,
-  tidy,
-  writeSafetensors,
-} from './index.ts';
+import { aten, readSafetensors, type Tensor, tensor, tidy, writeSafetensors } from './index.ts';
 import type { DType } from './types.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'penumbra-safetensors-'));
@@ -239,12 +232,12 @@ describe('reading', () => {
   });
 
   test('tensors belong to the scope of the caller', () => {
-    const before = memoryStatistics().tensors;
+    const before = unreleased();
     tidy(() => {
       readSafetensors(fixture);
-      expect(memoryStatistics().tensors).toBe(before + 19);
+      expect(unreleased()).toBe(before + 19);
     });
-    expect(memoryStatistics().tensors).toBe(before);
+    expect(unreleased()).toBe(before);
   });
 
   test('of a file without tensors, and with spaces behind the header', () => {

@@ -2,12 +2,14 @@
  * 10,000 steps of a small network; prints the live tensors and the resident memory along the way. Needs --expose-gc.
  * Arguments: precision, objective, mixup's α.
  */
+
 import { BatchLoader, openDataset } from '../../src/data/index.ts';
 import { createObjective, parseObjective } from '../../src/objectives/index.ts';
 import { Generator, memoryStatistics, setThreads, type Tensor, tidy } from '../../src/torch/index.ts';
 import { BatchNorm2d, Conv2d, chain, Linear, Module } from '../../src/torch/nn/index.ts';
 import { SGD } from '../../src/torch/optim/index.ts';
 import { trainStep } from '../../src/training/train-step.ts';
+import { unreleased } from '../unreleased.ts';
 
 class Small extends Module {
   private readonly conv: Conv2d;
@@ -62,7 +64,7 @@ for (let epoch = 0; step < STEPS; epoch++) {
     trainStep({ model, optimizer, objective, mode, teacher, mixup }, batch, epoch);
     batch.release();
     step++;
-    if (step > 1) tensors.add(memoryStatistics().tensors);
+    if (step > 1) tensors.add(unreleased());
     if (step % 1000 === 0) {
       globalThis.gc!();
       resident.push(process.memoryUsage.rss());

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openDataset } from '../../src/data/index.ts';
-import { memoryStatistics } from '../../src/torch/index.ts';
 import {
   type EpochMetrics,
   type FitEvent,
@@ -13,6 +12,7 @@ import {
   resolveConfig,
   type TrainOptions,
 } from '../../src/training/index.ts';
+import { unreleased } from '../unreleased.ts';
 import type { ChildRun } from './child.ts';
 
 // 30 steps: 80 training images in 3 epochs of 10 batches.
@@ -45,7 +45,7 @@ async function train(folder: string, settings: TrainOptions, signal?: AbortSigna
     folder,
     onEvent: (event) => {
       events.push(event);
-      if (event.type === 'step') tensors.add(memoryStatistics().tensors);
+      if (event.type === 'step') tensors.add(unreleased());
     },
     ...(signal && { signal }),
   });

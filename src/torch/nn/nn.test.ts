@@ -1,16 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  aten,
-  autocast,
-  Generator,
-  grad,
-  memoryStatistics,
-  noGrad,
-  Scope,
-  setThreads,
-  type Tensor,
-  tidy,
-} from '../index.ts';
+import { unreleased } from '../../../test/unreleased.ts';
+import { aten, autocast, Generator, grad, noGrad, Scope, setThreads, type Tensor, tidy } from '../index.ts';
 import {
   BatchNorm2d,
   Conv2d,
@@ -140,9 +130,9 @@ describe('modules', () => {
     const conv = new Conv2d(4, 4, 3, new Generator(0), { groups: 4, stride: 2, padding: 1, bias: true });
     const images = aten.randn([2, 4, 9, 9], { generator: new Generator(1), dtype: 'bfloat16' });
     images.requires_grad_();
-    const before = memoryStatistics().tensors;
+    const before = unreleased();
     const output = autocast(() => conv.forward(images));
-    expect(memoryStatistics().tensors).toBe(before + 1);
+    expect(unreleased()).toBe(before + 1);
     expect(output.dtype).toBe('bfloat16');
     const exact = aten.conv2d(
       images.to({ dtype: 'float32' }),
@@ -166,14 +156,14 @@ describe('modules', () => {
     const net = network();
     const weight = net.parameters()[0]!;
     const before = weight.toTypedArray();
-    const tensors = memoryStatistics().tensors;
+    const tensors = unreleased();
     net.to({ memoryFormat: 'channels_last' });
     expect(net.parameters()[0]).toBe(weight);
     expect(weight.isContiguous('channels_last')).toBe(true);
     expect(weight.isContiguous()).toBe(false);
     expect(weight.requiresGrad).toBe(true);
     expect(weight.toTypedArray()).toEqual(before);
-    expect(memoryStatistics().tensors).toBe(tensors);
+    expect(unreleased()).toBe(tensors);
   });
 
   test('to() changes the type of what is of floating point, and gradients follow', () => {
@@ -193,7 +183,7 @@ describe('modules', () => {
   });
 
   test('zeroGrad forgets, dispose releases all', () => {
-    const before = memoryStatistics().tensors;
+    const before = unreleased();
     const net = network();
     tidy(() =>
       net
@@ -207,7 +197,7 @@ describe('modules', () => {
     expect(net.parameters().every(({ grad }) => grad === null)).toBe(true);
     net.dispose();
     expect([...net.stateDict().values()].every(({ released }) => released)).toBe(true);
-    expect(memoryStatistics().tensors).toBeLessThanOrEqual(before + 8); // The gradients that were looked at.
+    expect(unreleased()).toBeLessThanOrEqual(before + 8); // The gradients that were looked at.
   });
 });
 
@@ -323,9 +313,9 @@ describe('dropout', () => {
     using _scope = new Scope();
     const dropout = new Dropout(0.5, new Generator(4));
     const input = aten.ones([3, 8], { dtype: 'bfloat16' });
-    const before = memoryStatistics().tensors;
+    const before = unreleased();
     const output = autocast(() => dropout.forward(input));
-    expect(memoryStatistics().tensors).toBe(before + 1);
+    expect(unreleased()).toBe(before + 1);
     expect(output.dtype).toBe('bfloat16');
     expect(new Set(output.toTypedArray() as Float32Array)).toEqual(new Set([0, 2]));
   });
@@ -372,9 +362,9 @@ describe('attention', () => {
     for (const length of [9, 600]) {
       const input = aten.randn([2, length, 32], { generator: new Generator(1) }).requires_grad_();
       const exact = attention.forward(input);
-      const before = memoryStatistics().tensors;
+      const before = unreleased();
       const half = autocast(() => attention.forward(input));
-      expect(memoryStatistics().tensors).toBe(before + 1);
+      expect(unreleased()).toBe(before + 1);
       expect(half.dtype).toBe('bfloat16');
       const far = (a: Tensor, b: Tensor) => a.sub(b).norm().item() / b.norm().item();
       expect(far(half, exact)).toBeLessThan(0.01);

@@ -1,16 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { distance, type Summary, summary, uniform, weights } from '../../../test/oracle/fill.ts';
-import {
-  aten,
-  fromTypedArray,
-  Generator,
-  memoryStatistics,
-  setThreads,
-  type Tensor,
-  tensor,
-  tidy,
-} from '../index.ts';
+import { unreleased } from '../../../test/unreleased.ts';
+import { aten, fromTypedArray, Generator, setThreads, type Tensor, tensor, tidy } from '../index.ts';
 import { BatchNorm2d, Conv2d, Linear, Module } from '../nn/index.ts';
 import {
   AdamW,
@@ -164,19 +156,19 @@ test.each(Object.keys(optimizers))('%s goes on from its saved state bit for bit'
 
 test('a step makes no tensor that stays, and dispose gives the state back', () => {
   const net = new Network();
-  const before = memoryStatistics().tensors;
+  const before = unreleased();
   const optimizer = optimizers.adamw!(net);
   trainStep(net, optimizer, 0.01, 0);
   const parameters = net.parameters().length;
   // Two moments and a step count for each; gradients belong to their parameters.
-  const after = memoryStatistics().tensors;
+  const after = unreleased();
   trainStep(net, optimizer, 0.01, 1);
-  expect(memoryStatistics().tensors).toBe(after);
+  expect(unreleased()).toBe(after);
   expect(optimizer.stateDict().size).toBe(3 * parameters);
   optimizer.zeroGrad();
   for (const parameter of net.parameters()) expect(parameter.grad).toBeNull();
   optimizer.dispose();
-  expect(memoryStatistics().tensors).toBeLessThanOrEqual(before);
+  expect(unreleased()).toBeLessThanOrEqual(before);
 });
 
 test('a parameter without a gradient is left alone', () => {
