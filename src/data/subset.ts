@@ -42,7 +42,8 @@ type Views<V> = { readonly [K in keyof V]: V[K] | (() => never) };
  */
 function define<T extends object, V extends object>(object: T, views: Views<V>): T & V {
   for (const [key, view] of Object.entries<unknown>(views)) {
-    if (typeof view === 'function') Object.defineProperty(object, key, { enumerable: false, get: view as () => never });
+    if (typeof view === 'function')
+      Object.defineProperty(object, key, { enumerable: false, get: view as () => never });
     else Object.defineProperty(object, key, { enumerable: true, value: view, writable: true });
   }
   return object as T & V;
