@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { crc32, inflateRawSync } from 'node:zlib';
 import { PenumbraError } from './errors.ts';
+import { openRegular } from './files/index.ts';
 
 /** A file of an archive, or why it cannot be had. */
 export type ZipEntry =
@@ -10,6 +11,11 @@ export type ZipEntry =
 export interface ZipOptions {
   /** Bytes that a file may have; less than 4 GiB. */
   readonly longest: number;
+  /**
+   * How many times its packed bytes a file may have, above 64 MiB. Default: as many as DEFLATE can do, 1032. A picture
+   * or a text that is so empty is none.
+   */
+  readonly mostInflation?: number;
   /** Which files are read, by name. Default: all. */
   readonly wanted?: (name: string) => boolean;
   /** Of the error for an archive that cannot be read. */
@@ -25,17 +31,18 @@ const localSignature = 0x04034b50;
 /**
  * The files of a zip archive (APPNOTE 6.3; with ZIP64, stored or deflated), in the order of its directory, one in
  * memory at a time. Nothing that the archive claims is believed: offsets must lie inside the file, a file may not grow
- * past the size it claims nor past `longest` bytes, and its checksum must fit. Such files are entries with a
- * `failure`; names are only names, nothing is written.
+ * past the size it claims nor past `longest` bytes, its checksum must fit, and no two files may lie over each other (so
+ * that all together are bounded by the archive's size). Such files are entries with a `failure`; names are only names,
+ * nothing is written.
  * @throws PenumbraError with `code` where the directory itself cannot be read.
  */
 export function* readZipEntries(
   path: string,
-  { longest, wanted = () => true, code }: ZipOptions,
+  { longest, mostInflation = deflateLimit, wanted = () => true, code }: ZipOptions,
 ): Generator<ZipEntry> {
-  const file = openSync(path, 'r');
+  const file = openRegular(path);
   try {
-    const size = fstatSync(file).size;
+    const { size } = file.stat;
     const bad = (what: string): PenumbraError =>
       new PenumbraError(code, `${path} is not a zip archive that can be read: ${what}.`, {
         hint: 'Compare it with its checksum and fetch it again.',
@@ -46,7 +53,7 @@ export function* readZipEntries(
       const buffer = Buffer.allocUnsafe(length);
       let done = 0;
       while (done < length) {
-        const n = readSync(file, buffer, done, length - done, position + done);
+        const n = readSync(file.descriptor, buffer, done, length - done, position + done);
         if (n === 0) throw bad('it ends early');
         done += n;
       }
@@ -55,6 +62,7 @@ export function* readZipEntries(
     const { offset, length, count } = directoryOf(read, size, bad);
     if (length > 1 << 30) throw bad('its directory claims more than 1 GiB');
     const directory = read(offset, length);
+    const starts = startsOf(directory, Math.min(count, Math.floor(length / 46)));
     let at = 0;
     for (let i = 0; i < count; i++) {
       if (at + 46 > length || directory.readUInt32LE(at) !== centralSignature) {
@@ -81,13 +89,40 @@ export function* readZipEntries(
         yield fail(`the file has ${sizes.plain} bytes; the limit is ${longest}`);
       } else if (sizes.packed > size) {
         yield fail('the archive lies about the size of the file');
+      } else if (sizes.plain > Math.max(1 << 26, sizes.packed * mostInflation)) {
+        yield fail(`the file unpacks to ${Math.floor(sizes.plain / sizes.packed)} times its size`);
       } else {
-        yield entryBytes(name, method, checksum, sizes, read);
+        yield entryBytes(name, method, checksum, sizes, read, endOf(starts, sizes.offset));
       }
     }
   } finally {
-    closeSync(file);
+    file[Symbol.dispose]();
   }
+}
+
+/** Where the files of the directory begin, in order. Entries that are cut off are for the reader to find. */
+function startsOf(directory: Buffer, count: number): Float64Array {
+  const starts = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  for (let i = 0, at = 0; i < count && at + 46 <= directory.length; i++) {
+    const nameLength = directory.readUInt16LE(at + 28);
+    const extraLength = directory.readUInt16LE(at + 30);
+    const next = at + 46 + nameLength + extraLength + directory.readUInt16LE(at + 32);
+    if (next > directory.length) break;
+    starts[i] = sizesOf(directory, at, nameLength, extraLength).offset;
+    at = next;
+  }
+  return starts.sort();
+}
+
+/** Where the file behind the one at `offset` begins; the same place where two claim it. */
+function endOf(starts: Float64Array, offset: number): number {
+  let [low, high] = [0, starts.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (starts[middle]! < offset) low = middle + 1;
+    else high = middle;
+  }
+  return starts[low + 1] ?? Number.POSITIVE_INFINITY;
 }
 
 interface Sizes {
@@ -102,13 +137,17 @@ function entryBytes(
   checksum: number,
   sizes: Sizes,
   read: (position: number, length: number) => Buffer,
+  /** Where the next file begins. */
+  end: number,
 ): ZipEntry {
   const fail = (failure: string): ZipEntry => ({ name, failure });
   let packed: Buffer;
   try {
     const local = read(sizes.offset, 30);
     if (local.readUInt32LE(0) !== localSignature) return fail('the archive lies about where the file begins');
-    packed = read(sizes.offset + 30 + local.readUInt16LE(26) + local.readUInt16LE(28), sizes.packed);
+    const begin = sizes.offset + 30 + local.readUInt16LE(26) + local.readUInt16LE(28);
+    if (begin + sizes.packed > end) return fail('it lies over another file of the archive');
+    packed = read(begin, sizes.packed);
   } catch (error) {
     if (error instanceof PenumbraError) return fail('the archive lies about where the file is');
     throw error;
@@ -132,13 +171,13 @@ function entryBytes(
 }
 
 /** DEFLATE cannot shrink more than this (RFC 1951; zlib's technical notes give 1032:1). */
-const mostInflation = 1032;
+const deflateLimit = 1032;
 
 function inflate(packed: Buffer, plain: number): Buffer {
   // One byte more than claimed is enough to tell a lie.
   const maxOutputLength = Math.max(plain, 1) + 1;
   // In one piece, not in many that are copied together, unless the claim cannot be true.
-  const chunkSize = Math.max(64, Math.min(maxOutputLength, packed.length * mostInflation));
+  const chunkSize = Math.max(64, Math.min(maxOutputLength, packed.length * deflateLimit));
   return inflateRawSync(packed, { maxOutputLength, chunkSize });
 }
 

@@ -42,7 +42,12 @@ function readPairs(path: string): (MemoryPair & { split: SplitName })[] {
   const images = new Map<string, MemoryPair['source']>();
   const labels = new Map<string, Int32Array>();
   const wanted = (name: string) => MEMBER.test(name);
-  for (const entry of readZipEntries(path, { longest: LONGEST, wanted, code: 'data/npz' })) {
+  for (const entry of readZipEntries(path, {
+    longest: LONGEST,
+    mostInflation: 64,
+    wanted,
+    code: 'data/npz',
+  })) {
     const where = `${path}, ${entry.name}`;
     if ('failure' in entry) {
       throw npzError(

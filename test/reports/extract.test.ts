@@ -307,6 +307,43 @@ describe('malformed input', () => {
     );
     fc.assert(fc.property(fc.string(), (s) => void readOpenIXml(s)));
   });
+
+  test.each([
+    '<',
+    '<a ',
+    '<a b="',
+    "<a b='",
+    '<!--',
+    '<![CDATA[',
+    '<?',
+    '</',
+    '<AbstractText Label="FINDINGS">',
+    '<AbstractText ',
+    '<uId id="a" ',
+    'a=',
+    '&#x',
+    '&',
+    '<AbstractText Label="FINDINGS"><b>x</b>&amp;</AbstractText>',
+  ])('XML made of 4 MB of %s takes no longer than it should', (piece) => {
+    const begin = performance.now();
+    readOpenIXml(piece.repeat(4e6 / piece.length));
+    readOpenIXml(`<uId ${piece.repeat(4e6 / piece.length)}/>`);
+    expect(performance.now() - begin).toBeLessThan(2000);
+  });
+
+  test('what XML knows: CDATA, comments, entities, elements inside, and what people write', () => {
+    const xml = `<?xml version="1.0"?><eCitation><uId id="CXR1"/><!-- <AbstractText Label="FINDINGS">no</AbstractText> -->
+      <AbstractText Label="FINDINGS">a &lt; 5 &amp; &#233;&#x2C; < 3 <b>bold</b><![CDATA[<raw> & ]]></AbstractText>
+      <AbstractText Label='impression' x=">">none</AbstractText ><AbstractText Label="FINDINGS"/></eCitation>`;
+    expect(readOpenIXml(xml)).toEqual({
+      id: 'CXR1',
+      sections: [
+        { section: 'findings', text: 'a < 5 & é, < 3  bold <raw> & ' },
+        { section: 'impression', text: 'none' },
+      ],
+    });
+    expect(readOpenIXml('<a><!ENTITY x "y"></a>')).toHaveProperty('failure');
+  });
 });
 
 describe('extract', () => {
@@ -584,4 +621,29 @@ test('IdSet counts', () => {
   for (let i = 0; i < 20_000; i++) expect(set.add(`id${i}`)).toBe(1);
   expect(set.size).toBe(20_000);
   expect(set.has('other')).toBe(false);
+});
+
+describe('a zip that would grow', () => {
+  const text = Buffer.from('No effusion. '.repeat(1000));
+  const files = (n: number, change: (i: number) => Partial<ZipFile>): ZipFile[] =>
+    Array.from({ length: n }, (_, i) => ({ name: `${i}.txt`, bytes: text, ...change(i) }));
+
+  test('files that lie over each other are not read', async () => {
+    // The same packed bytes under a thousand names, as in a bomb of one layer.
+    const same = put('same.zip', makeZip(files(1000, () => ({ claimOffset: 0 }))));
+    const items = await all(same);
+    expect(items).toHaveLength(1000);
+    expect(new Set(failures(items).map(([, why]) => why))).toEqual(
+      new Set(['it lies over another file of the archive']),
+    );
+    // Each file claims to reach over all that follow (quoted local headers).
+    const whole = makeZip(files(50, () => ({})));
+    const over = put(
+      'over.zip',
+      makeZip(files(50, (i) => (i < 49 ? { claimPacked: whole.length / 2 } : {}))),
+    );
+    expect(failures(await all(over)).length).toBeGreaterThanOrEqual(24);
+    const honest = await all(put('honest.zip', makeZip(files(50, () => ({})))));
+    expect(failures(honest)).toEqual([]);
+  });
 });

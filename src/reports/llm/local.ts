@@ -1,11 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
+import { openRegular, type RegularFile } from '../../files/index.ts';
 import type { Backend, Completion, CompletionRequest } from './backend.ts';
 import { Failure } from './failure.ts';
+import { checkGguf } from './gguf.ts';
 import type { FromModel, ToModel } from './local-protocol.ts';
 import type { AnswerSchema } from './schema.ts';
 
@@ -43,25 +45,25 @@ export function describeModelFile(path: string): string {
       cause,
     });
   };
-  let file: number;
+  let file: RegularFile;
   try {
-    file = openSync(path, 'r');
+    file = openRegular(path);
   } catch (cause) {
-    return fail('cannot be opened', cause);
+    return fail('cannot be opened, or is no file', cause);
   }
   try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) return fail('is no file');
-    const hash = createHash('sha256').update(String(stat.size));
-    const part = Buffer.alloc(Math.min(1 << 20, stat.size));
-    for (const position of [0, stat.size - part.length]) {
-      readSync(file, part, 0, part.length, position);
-      if (position === 0 && part.toString('latin1', 0, 4) !== 'GGUF') return fail('is no GGUF file');
+    const problem = checkGguf(file);
+    if (problem !== undefined) return fail(problem);
+    const { size } = file.stat;
+    const hash = createHash('sha256').update(String(size));
+    const part = Buffer.alloc(Math.min(1 << 20, size));
+    for (const position of [0, size - part.length]) {
+      readSync(file.descriptor, part, 0, part.length, position);
       hash.update(part);
     }
     return `gguf ${hash.digest('hex')}`;
   } finally {
-    closeSync(file);
+    file[Symbol.dispose]();
   }
 }
 

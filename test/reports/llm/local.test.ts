@@ -97,7 +97,12 @@ describe.skipIf(!installed)(
 
     test('a damaged file is an error of the run', async () => {
       const gguf = join(folder, 'damaged.gguf');
-      writeFileSync(gguf, tinyGguf(7).subarray(0, 20_000));
+      const whole = Buffer.from(tinyGguf(7));
+      writeFileSync(gguf, whole.subarray(0, 20_000));
+      expect(() => createLlmExtractor({ ...options, gguf })).toThrow(/damaged or cut off/);
+      // A header that fits, of a network that does not.
+      whole.write('outpux_norm', whole.indexOf('output_norm'));
+      writeFileSync(gguf, whole);
       const extractor = createLlmExtractor({ ...options, gguf });
       await expect(extractor.extract(reports[0]!)).rejects.toMatchObject({ code: 'reports/llm-model' });
       await extractor.close();
