@@ -81,10 +81,16 @@ describe('t-SNE', () => {
     expect(klDivergence(p, tsne.points) / tsne.kl).toBeCloseTo(1, 2);
   });
 
-  test('the picture fits as well as that of scikit-learn, within 2 % of divergence', () => {
-    const points = project(features, n, d, { perplexity: oracle.perplexity });
-    expect(klDivergence(p, points)).toBeLessThan(1.02 * klDivergence(p, tsne.points));
-    expect(trustworthiness(features, points, n, d)).toBeGreaterThan(tsne.trustworthiness - 0.005);
+  test('the picture fits better than that of scikit-learn, whatever the last digits of its start', () => {
+    // A seed moves the start by a hundredth of its size, far more than another processor's rounding does.
+    const pictures = [0, 1, 2, 3].map((seed) =>
+      project(features, n, d, { perplexity: oracle.perplexity, seed }),
+    );
+    const divergences = pictures.map((points) => klDivergence(p, points));
+    for (const divergence of divergences) expect(divergence).toBeLessThan(klDivergence(p, tsne.points));
+    expect(Math.max(...divergences) / Math.min(...divergences)).toBeLessThan(1.01);
+    for (const points of pictures)
+      expect(trustworthiness(features, points, n, d)).toBeGreaterThan(tsne.trustworthiness - 0.005);
   });
 
   test.each([

