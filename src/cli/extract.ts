@@ -46,6 +46,7 @@ export function register(program: Command): void {
       '--server <url>',
       'OpenAI-compatible server (vLLM, llama.cpp, Ollama …), such as http://localhost:8000/v1',
     )
+    .option('--proxy <url>', 'a proxy for the server; proxies from the environment are never used')
     .option('--gguf <file>', 'a local GGUF model instead of a server (needs the package node-llama-cpp)')
     .option('--model <name>', 'name of the model on the server', 'Qwen/Qwen3-4B')
     .option('--prompt <file>', 'replace the prompt')
@@ -122,11 +123,13 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
   let info: () => string = () => '';
   if (flags.extractor !== 'rules') {
     const { openLlmExtractor, estimate } = await import('../reports/llm/index.ts');
+    const warn = (text: string) => process.stderr.write(`${text}\n`);
+    const expected = await estimate(input, findings, flags, inputOptions, warn);
     if (flags.estimate === true) {
-      process.stdout.write(`${await estimate(input, findings, flags, inputOptions)}\n`);
+      process.stdout.write(`${expected}\n`);
       return;
     }
-    process.stderr.write(`${await estimate(input, findings, flags, inputOptions)}\n`);
+    process.stderr.write(`${expected}\n`);
     const opened = await openLlmExtractor(
       findings,
       flags,

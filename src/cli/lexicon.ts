@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { PenumbraError } from '../errors.ts';
+import { checkResult, writeResult } from '../files/index.ts';
 
 export function register(program: Command): void {
   const command = program
@@ -24,6 +24,7 @@ export function register(program: Command): void {
         '--server <url>',
         'let a language model on this OpenAI-compatible server compare the candidates with known phrases in pairs',
       )
+      .option('--proxy <url>', 'a proxy for the server; proxies from the environment are never used')
       .option('--model <name>', 'its name on the server', 'Qwen/Qwen3-4B')
       .option('--rounds <n>', 'comparisons per candidate', Number, 24),
   )
@@ -62,6 +63,11 @@ interface Flags {
   json?: string;
 }
 
+/** The files that are read: no result may be one of them. */
+function inputsOf(input: string | undefined, { lexicon, extendLexicon, findings }: Flags): string[] {
+  return [input, lexicon, extendLexicon, findings].filter((path) => path !== undefined);
+}
+
 async function open(flags: Flags) {
   const reports = await import('../reports/index.ts');
   return { ...reports.openRules(flags), readable: reports.readableReports };
@@ -74,26 +80,37 @@ async function mine(
     minCount: number;
     limit: number;
     server?: string;
+    proxy?: string;
     model: string;
     rounds: number;
   },
 ): Promise<void> {
   const { candidatesAsLexicon, mineLexicon } = await import('../reports/mine/index.ts');
+  const inputs = inputsOf(input, flags);
+  checkResult(flags.out, { kind: 'lexicon', inputs });
+  if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
   const { lexicon, findings, readable } = await open(flags);
   let candidates = await mineLexicon(readable(input, flags), lexicon, findings, flags);
   if (flags.server !== undefined) {
+    const { sendingWarning } = await import('../reports/llm/http.ts');
+    const address = URL.parse(flags.server);
+    const warning = address === null ? undefined : sendingWarning(address, `${candidates.length} phrases`, flags.proxy);
+    if (warning !== undefined) process.stderr.write(`${warning}\n`);
     const { compareOnServer } = await import('../reports/mine/compare-server.ts');
     candidates = await compareOnServer(candidates, lexicon, {
       server: flags.server,
       model: flags.model,
       rounds: flags.rounds,
+      ...(flags.proxy !== undefined && { proxy: flags.proxy }),
       onProgress: (done, total) => {
         if (done % 50 === 0 || done === total) process.stderr.write(`compared ${done} of ${total} pairs\n`);
       },
     });
   }
-  writeFileSync(flags.out, candidatesAsLexicon(candidates));
-  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(candidates, null, 2)}\n`);
+  writeResult(flags.out, candidatesAsLexicon(candidates), { kind: 'lexicon', inputs });
+  if (flags.json !== undefined) {
+    writeResult(flags.json, `${JSON.stringify(candidates, null, 2)}\n`, { kind: 'json', inputs });
+  }
   for (const c of candidates.slice(0, 20)) {
     const like = c.neighbours[0] === undefined ? '' : `like "${c.neighbours[0].phrase}"`;
     process.stdout.write(
@@ -141,8 +158,10 @@ async function check(input: string | undefined, flags: Flags): Promise<void> {
         `${unseen} entries were not seen\n`,
     );
   }
-  if (flags.json !== undefined)
-    writeFileSync(flags.json, `${JSON.stringify({ wrong, coverage }, null, 2)}\n`);
+  if (flags.json !== undefined) {
+    const inputs = inputsOf(input, flags);
+    writeResult(flags.json, `${JSON.stringify({ wrong, coverage }, null, 2)}\n`, { kind: 'json', inputs });
+  }
   if (wrong.length > 0) {
     throw new PenumbraError(
       'reports/lexicon-examples',

@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { PenumbraError } from '../errors.ts';
+import { writeResult } from '../files/index.ts';
 import type { MentionScore, ReportScore } from '../reports/index.ts';
 
 export function register(program: Command): void {
@@ -65,13 +65,21 @@ async function score(path: string, flags: Flags): Promise<void> {
   const assessor = reports.createAssessor({ lexicon, findings: set });
   const gold = readGold(path, { status: flags.statusField, finding: flags.findingField, where: flags.where });
 
+  const inputs = [path, flags.reports, flags.rows, flags.lexicon, flags.extendLexicon, flags.findings].filter(
+    (name) => name !== undefined,
+  );
+  const writeJson = (value: object) => {
+    if (flags.json !== undefined)
+      writeResult(flags.json, `${JSON.stringify(value, null, 2)}\n`, { kind: 'json', inputs });
+  };
+
   if (gold.kind === 'mentions') {
     const figures = reports.scoreMentions(gold.mentions, assessor);
     process.stdout.write(renderMentions(figures, gold.leftOut));
-    if (flags.json !== undefined)
-      writeFileSync(flags.json, `${JSON.stringify({ ...figures, leftOut: gold.leftOut }, null, 2)}\n`);
+    writeJson({ ...figures, leftOut: gold.leftOut });
     if (flags.disagreements !== undefined) {
-      writeFileSync(flags.disagreements, figures.disagreements.map((d) => `${JSON.stringify(d)}\n`).join(''));
+      const lines = figures.disagreements.map((d) => `${JSON.stringify(d)}\n`);
+      writeResult(flags.disagreements, lines, { kind: 'jsonl', inputs });
     }
     return;
   }
@@ -81,16 +89,15 @@ async function score(path: string, flags: Flags): Promise<void> {
   );
   if (known.length === 0) {
     throw new PenumbraError('reports/gold', `None of the gold's findings is in the set ${set.name}.`, {
-      hint: `The gold has ${unknown.slice(0, 20).join(', ')}; the set has ${set.findings.join(', ')}. Choose with --findings.`,
+      hint: `The gold has ${unknown.length} others; the set has ${set.findings.join(', ')}. Choose with --findings.`,
     });
   }
   if (unknown.length > 0)
-    process.stderr.write(`not scored, since the set ${set.name} lacks them: ${unknown.join(', ')}\n`);
+    process.stderr.write(`not scored, since the set ${set.name} lacks them: ${unknown.length} findings of the gold\n`);
   const rows = await rowsOf(flags, assessor, new Set(known.map(({ report }) => report)));
   const figures = reports.scoreReports(known, rows, { minPositives: flags.minPositives });
   process.stdout.write(renderReports(figures));
-  if (flags.json !== undefined)
-    writeFileSync(flags.json, `${JSON.stringify({ ...figures, notScored: unknown }, null, 2)}\n`);
+  writeJson({ ...figures, notScored: unknown });
 }
 
 async function rowsOf(

@@ -2,8 +2,11 @@ import type { Report } from '../types.ts';
 import type { LlmExtractor, LlmStats, Probe } from './extractor.ts';
 
 export interface EstimateOptions {
-  /** What `extractor.probe()` measured. Without it nothing is sent, and time is not estimated. */
-  probe?: Probe;
+  /**
+   * What `extractor.probe()` measured, or what measures it once the reports are counted. Without it nothing is sent,
+   * and time is not estimated.
+   */
+  probe?: Probe | ((reports: number) => Promise<Probe>);
   /** Price of a million tokens, in any currency. Without it cost is null. */
   price?: { prompt: number; completion: number };
 }
@@ -45,7 +48,8 @@ export async function estimateExtraction(
     if (length > 0) count++;
     characters += length;
   }
-  const { probe, price } = options;
+  const { price } = options;
+  const probe = typeof options.probe === 'function' ? await options.probe(all) : options.probe;
   const perToken =
     probe === undefined || probe.promptTokens === null || probe.promptTokens === 0
       ? charactersPerToken

@@ -11,11 +11,15 @@ import { createCrossCheckedExtractor, disagreementMark } from './cross-check.ts'
 import { describeEstimate, describeStats, estimateExtraction } from './estimate.ts';
 import type { ReportExtractor } from './extract-all.ts';
 import { createLlmExtractor, type LlmExtractor } from './extractor.ts';
+import { sendingWarning } from './http.ts';
+import { chatEndpoint } from './server.ts';
 
 /** The flags of `penumbra extract` that speak of the language model, as the command line gives them. */
 export interface LlmFlags {
   server?: string;
   gguf?: string;
+  /** A proxy for the server. */
+  proxy?: string;
   model?: string;
   /** A file. */
   prompt?: string;
@@ -25,6 +29,16 @@ export interface LlmFlags {
   retries?: number;
   /** `in,out`: the price of a million tokens read and written. */
   price?: string;
+}
+
+/**
+ * The warning that is due before anything is sent: where it goes, what it is, and how many reports.
+ * @param reports undefined where they were not counted
+ */
+export function warningOf(flags: LlmFlags, reports?: number): string | undefined {
+  if (flags.server === undefined || flags.gguf !== undefined) return undefined;
+  const count = reports === undefined ? 'reports' : `${reports} reports`;
+  return sendingWarning(chatEndpoint(flags.server), `the full text of ${count}`, flags.proxy);
 }
 
 /** The language model, or with an assessor both extractors, for the verb. */
@@ -47,7 +61,8 @@ export function openLlmExtractor(
 }
 
 /**
- * What the whole input would take, as one line. Reads all of it, and sends one made-up report.
+ * What the whole input would take, as one line. Reads all of it, warns if it would leave this machine, and sends one
+ * made-up report.
  * @throws PenumbraError `reports/llm-probe` when the model does not answer
  */
 export async function estimate(
@@ -55,11 +70,16 @@ export async function estimate(
   findings: FindingSet,
   flags: LlmFlags,
   options: InputOptions = {},
+  onWarning: (text: string) => void = () => {},
 ): Promise<string> {
   const price = flags.price === undefined ? undefined : priceOf(flags.price);
   const llm = fromFlags(findings, flags);
   try {
-    const probe = await llm.probe();
+    const probe = (count: number) => {
+      const warning = warningOf(flags, count);
+      if (warning !== undefined) onWarning(warning);
+      return llm.probe();
+    };
     const reports = (async function* () {
       for await (const batch of readableReports(input, options)) yield* batch;
     })();
@@ -111,11 +131,12 @@ export async function writeDisagreements(rows: string, file: string): Promise<nu
 }
 
 function fromFlags(findings: FindingSet, flags: LlmFlags): LlmExtractor {
-  const { server, gguf, model, concurrency, requestTimeout, retries } = flags;
+  const { server, gguf, model, concurrency, requestTimeout, retries, proxy } = flags;
   return createLlmExtractor({
     findings,
     ...(server !== undefined && { url: server }),
     ...(gguf !== undefined && { gguf }),
+    ...(proxy !== undefined && { proxy }),
     ...(model !== undefined && { model }),
     ...(flags.prompt !== undefined && { prompt: readPrompt(flags.prompt) }),
     ...(concurrency !== undefined && { concurrency }),

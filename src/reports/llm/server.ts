@@ -2,12 +2,15 @@ import { z } from 'zod';
 import { PenumbraError } from '../../errors.ts';
 import type { Backend, Completion, CompletionRequest } from './backend.ts';
 import { Failure } from './failure.ts';
+import { type Answer, openClient, type Post } from './http.ts';
 import { type AnswerSchema, withoutLimits } from './schema.ts';
 
 /** Options of a server that speaks OpenAI's chat completions (vLLM, llama.cpp, Ollama, SGLang, LM Studio …). */
 export interface ServerOptions {
   /** Where the reports go, and nowhere else: `http://localhost:8000/v1`. There is no default. */
   url: string;
+  /** A proxy to go through. Default: none, whatever the environment says. */
+  proxy?: string;
   /** The model's name as the server knows it. */
   model: string;
   /** Name of the environment variable that holds the key. Default `PENUMBRA_LLM_API_KEY`; it may be unset. */
@@ -25,7 +28,7 @@ export interface ServerOptions {
 export const defaultKeyVariable = 'PENUMBRA_LLM_API_KEY';
 const defaults = { timeout: 120_000, longestResponse: 1 << 20 };
 
-/** Node's `fetch` gives up after 300 s without a header, whatever the signal says. */
+/** Longer, and a server that hangs is not told from one that thinks. */
 const longestTimeout = 300_000;
 const mostRedirects = 3;
 
@@ -89,6 +92,7 @@ class Server implements Backend {
   private readonly timeout: number;
   private readonly longest: number;
   private readonly key: string | undefined;
+  private readonly send: Post;
   private level = 0;
 
   constructor(options: ServerOptions, schema: AnswerSchema) {
@@ -111,6 +115,7 @@ class Server implements Backend {
       });
     }
     this.key = key === '' ? undefined : key;
+    this.send = openClient(options.proxy);
   }
 
   get mode(): string {
@@ -180,8 +185,7 @@ class Server implements Backend {
   private async post(body: string, signal: AbortSignal): Promise<Reply> {
     let url = this.endpoint;
     for (let hop = 0; ; hop++) {
-      const reply = await fetch(url, {
-        method: 'POST',
+      const reply = await this.send(url, {
         headers: {
           'content-type': 'application/json',
           accept: 'application/json',
@@ -189,17 +193,16 @@ class Server implements Backend {
         },
         body,
         signal,
-        redirect: 'manual',
       });
       if (reply.status < 300 || reply.status >= 400) {
         return {
           status: reply.status,
-          retryAfter: retryAfter(reply.headers.get('retry-after')),
+          retryAfter: retryAfter(reply.headers['retry-after'] ?? null),
           text: await readBounded(reply, this.longest),
         };
       }
-      await reply.body?.cancel();
-      const target = URL.parse(reply.headers.get('location') ?? '', url.href);
+      reply.body.destroy();
+      const target = URL.parse(reply.headers.location ?? '', url.href);
       if (reply.status !== 307 && reply.status !== 308) {
         throw new Failure('redirect', `the server answered with the redirect ${reply.status}`);
       }
@@ -220,8 +223,7 @@ interface Reply {
 }
 
 /** Reads at most `longest` bytes; a server that never stops is cut off there. */
-async function readBounded(reply: Response, longest: number): Promise<string> {
-  if (reply.body === null) return '';
+async function readBounded(reply: Answer, longest: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let bytes = 0;
@@ -284,9 +286,6 @@ function connectionCode(error: unknown): string {
   for (let e: unknown = error; e instanceof Error; e = e.cause) {
     const code = (e as NodeJS.ErrnoException).code;
     if (typeof code === 'string' && /^[A-Z_0-9]{1,40}$/.test(code)) return code;
-  }
-  if (error instanceof Error && (error.cause as Error | undefined)?.message === 'bad port') {
-    return 'HTTP clients may not use this port';
   }
   return 'the connection broke';
 }

@@ -1,5 +1,6 @@
 import { PenumbraError } from '../../errors.ts';
 import type { Lexicon } from '../lexicon/lexicon.ts';
+import { type Answer, openClient, type Post } from '../llm/http.ts';
 import { type Compare, rankByComparisons } from './compare.ts';
 import type { Candidate } from './mine.ts';
 
@@ -7,6 +8,8 @@ export interface CompareServerOptions {
   /** Base URL of an OpenAI-compatible server, up to `/v1`. */
   server: string;
   model: string;
+  /** A proxy to go through. Default: none, whatever the environment says. */
+  proxy?: string;
   rounds?: number;
   seed?: number;
   /** Milliseconds for one comparison; default 60,000. */
@@ -39,10 +42,11 @@ export async function compareOnServer(
     const entry = lexicon.entries.find((e) => e.kind === 'hedge' && e.phrases.includes(phrase));
     return entry?.probability == null ? [] : [{ phrase, probability: entry.probability }];
   });
+  const send = openClient(options.proxy);
   let done = 0;
   let none = 0;
   const compare: Compare = async (a, b, progress) => {
-    const answer = await ask(a, b, options);
+    const answer = await ask(a, b, options, send);
     done++;
     options.onProgress?.(progress.done, progress.total);
     if (answer === null) none++;
@@ -73,15 +77,22 @@ export async function compareOnServer(
   }));
 }
 
-async function ask(a: string, b: string, options: CompareServerOptions): Promise<'a' | 'b' | null> {
+async function ask(
+  a: string,
+  b: string,
+  options: CompareServerOptions,
+  send: Post,
+): Promise<'a' | 'b' | null> {
   const question =
     'A radiologist writes one of two phrases before the name of a finding. Which phrase expresses more certainty that ' +
     `the finding is there?\nA: "${a}"\nB: "${b}"\nAnswer with the letter A or B only. /no_think`;
-  let response: Response;
+  const silent = () =>
+    new PenumbraError('reports/compare', `The server ${options.server} did not answer.`, {
+      hint: 'Is it running, and is the address right (up to /v1)?',
+    });
+  let response: Answer;
   try {
-    response = await fetch(`${options.server.replace(/\/+$/, '')}/chat/completions`, {
-      method: 'POST',
-      redirect: 'error',
+    response = await send(new URL(`${options.server.replace(/\/+$/, '')}/chat/completions`), {
       headers: {
         'content-type': 'application/json',
         ...(process.env.OPENAI_API_KEY === undefined
@@ -96,24 +107,35 @@ async function ask(a: string, b: string, options: CompareServerOptions): Promise
       }),
       signal: AbortSignal.timeout(options.timeout ?? 60_000),
     });
-  } catch (cause) {
-    throw new PenumbraError('reports/compare', `The server ${options.server} did not answer.`, {
-      hint: 'Is it running, and is the address right (up to /v1)?',
-      cause,
-    });
+  } catch {
+    throw silent();
   }
-  if (!response.ok) {
-    await response.body?.cancel();
+  if (response.status !== 200) {
+    response.body.destroy();
     throw new PenumbraError(
       'reports/compare',
       `The server ${options.server} answered with status ${response.status}.`,
     );
   }
-  const answer = (await response.json().catch(() => null)) as {
-    choices?: { message?: { content?: unknown } }[];
-  } | null;
+  const answer = (await jsonOf(response)) as { choices?: { message?: { content?: unknown } }[] } | null;
   const content = answer?.choices?.[0]?.message?.content;
   if (typeof content !== 'string') return null;
   const letter = /^[\s"'(]*([AB])\b/.exec(content.replace(/<think>[\s\S]*?(<\/think>|$)/g, ''));
   return letter === null ? null : letter[1] === 'A' ? 'a' : 'b';
+}
+
+/** The answer's JSON, of at most 1 MiB; null for anything else. */
+async function jsonOf(answer: Answer): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of answer.body) {
+      bytes += part.length;
+      if (bytes > 1 << 20) return null;
+      parts.push(part);
+    }
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch {
+    return null;
+  }
 }

@@ -158,7 +158,7 @@ function readTable(text: string, path: string): GoldLabel[] {
 function labelOf(cell: string, path: string, line: number): number {
   const label = Number(cell);
   if (cell.trim() === '' || !(label === -1 || (label >= 0 && label <= 1))) {
-    throw goldError(path, line, `the label is "${cell.slice(0, 20)}"`, 'Expected 1, 0, -1 or a probability.');
+    throw goldError(path, line, 'the label is none', 'Expected 1, 0, -1 or a probability.');
   }
   return label;
 }
