@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { EmbeddingSummary, Metric, Projection } from '../embeddings/index.ts';
 import { PenumbraError } from '../errors.ts';
+import { checkResult, printable, writeResult } from '../files/index.ts';
 import type { RunFeatures } from '../training/index.ts';
 import { addDataOptions, type DataFlags, openData, whole } from './options.ts';
 
@@ -73,10 +73,14 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
     '../embeddings/index.ts'
   );
   const { knownOf, pickRows } = await import('../study/known.ts');
-  if (flags.out !== undefined) featuresFormat(flags.out);
+  const inputs = [run, path];
+  if (flags.out !== undefined) checkResult(flags.out, { kind: featuresFormat(flags.out), inputs });
+  if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
   if (flags.picture !== undefined && !/\.svg$/i.test(flags.picture)) {
     throw new PenumbraError('usage/picture', `${flags.picture}: expected a name that ends in .svg`);
   }
+
+  if (flags.picture !== undefined) checkResult(flags.picture, { kind: 'svg', inputs });
 
   const dataset = openData(path, flags);
   const subset = splitOf(dataset, flags.split);
@@ -85,10 +89,8 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
   if (voters !== undefined) splitOf(dataset, voters);
   const embedded = await featuresOf(run, flags.split);
   if (flags.out !== undefined) {
-    const files = await writeFeatures(flags.out, embedded, (i) => subset.nameOf(i), {
-      run,
-      split: flags.split,
-    });
+    const about = { run, split: flags.split };
+    const files = await writeFeatures(flags.out, embedded, (i) => subset.nameOf(i), about, inputs);
     process.stderr.write(`features: ${files.join(', ')}\n`);
   }
 
@@ -108,13 +110,13 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
   if (flags.json !== undefined) {
     const { broken, classes } = embedded;
     const figures = { run, data: dataset.name, split: flags.split, classNames: classes, broken, ...summary };
-    writeFileSync(flags.json, `${JSON.stringify(figures, null, 1)}\n`);
+    writeResult(flags.json, `${JSON.stringify(figures, null, 1)}\n`, { kind: 'json', inputs });
     process.stderr.write(`measures: ${flags.json}\n`);
   }
   if (flags.picture !== undefined) {
     const title = `${dataset.name}, split ${flags.split}: penultimate features`;
     const shown = sampled(embedded, flags.sample);
-    writeFileSync(flags.picture, await drawn(shown, title, dataset.strata, flags));
+    writeResult(flags.picture, await drawn(shown, title, dataset.strata, flags), { kind: 'svg', inputs });
     process.stderr.write(`picture: ${flags.picture}\n`);
   }
 
@@ -126,7 +128,7 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
     const result = await embedRun(folder, dataset, split, { onProgress: (done) => progress.update(done) });
     progress.done();
     for (const { file, reason } of result.broken.slice(0, 10))
-      process.stderr.write(`could not read ${file}: ${reason}\n`);
+      process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);
     return result;
   }
 

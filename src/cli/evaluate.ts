@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
+import { checkResult, printable, writeResult } from '../files/index.ts';
 import { addDataOptions, type DataFlags, openData, whole } from './options.ts';
 
 export function register(program: Command): void {
@@ -43,7 +43,12 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
   const { writePredictions, predictionsFormat } = await import('../study/predictions-file.ts');
   const { renderSummary } = await import('../study/summary-table.ts');
   const { createProgress } = await import('./progress.ts');
-  if (flags.predictions !== undefined) predictionsFormat(flags.predictions);
+  const inputs = [run, path];
+  if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
+  if (flags.predictions !== undefined) {
+    const format = predictionsFormat(flags.predictions);
+    checkResult(flags.predictions, { kind: format === 'csv' ? 'predictions' : format, inputs });
+  }
 
   const dataset = openData(path, flags);
   const subset = dataset.splits[flags.split];
@@ -57,7 +62,7 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
   });
   progress.done();
   for (const { file, reason } of broken.slice(0, 10))
-    process.stderr.write(`could not read ${file}: ${reason}\n`);
+    process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);
 
   const summary = summarize(predictions, {
     ...(flags.bins !== undefined && { bins: flags.bins }),
@@ -74,11 +79,11 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
       broken,
       ...summary,
     };
-    writeFileSync(flags.json, `${JSON.stringify(figures, null, 1)}\n`);
+    writeResult(flags.json, `${JSON.stringify(figures, null, 1)}\n`, { kind: 'json', inputs });
     process.stderr.write(`figures: ${flags.json}\n`);
   }
   if (flags.predictions !== undefined) {
-    await writePredictions(flags.predictions, predictions, dataset.classes, (i) => subset!.nameOf(i));
+    await writePredictions(flags.predictions, predictions, dataset.classes, (i) => subset!.nameOf(i), inputs);
     process.stderr.write(`predictions: ${flags.predictions}\n`);
   }
 }

@@ -94,7 +94,8 @@ async function mine(
   if (flags.server !== undefined) {
     const { sendingWarning } = await import('../reports/llm/http.ts');
     const address = URL.parse(flags.server);
-    const warning = address === null ? undefined : sendingWarning(address, `${candidates.length} phrases`, flags.proxy);
+    const warning =
+      address === null ? undefined : sendingWarning(address, `${candidates.length} phrases`, flags.proxy);
     if (warning !== undefined) process.stderr.write(`${warning}\n`);
     const { compareOnServer } = await import('../reports/mine/compare-server.ts');
     candidates = await compareOnServer(candidates, lexicon, {

@@ -93,7 +93,9 @@ async function score(path: string, flags: Flags): Promise<void> {
     });
   }
   if (unknown.length > 0)
-    process.stderr.write(`not scored, since the set ${set.name} lacks them: ${unknown.length} findings of the gold\n`);
+    process.stderr.write(
+      `not scored, since the set ${set.name} lacks them: ${unknown.length} findings of the gold\n`,
+    );
   const rows = await rowsOf(flags, assessor, new Set(known.map(({ report }) => report)));
   const figures = reports.scoreReports(known, rows, { minPositives: flags.minPositives });
   process.stdout.write(renderReports(figures));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '../files/index.ts';
 import {
   addDataOptions,
   addTrainOptions,
@@ -57,7 +58,7 @@ async function train(path: string, flags: Flags): Promise<void> {
     onEvent: showFit(config.objective),
   });
   for (const { file, reason } of result.broken.slice(0, 10))
-    process.stderr.write(`could not read ${file}: ${reason}\n`);
+    process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);
   if (result.broken.length > 10)
     process.stderr.write(`… and ${result.broken.length - 10} files more (done.json lists them)\n`);
   if (result.finished) {

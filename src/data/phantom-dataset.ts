@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import sharp from 'sharp';
-import { PenumbraError } from '../errors.ts';
+import { writeFolder, writeNew } from '../files/index.ts';
 import {
   DEFAULT_READER_NOISE,
   drawPhantoms,
@@ -33,30 +32,25 @@ export function phantomDataset(options: PhantomDatasetOptions = {}): Dataset {
  * `png`: `<split>/<class>/p<patient>_<R or L>.png` and one `posterior.csv`. Both with `info.json` and a README.
  *
  * @returns the data set that was written.
- * @throws {PenumbraError} `data/not-empty` where the folder holds anything.
+ * @throws {PenumbraError} `files/exists` where the folder holds anything.
  */
 export async function writePhantom(
   folder: string,
   options: PhantomDatasetOptions & { readonly format?: 'idx' | 'png' } = {},
 ): Promise<Dataset> {
-  if (existsSync(folder) && readdirSync(folder).length > 0) {
-    throw new PenumbraError('data/not-empty', `${folder} is not empty`, {
-      where: { file: folder },
-      hint: 'name a new folder; nothing is overwritten',
-    });
-  }
   const { format = 'idx', readerNoise = DEFAULT_READER_NOISE, seed = 0 } = options;
   const phantoms = drawPhantoms(options);
   const dataset = divided(phantoms, options);
-  mkdirSync(folder, { recursive: true });
   const subsets = Object.values(dataset.splits);
-  if (format === 'idx') for (const subset of subsets) writeIdxSplit(folder, subset, phantoms);
-  else await writePngs(folder, subsets, phantoms);
-  const counts = Object.fromEntries(subsets.map((subset) => [subset.split, { n: subset.length }]));
-  const { classes, size } = phantoms;
-  const info = { classes, size, channels: 1, seed, readerNoise, splits: counts };
-  writeFileSync(join(folder, 'info.json'), JSON.stringify(info, undefined, 1) + '\n');
-  writeFileSync(join(folder, 'README.md'), readme(phantoms, seed, readerNoise));
+  await writeFolder(folder, { kind: 'phantom', inputs: [] }, async (draft) => {
+    if (format === 'idx') for (const subset of subsets) writeIdxSplit(draft, subset, phantoms);
+    else await writePngs(draft, subsets, phantoms);
+    const counts = Object.fromEntries(subsets.map((subset) => [subset.split, { n: subset.length }]));
+    const { classes, size } = phantoms;
+    const info = { classes, size, channels: 1, seed, readerNoise, splits: counts };
+    writeNew(join(draft, 'info.json'), JSON.stringify(info, undefined, 1) + '\n');
+    writeNew(join(draft, 'README.md'), readme(phantoms, seed, readerNoise));
+  });
   return dataset;
 }
 
@@ -84,16 +78,16 @@ function writeIdxSplit(folder: string, subset: Subset, phantoms: Phantoms): void
     images.set(pixels.subarray(row * area, (row + 1) * area), i * area);
   });
   const name = (what: string) => join(folder, `${split}-${what}`);
-  writeFileSync(name('images-idx3-ubyte'), encodeIdx([rows.length, size, size], images));
-  writeFileSync(name('labels-idx1-ubyte'), encodeIdx([rows.length], Uint8Array.from(labels)));
+  writeNew(name('images-idx3-ubyte'), encodeIdx([rows.length, size, size], images));
+  writeNew(name('labels-idx1-ubyte'), encodeIdx([rows.length], Uint8Array.from(labels)));
   let files = csvLine(['index', 'label', 'class', 'patient']);
   let truth = csvLine(['index', ...truthHeader(phantoms)]);
   rows.forEach((row, i) => {
     files += csvLine([i, labels[i], classes[labels[i]], patients[row]]);
     truth += csvLine([i, ...truthOf(phantoms, row)]);
   });
-  writeFileSync(name('files.csv'), files);
-  writeFileSync(name('posterior.csv'), truth);
+  writeNew(name('files.csv'), files);
+  writeNew(name('posterior.csv'), truth);
 }
 
 async function writePngs(folder: string, subsets: readonly Subset[], phantoms: Phantoms): Promise<void> {
@@ -105,15 +99,14 @@ async function writePngs(folder: string, subsets: readonly Subset[], phantoms: P
       const row = rows[i];
       const side = row % 2 === 0 ? 'R' : 'L';
       const file = `${split}/${classes[labels[i]]}/p${String(patients[row]).padStart(6, '0')}_${side}.png`;
-      mkdirSync(dirname(join(folder, file)), { recursive: true });
       // A copy, since sharp does not take shared memory.
       const image = Uint8Array.from(pixels.subarray(row * area, (row + 1) * area));
       const raw = { width: size, height: size, channels: 1 } as const;
-      await sharp(image, { raw }).toColourspace('b-w').png().toFile(join(folder, file));
+      writeNew(join(folder, file), await sharp(image, { raw }).toColourspace('b-w').png().toBuffer());
       truth += csvLine([file, ...truthOf(phantoms, row)]);
     }
   }
-  writeFileSync(join(folder, 'posterior.csv'), truth);
+  writeNew(join(folder, 'posterior.csv'), truth);
 }
 
 function truthHeader({ classes, readings, labels }: Phantoms): string[] {

@@ -65,7 +65,7 @@ test.each([
   ['embeddings/shape', 'c.npy', { ...table, features: new Float32Array(7) }],
   ['embeddings/label', 'c.npy', { ...table, labels: Int32Array.of(0, 1, 2) }],
   ['embeddings/value', 'c.npy', { ...table, features: new Float32Array(6).fill(Number.NaN) }],
-  ['embeddings/file', 'none/c.npy', table],
+  ['files/not-found', 'none/c.npy', table],
 ])('%s, and nothing is written', async (code, file, wrong) => {
   await expect(writeFeatures(join(folder, file), wrong, nameOf)).rejects.toMatchObject({ code });
   expect(readdirSync(folder)).not.toContain('c.npy');

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
 import { PenumbraError } from '../errors.ts';
+import { checkResult, writeNamedResult, writeResult } from '../files/index.ts';
 import { fromTypedArray, readSafetensors, Scope, writeSafetensors } from '../torch/index.ts';
 import { checkFeatures, checkLabels } from './features.ts';
 
@@ -38,6 +38,7 @@ export function featuresFormat(path: string): FeatureFormat {
  *   `<stem>.indices.npy`.
  *
  * @param nameOf a name for sample `index` of the split, for `.parquet`
+ * @param inputs what was read: the files must be none of it
  * @returns the files that were written
  */
 export async function writeFeatures(
@@ -45,6 +46,7 @@ export async function writeFeatures(
   table: FeatureTable,
   nameOf: (index: number) => string,
   metadata: Readonly<Record<string, string>> = {},
+  inputs: readonly string[] = [],
 ): Promise<string[]> {
   const { features, labels, indices, classes } = table;
   const format = featuresFormat(path);
@@ -57,7 +59,8 @@ export async function writeFeatures(
     const files = { [path]: npy(features, [n, d]) };
     files[`${stem}.labels.npy`] = npy(labels, [n]);
     files[`${stem}.indices.npy`] = npy(indices, [n]);
-    for (const [file, parts] of Object.entries(files)) writeParts(file, parts);
+    for (const file of Object.keys(files)) checkResult(file, { kind: 'npy', inputs });
+    for (const [file, parts] of Object.entries(files)) writeResult(file, parts, { kind: 'npy', inputs });
     return Object.keys(files);
   }
   if (format === 'safetensors') {
@@ -67,6 +70,7 @@ export async function writeFeatures(
       ['labels', fromTypedArray(labels)],
       ['indices', fromTypedArray(indices)],
     ]);
+    checkResult(path, { kind: 'safetensors', inputs });
     writeSafetensors(path, tensors, { ...metadata, classes: JSON.stringify(classes) });
     return [path];
   }
@@ -76,15 +80,17 @@ export async function writeFeatures(
     for (let i = 0; i < n; i++) values[i] = features[i * d + j]!;
     return values;
   };
-  await parquetWriteFile({
-    filename: path,
-    columnData: [
-      { name: 'index', data: indices, type: 'INT32' },
-      { name: 'name', data: Array.from(indices, nameOf), type: 'STRING' },
-      { name: 'label', data: Array.from(labels, (y) => classes[y]!), type: 'STRING' },
-      ...Array.from({ length: d }, (_, j) => ({ name: `f${j}`, data: column(j), type: 'FLOAT' as const })),
-    ],
-  });
+  await writeNamedResult(path, { kind: 'parquet', inputs }, async (filename) =>
+    parquetWriteFile({
+      filename,
+      columnData: [
+        { name: 'index', data: indices, type: 'INT32' },
+        { name: 'name', data: Array.from(indices, nameOf), type: 'STRING' },
+        { name: 'label', data: Array.from(labels, (y) => classes[y]!), type: 'STRING' },
+        ...Array.from({ length: d }, (_, j) => ({ name: `f${j}`, data: column(j), type: 'FLOAT' as const })),
+      ],
+    }),
+  );
   return [path];
 }
 
@@ -140,16 +146,4 @@ function npy(values: Float32Array | Int32Array, shape: readonly number[]): Uint8
   header.write(text, prefix, 'latin1');
   header[header.length - 1] = 0x0a;
   return [header, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
-}
-
-function writeParts(path: string, [header, data]: Uint8Array[]): void {
-  try {
-    writeFileSync(path, header!);
-    writeFileSync(path, data!, { flag: 'a' });
-  } catch (cause) {
-    throw new PenumbraError('embeddings/file', `${path} could not be written: ${(cause as Error).message}`, {
-      where: { file: path },
-      cause,
-    });
-  }
 }

@@ -21,6 +21,7 @@ export {
   temporaryFor,
   writeAll,
   writeNamed,
+  writeNew,
   writeWhole,
   writeWith,
 } from './write.ts';

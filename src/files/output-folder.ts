@@ -10,6 +10,7 @@ import {
   makeFolder,
   removeFile,
   removeTemporariesOf,
+  syncFile,
   syncFolder,
   temporaryFor,
   writeWhole,
@@ -110,6 +111,8 @@ function changed(folder: string, name: string, listed: FileIdentity): string {
 
 function manifestOf(folder: string, kind: string): Manifest {
   const names = filesBelow(folder);
+  // Each takes some milliseconds; thousands of pictures are drawn again as quickly.
+  if (names.length <= 200) for (const name of names) syncFile(join(folder, name));
   return {
     writer: 'penumbra',
     kind,

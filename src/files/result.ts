@@ -13,9 +13,10 @@ const beginnings = {
   parquet: /^PAR1/,
   safetensors: /^[\s\S]{8}\{/,
   npy: /^\x93NUMPY/,
-  csv: /^/,
-  tsv: /^/,
-  text: /^/,
+  /** Predictions of samples, as CSV. */
+  predictions: /^name,label,predicted/,
+  /** A lexicon of ours, or one without remarks. */
+  lexicon: /^(#|phrase\t)/,
 } as const;
 export type ResultKind = keyof typeof beginnings;
 

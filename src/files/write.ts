@@ -36,6 +36,21 @@ export function writeWhole(path: string, content: string | Uint8Array | Iterable
   });
 }
 
+/**
+ * Writes a new file into a draft, a folder of ours that is not in its place yet: nobody reads it before it is whole.
+ * Folders on the way are made.
+ */
+export function writeNew(path: string, content: string | Uint8Array): void {
+  makeFolder(dirname(path));
+  try {
+    withFile(path, path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, (file) =>
+      writeAll(file, content),
+    );
+  } catch (error) {
+    throw fileError(error, path, 'written');
+  }
+}
+
 /** {@link writeWhole} for content that is made while it is written, with an open file. */
 export function writeWith(path: string, fill: (file: number) => void): void {
   const target = targetOf(path);
@@ -216,7 +231,8 @@ function withFile(path: string, name: string, flags: number, use: (file: number)
   }
 }
 
-function syncFile(path: string): void {
+/** Makes what was written into a file last. */
+export function syncFile(path: string): void {
   const file = openSync(path, 'r');
   try {
     fsyncSync(file);

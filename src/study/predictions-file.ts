@@ -1,8 +1,6 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
 import { csvLine } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import { spreadsheetCell, writeNamedResult, writeResult } from '../files/index.ts';
 import type { SplitPredictions } from '../training/index.ts';
 
 /** @throws `usage/predictions` for a name that ends in neither `.csv` nor `.parquet` */
@@ -14,12 +12,14 @@ export function predictionsFormat(path: string): 'csv' | 'parquet' {
 
 /**
  * Writes one row a sample: `name`, `label` and `predicted` (class names), and a column `p_<class>` for each class.
+ * @param inputs what was read: the file must be none of it
  */
 export async function writePredictions(
   path: string,
   predictions: SplitPredictions,
   classes: readonly string[],
   nameOf: (index: number) => string,
+  inputs: readonly string[] = [],
 ): Promise<void> {
   const { probabilities, labels, indices } = predictions;
   const width = classes.length;
@@ -31,30 +31,39 @@ export async function writePredictions(
   };
   const header = ['name', 'label', 'predicted', ...classes.map((name) => `p_${name}`)];
   if (predictionsFormat(path) === 'csv') {
-    const file = createWriteStream(path);
-    file.write(csvLine(header));
-    for (let i = 0; i < labels.length; i++) {
-      const row = Array.from(probabilities.subarray(i * width, (i + 1) * width), String);
-      const line = csvLine([nameOf(indices[i]!), classes[labels[i]!]!, predicted(i), ...row]);
-      if (!file.write(line)) await once(file, 'drain');
-    }
-    file.end();
-    await finished(file);
+    // People open it in a spreadsheet.
+    const line = (cells: readonly string[]) => csvLine(cells.map(spreadsheetCell));
+    writeResult(path, lines(), { kind: 'predictions', inputs });
     return;
+
+    function* lines(): Generator<string> {
+      yield line(header);
+      let some = '';
+      for (let i = 0; i < labels.length; i++) {
+        const row = Array.from(probabilities.subarray(i * width, (i + 1) * width), String);
+        some += line([nameOf(indices[i]!), classes[labels[i]!]!, predicted(i), ...row]);
+        if (some.length < 1 << 20) continue;
+        yield some;
+        some = '';
+      }
+      yield some;
+    }
   }
   const { parquetWriteFile } = await import('hyparquet-writer');
   const rows = Array.from(labels, (_, i) => i);
-  await parquetWriteFile({
-    filename: path,
-    columnData: [
-      { name: 'name', data: rows.map((i) => nameOf(indices[i]!)), type: 'STRING' },
-      { name: 'label', data: rows.map((i) => classes[labels[i]!]!), type: 'STRING' },
-      { name: 'predicted', data: rows.map(predicted), type: 'STRING' },
-      ...classes.map((name, k) => ({
-        name: `p_${name}`,
-        data: Float32Array.from(rows, (i) => probabilities[i * width + k]!),
-        type: 'FLOAT' as const,
-      })),
-    ],
-  });
+  await writeNamedResult(path, { kind: 'parquet', inputs }, async (filename) =>
+    parquetWriteFile({
+      filename,
+      columnData: [
+        { name: 'name', data: rows.map((i) => nameOf(indices[i]!)), type: 'STRING' },
+        { name: 'label', data: rows.map((i) => classes[labels[i]!]!), type: 'STRING' },
+        { name: 'predicted', data: rows.map(predicted), type: 'STRING' },
+        ...classes.map((name, k) => ({
+          name: `p_${name}`,
+          data: Float32Array.from(rows, (i) => probabilities[i * width + k]!),
+          type: 'FLOAT' as const,
+        })),
+      ],
+    }),
+  );
 }

@@ -441,7 +441,7 @@ describe('phantoms', () => {
       expect(new Set(b.groups!).size).toBe(new Set(a.groups!).size);
     }
     expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('300 virtual knee radiographs');
-    await expect(writePhantom(folder, options)).rejects.toMatchObject({ code: 'data/not-empty' });
+    await expect(writePhantom(folder, options)).rejects.toMatchObject({ code: 'files/exists' });
   });
 
   test('written as PNG they read back whole', async () => {

@@ -153,7 +153,7 @@ describe('gold files', () => {
     ['{"text":"x","span":[0],"status":"negated"}\n', /line 1: "text" or "span" is wrong/],
     ['{"text":"x","span":[0,1]}\n', /"status" is missing/],
     ['{"a":1}\n', /no "span"/],
-    ['id,X\na,2\n', /line 2: the label is "2"/],
+    ['id,X\na,2\n', /line 2: the label is none/],
   ])('%j is an error with its place', (text, message) => {
     expect(() => readGold(put('g', text))).toThrow(
       expect.objectContaining({ code: 'reports/gold', message: expect.stringMatching(message) }),

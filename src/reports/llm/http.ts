@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { PenumbraError } from '../../errors.ts';
@@ -86,7 +86,10 @@ function proxyEnv(proxy: string): Record<string, string> {
   };
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 24 || (major === 24 && minor < 5)) {
-    return fail('cannot be used by this Node', 'Node 24.5 or later knows proxies; npx penumbra brings its own.');
+    return fail(
+      'cannot be used by this Node',
+      'Node 24.5 or later knows proxies; npx penumbra brings its own.',
+    );
   }
   const url = URL.parse(proxy);
   if (url === null || !['http:', 'https:'].includes(url.protocol)) {

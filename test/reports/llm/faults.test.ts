@@ -466,9 +466,8 @@ describe('a server that is gone', () => {
     await expect(run()).rejects.toThrow(/^3 reports in a row failed .*connection: ECONNREFUSED/);
     expect(seen).toEqual(['s0', 's1']);
     await expect(extractor.probe()).rejects.toMatchObject({ code: 'reports/llm-probe' });
-    // Port 9 is one that `fetch` never connects to.
-    const blocked = createLlmExtractor({ url: 'http://127.0.0.1:9' });
-    await expect(blocked.probe()).rejects.toThrow(/may not use this port/);
+    const closed = createLlmExtractor({ url: 'http://127.0.0.1:9' });
+    await expect(closed.probe()).rejects.toThrow(/ECONNREFUSED/);
   });
 
   test('a refusal of all is told at once, a refusal of one later is a failed row', async () => {
