@@ -1,10 +1,19 @@
 import { PenumbraError } from '../errors.ts';
+import type { FindingsOptions } from './findings-options.ts';
 import { type ColumnNames, fileName, type Listing, type Names, type Part, sortClasses } from './part.ts';
 import { pickSamples, type Samples } from './samples.ts';
-import { checkSplits, type Fractions, type SplitParts, splitByFraction, splitOfName } from './split.ts';
+import {
+  checkedShares,
+  checkSplits,
+  type Fractions,
+  type SplitParts,
+  splitByFraction,
+  splitOfName,
+} from './split.ts';
+import { splitFindings } from './split-findings.ts';
 import { stringAt } from './string-table.ts';
 import { makeSubset } from './subset.ts';
-import { needOneOfK } from './targets.ts';
+import type { Targets } from './targets.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName, type Subset } from './types.ts';
 
 export interface DatasetOptions {
@@ -31,12 +40,27 @@ export interface DatasetOptions {
    * Default: the table's `site`, `centre`, `center`, `hospital` or `institution` column.
    */
   readonly site?: RegExp | string;
-  /** Class names in order. Default: `info.json`, else the folders or labels of the training split. */
+  /**
+   * Class names in order. Default: `info.json`, else the folders or labels of the training split. Of findings: those
+   * that are wanted, in order; default: all that the data have.
+   */
   readonly classes?: readonly string[];
   /** Names of a table's columns, where they are not the usual ones. */
   readonly columns?: ColumnNames;
   /** The folder that a table's paths are relative to. Default: the table's own. */
   readonly root?: string;
+  /**
+   * What labels are, where it could be both: `findings` reads a label column as findings even if no row names two,
+   * `one-of-k` makes a class of each different label even if it is `a|b`. Default: findings where a label has a `|`.
+   */
+  readonly kind?: Targets['kind'];
+  /** What uncertain, blank and probable values of findings become. */
+  readonly findings?: FindingsOptions;
+  /**
+   * Only images of these views, where the data name them: `frontal`, `lateral`, or as the table spells them (`PA`,
+   * `AP`). Default: all.
+   */
+  readonly views?: readonly string[];
 }
 
 /** A data set of what a reader found: divided where it is not yet, and checked. */
@@ -59,19 +83,19 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
   if (named.length === 0) {
     if (parts.length !== 1)
       throw ambiguous(name, `${parts.length} parts, and no names that say which is which`);
-    divide(splits, parts[0], options.fractions ?? { val: 0.1, test: 0.2 }, options.seed ?? 0);
+    divide(name, splits, parts[0], options.fractions ?? { val: 0.1, test: 0.2 }, options.seed ?? 0);
   } else {
     if (named.length < parts.length) throw ambiguous(name, 'some samples have a split and some have none');
-    const { val = 0, test = 0 } = options.fractions ?? {};
+    const { val = 0, test = 0 } = options.fractions ?? listing.fractions ?? {};
     const missing = { val: splits.val ? 0 : val, test: splits.test ? 0 : test };
     if (splits.train !== undefined && (missing.val !== 0 || missing.test !== 0)) {
-      divide(splits, splits.train, missing, options.seed ?? 0);
+      divide(name, splits, splits.train, missing, options.seed ?? 0);
     }
   }
   const subsets = SPLIT_NAMES.filter((split) => splits[split] !== undefined).map((split) =>
     subsetOf(split, splits[split]!),
   );
-  checkSplits(name, subsets);
+  const notes = checkSplits(name, subsets);
   const { source } = parts[0];
   return {
     name,
@@ -84,7 +108,7 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
     channels: source.channels,
     splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])),
     skipped,
-    notes: [],
+    notes: [...(listing.notes ?? []), ...notes],
   };
 }
 
@@ -224,13 +248,27 @@ function checkedExpression(role: 'group' | 'site', expression: RegExp | string):
 }
 
 function divide(
+  name: string,
   splits: Partial<Record<SplitName, NumberedPart>>,
   part: NumberedPart,
   fractions: Fractions,
   seed: number,
 ): void {
-  const { values: labels } = needOneOfK(part.targets, 'a split by fraction');
-  const divided = splitByFraction(labels, part.groups, fractions, seed);
+  const { targets, groups } = part;
+  const wanted = checkedShares(fractions).map(([split]) => split);
+  const there = groups === undefined ? part.rows.length : new Set(groups).size;
+  if (there < wanted.length) {
+    const what = groups === undefined ? 'samples' : 'groups (patients), none of which is divided,';
+    throw new PenumbraError(
+      'data/empty-split',
+      `${name}: ${there} ${what} are too few for the splits ${wanted.join(', ')}`,
+      { where: { data: name, argument: 'fractions' }, hint: 'ask for fewer splits, or give more data' },
+    );
+  }
+  const divided =
+    targets.kind === 'one-of-k'
+      ? splitByFraction(targets.values, groups, fractions, seed)
+      : splitFindings(targets, groups, fractions, seed);
   for (const [split, indices] of Object.entries(divided) as [SplitName, Uint32Array][]) {
     splits[split] = { ...part, split, ...pickSamples(part, indices) };
   }

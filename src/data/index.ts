@@ -1,12 +1,16 @@
 /** Images with labels: readers that detect the format, splits, decoding and batches. */
 export { csvLine, parseCsv } from './csv.ts';
 export type { DatasetOptions } from './dataset.ts';
+export type { FindingsOptions } from './findings-options.ts';
+export { type DataFormat, dataFormats, type Place, registerFormat } from './format.ts';
 export { BatchLoader } from './loader.ts';
 export { type ClassMap, mapClasses } from './map-classes.ts';
 export { type OpenOptions, openDataset } from './open.ts';
-export type { ColumnNames } from './part.ts';
+export type { ColumnNames, Listing, Names, Part } from './part.ts';
 export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
 export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './radimagenet.ts';
+export { CHEXPERT_FINDINGS } from './read-chexpert.ts';
+export { CHESTXRAY8_FINDINGS, CHESTXRAY14_FINDINGS } from './read-nih.ts';
 export { pickSamples, type Samples } from './samples.ts';
 export { type SiteChoice, selectSites } from './select-sites.ts';
 export type { Fractions, SplitParts } from './split.ts';

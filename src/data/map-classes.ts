@@ -2,7 +2,7 @@ import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { indicesWhere } from './samples.ts';
 import { makeSubset, narrowSubset } from './subset.ts';
-import { needOneOfK } from './targets.ts';
+import type { Findings } from './targets.ts';
 import type { Dataset, Subset } from './types.ts';
 
 /** For each class of a data set the class that it becomes; `null` leaves its samples out. */
@@ -15,6 +15,10 @@ export type ClassMap = Readonly<Record<string, string | null>>;
  * The true posterior, where it is known, follows: columns of merged classes add up, and what is left out divides away,
  * P(class | image, class kept) = p_class / Σ_kept p, which is exact since samples are left out by their label. A class
  * of sources in several strata is in the stratum of all their names (`CT + MR`).
+ *
+ * Findings are mapped likewise: of several that become one, it is present where any is, absent where all are known to be,
+ * and else unknown (a y between follows as the largest; a rate goes with the y that was taken); `null` leaves the finding
+ * out, and no sample. One of `classes` that none becomes is unknown throughout.
  *
  * @param classes the classes of the result, in order: those of the data set that was trained on. Default: the targets
  * in the order of their first sources.
@@ -29,7 +33,7 @@ export function mapClasses(dataset: Dataset, map: ClassMap, classes?: readonly s
   if (new Set(into).size < into.length) {
     throw mapError(name, 'two of the classes to map to have the same name', { hint: 'name each once' });
   }
-  if (into.length < 2) {
+  if (into.length < (dataset.kind === 'findings' ? 1 : 2)) {
     throw mapError(name, `the map leaves ${into.length} classes of ${name}; two or more are needed`, {
       hint: 'map the classes to at least two',
     });
@@ -88,7 +92,10 @@ function checkedTargets(
 }
 
 function mapSubset(name: string, subset: Subset, into: readonly string[], numbers: Int32Array): Subset {
-  const labels = needOneOfK(subset.targets, 'a class map').values;
+  if (subset.targets.kind === 'findings') {
+    return makeSubset({ ...subset, targets: mapFindings(subset.targets, into, numbers) });
+  }
+  const { values: labels } = subset.targets;
   const kept = narrowSubset(
     subset,
     indicesWhere(subset.length, (i) => numbers[labels[i]] >= 0),
@@ -105,6 +112,40 @@ function mapSubset(name: string, subset: Subset, into: readonly string[], number
     targets: { kind: 'one-of-k', names: into, values: kept.labels.map((label) => numbers[label]) },
     posterior: kept.posterior && mapPosterior(name, kept, kept.posterior, numbers, into.length),
   });
+}
+
+function mapFindings(findings: Findings, into: readonly string[], numbers: Int32Array): Findings {
+  const { names, values, mask, rates } = findings;
+  const [k, m] = [names.length, into.length];
+  const n = values.length / k;
+  const mapped = new Float32Array(n * m);
+  const known = new Uint8Array(n * m);
+  const smooth = rates && new Float32Array(n * m);
+  for (let c = 0; c < m; c++) {
+    const sources = names.flatMap((_, source) => (numbers[source] === c ? [source] : []));
+    if (sources.length === 0) continue;
+    for (let i = 0; i < n; i++) {
+      let best = -1;
+      let all = true;
+      for (const source of sources) {
+        const at = i * k + source;
+        if (mask !== undefined && mask[at] === 0) all = false;
+        else if (best < 0 || values[at] > values[best]) best = at;
+      }
+      // One that is unknown may be present, unless another is present anyway.
+      if (best < 0 || (!all && values[best] < 1)) continue;
+      known[i * m + c] = 1;
+      mapped[i * m + c] = values[best];
+      if (smooth) smooth[i * m + c] = rates[best];
+    }
+  }
+  return {
+    kind: 'findings',
+    names: into,
+    values: mapped,
+    ...(known.includes(0) && { mask: known }),
+    ...(smooth && { rates: smooth }),
+  };
 }
 
 function mapPosterior(

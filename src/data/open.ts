@@ -3,13 +3,17 @@ import { basename, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import type { PhantomOptions } from '../phantom/index.ts';
 import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
+import { dataFormats, registerFormat } from './format.ts';
 import type { Listing } from './part.ts';
 import { phantomDataset } from './phantom-dataset.ts';
-import { readClassFolders } from './read-class-folders.ts';
-import { idxImageFiles, readIdxFolder } from './read-idx-folder.ts';
-import { readNpz } from './read-npz.ts';
-import { findRadImageNet, isRadImageNetTable, readRadImageNet } from './read-radimagenet.ts';
-import { findTables, readTables } from './read-table.ts';
+import { CHEXPERT } from './read-chexpert.ts';
+import { CLASS_FOLDERS } from './read-class-folders.ts';
+import { IDX } from './read-idx-folder.ts';
+import { MIMIC_CXR } from './read-mimic-cxr.ts';
+import { NIH } from './read-nih.ts';
+import { NPZ } from './read-npz.ts';
+import { RADIMAGENET } from './read-radimagenet.ts';
+import { TABLES } from './read-table.ts';
 import type { Dataset } from './types.ts';
 
 export interface OpenOptions extends DatasetOptions {
@@ -24,6 +28,8 @@ export interface OpenOptions extends DatasetOptions {
  * - RadImageNet's folder with `RadiologyAI_train.csv`, `_val` and `_test`, or one of these tables;
  * - a `.csv` of `file,label`, or a folder with `train.csv` (and `val.csv`, `test.csv`) or a single `.csv`;
  * - a folder of class folders, or of `train`/`val`/`test` folders of class folders, with PNG or JPEG files;
+ * - NIH ChestX-ray14's folder with `Data_Entry_2017.csv`, CheXpert's with `train.csv` and `valid.csv`, MIMIC-CXR-JPG's with
+ *   its tables: K findings an image;
  * - the word `phantom`: virtual radiographs (a folder of that name is opened as `./phantom`).
  *
  * Images are not decoded here: files that turn out broken are left out and listed by the loader.
@@ -40,34 +46,24 @@ export function openDataset(path: string, options: OpenOptions = {}): Dataset {
   return datasetOf(basename(full), readListing(full, options), options);
 }
 
+// The one that is registered last is asked first: what is particular comes after what is general.
+for (const format of [CLASS_FOLDERS, TABLES, NPZ, RADIMAGENET, IDX, CHEXPERT, MIMIC_CXR, NIH])
+  registerFormat(format);
+
 function readListing(path: string, options: DatasetOptions): Listing {
-  const { classes, columns = {} } = options;
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new PenumbraError('data/not-found', `there is no ${path}`, { where: { file: path } });
   }
-  if (!stat.isDirectory()) {
-    const tables = [{ path, split: undefined }];
-    if (isRadImageNetTable(basename(path))) return readRadImageNet(tables, classes, columns, options.root);
-    if (/\.csv$/i.test(path)) return readTables(tables, classes, columns, options.root);
-    if (/\.npz$/i.test(path)) return readNpz(path, classes);
-    if (/images[-.]idx[34][-.]ubyte(\.gz)?$/i.test(path)) return readIdxFolder(path, classes, columns);
-    throw unknownFormat(path);
-  }
-  if (idxImageFiles(path).length > 0) return readIdxFolder(path, classes, columns);
-  const radImageNet = findRadImageNet(path);
-  if (radImageNet.length > 0) return readRadImageNet(radImageNet, classes, columns, options.root);
-  const tables = findTables(path);
-  if (tables.length > 0) return readTables(tables, classes, columns, options.root);
-  if (readdirSync(path, { withFileTypes: true }).some((entry) => entry.isDirectory())) {
-    return readClassFolders(path, classes);
-  }
-  throw unknownFormat(path);
-}
-
-function unknownFormat(path: string): PenumbraError {
-  return new PenumbraError('data/format', `${path} is no data set that Penumbra can read`, {
+  const isFolder = stat.isDirectory();
+  const names = isFolder ? readdirSync(path).sort() : [];
+  const place = { path, name: basename(path), isFolder, names };
+  const format = dataFormats().find((candidate) => candidate.detects(place));
+  if (format !== undefined) return format.read(path, options);
+  throw new PenumbraError('data/format', `${path} is no data set that Penumbra can read`, {
     where: { file: path },
-    hint: 'it reads IDX files (train-images-idx3-ubyte …), MedMNIST .npz, a .csv of file,label, and folders of PNG or JPEG per class',
+    hint: `it reads ${dataFormats()
+      .map(({ what }) => what)
+      .join('; ')}`,
   });
 }

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { parseCsv } from './csv.ts';
 import { readHeader } from './decode.ts';
+import type { Fractions } from './split.ts';
 import { type StringTable, stringAt } from './string-table.ts';
 import type { OneOfK, Targets } from './targets.ts';
 import type { BrokenFile, Dataset, PixelSource, SplitName } from './types.ts';
@@ -37,6 +38,10 @@ export interface Listing {
   readonly strata?: Dataset['strata'];
   readonly parts: readonly Part[];
   readonly skipped: readonly BrokenFile[];
+  /** What a person should know, a sentence each. */
+  readonly notes?: readonly string[];
+  /** Shares that are asked for where the caller names none, for data whose publication leaves a split open. */
+  readonly fractions?: Fractions;
 }
 
 /** Names of table columns; where absent, the usual ones are looked for. */
@@ -52,7 +57,7 @@ export const USUAL_COLUMNS: Readonly<Record<keyof ColumnNames, readonly string[]
   file: ['file', 'filename', 'path', 'image'],
   label: ['label', 'class'],
   split: ['split'],
-  group: ['group', 'patient', 'patient_id', 'patientid', 'subject'],
+  group: ['group', 'patient', 'patient_id', 'patientid', 'patient id', 'subject', 'subject_id'],
   site: ['site', 'centre', 'center', 'hospital', 'institution'],
 };
 
@@ -68,6 +73,20 @@ export function findColumn(
   const found = wanted.map((name) => names.indexOf(name)).find((at) => at >= 0);
   if (found === undefined && columns[role] !== undefined) throw missingColumn(header, role, columns, file);
   return found;
+}
+
+/**
+ * The position of a column that a published table has.
+ *
+ * @throws {PenumbraError} `data/columns` where it is not there.
+ */
+export function namedColumn(header: readonly string[], column: string, table: string): number {
+  const at = header.findIndex((name) => name.trim().toLowerCase() === column.toLowerCase());
+  if (at >= 0) return at;
+  throw new PenumbraError('data/columns', `${table} has no column ${column}`, {
+    where: { file: table, column },
+    hint: 'take the table as it is published, or name the column',
+  });
 }
 
 export function missingColumn(

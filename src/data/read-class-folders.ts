@@ -2,6 +2,7 @@ import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
+import type { DataFormat } from './format.ts';
 import {
   type Listing,
   oneOfK,
@@ -19,12 +20,20 @@ import type { BrokenFile, FilePixels, SplitName } from './types.ts';
 /** What counts as an image by its name; whether it is one its bytes say. */
 const IMAGE_NAME = /\.(png|jpe?g)$/i;
 
+/** A folder of class folders, or of `train`/`val`/`test` folders of them. */
+export const CLASS_FOLDERS: DataFormat = {
+  name: 'folders',
+  what: 'folders of PNG or JPEG per class',
+  detects: ({ path, isFolder }) => isFolder && folders(path).length > 0,
+  read: (path, { classes }) => readClassFolders(path, classes),
+};
+
 /**
  * Lists `root/class/….png` or `root/split/class/….png`, with any folders between class and file. Hidden entries are
  * passed over; files with other extensions are listed as skipped. The classes are those of the training split.
  * `root/posterior.csv` (by `file`, relative to the root) may hold true posteriors.
  */
-export function readClassFolders(root: string, given: readonly string[] | undefined): Listing {
+function readClassFolders(root: string, given: readonly string[] | undefined): Listing {
   const top = folders(root);
   const splits = new Map<SplitName | undefined, string>();
   for (const name of top) {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { parseCsv } from './csv.ts';
+import type { DataFormat } from './format.ts';
 import { idxIntegers, readIdx } from './idx.ts';
 import { checkPairs, numberedClasses } from './memory-parts.ts';
 import {
@@ -24,25 +25,27 @@ import type { MemoryPixels } from './types.ts';
 /** `train-images-idx3-ubyte`, `t10k-images.idx3-ubyte.gz`, `images-idx4-ubyte`: the prefix names the split. */
 const IMAGES = /^(.*?)images([-.])idx[34]([-.])ubyte(\.gz)?$/i;
 
-export function idxImageFiles(folder: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => IMAGES.test(name))
-    .sort();
-}
+/** A folder of IDX files, or one of its image files. */
+export const IDX: DataFormat = {
+  name: 'idx',
+  what: 'IDX files (train-images-idx3-ubyte …)',
+  detects: ({ name, isFolder, names }) => (isFolder ? names : [name]).some((entry) => IMAGES.test(entry)),
+  read: (path, { classes, columns = {} }) => readIdxFolder(path, classes, columns),
+};
 
 /**
  * Reads the IDX files of a folder, or one pair by its image file: images N×H×W or N×H×W×C (C 1 or 3) of unsigned
  * bytes, labels N integers. Beside them may lie `info.json` (class names), `<prefix>files.csv` (a `file` and perhaps a
  * `patient` and a `site` column, in the order of the images) and `<prefix>posterior.csv` (true posteriors, by `index`).
  */
-export function readIdxFolder(
-  path: string,
-  given: readonly string[] | undefined,
-  columns: ColumnNames,
-): Listing {
+function readIdxFolder(path: string, given: readonly string[] | undefined, columns: ColumnNames): Listing {
   const one = IMAGES.test(basename(path));
   const folder = one ? dirname(path) : path;
-  const files = one ? [basename(path)] : idxImageFiles(folder);
+  const files = one
+    ? [basename(path)]
+    : readdirSync(folder)
+        .filter((name) => IMAGES.test(name))
+        .sort();
   const pairs = files.map((name) => ({ file: join(folder, name), name, ...readPair(folder, name) }));
   const classes = given ?? readClassNames(folder) ?? numberedClasses(pairs);
   checkPairs(pairs, classes);

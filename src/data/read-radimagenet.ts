@@ -2,7 +2,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import type { ColumnNames, Listing } from './part.ts';
+import type { DataFormat } from './format.ts';
+import { type ColumnNames, type Listing, oneOfK } from './part.ts';
 import { RADIMAGENET_CLASSES, radImageNetClassOf, radImageNetStrata } from './radimagenet.ts';
 import { labelError, partsOf } from './read-table.ts';
 import { splitOfName } from './split.ts';
@@ -11,17 +12,22 @@ import { SPLIT_NAMES } from './types.ts';
 
 const TABLE = /^RadiologyAI_(train|val|test)\.csv$/i;
 
-/** RadImageNet's tables in a folder; none where it is something else. */
-export function findRadImageNet(folder: string): TableFile[] {
-  const tables = readdirSync(folder)
-    .filter(isRadImageNetTable)
-    .map((name) => ({ path: join(folder, name), split: splitOfName(name.slice(0, -4)) }));
-  return SPLIT_NAMES.flatMap((split) => tables.filter((table) => table.split === split));
-}
-
-export function isRadImageNetTable(name: string): boolean {
-  return TABLE.test(name);
-}
+/** RadImageNet's folder, or one of its three tables. */
+export const RADIMAGENET: DataFormat = {
+  name: 'radimagenet',
+  what: "RadImageNet's tables",
+  detects: ({ name, isFolder, names }) => (isFolder ? names : [name]).some((entry) => TABLE.test(entry)),
+  read(path, { classes, columns = {}, root }) {
+    if (TABLE.test(basename(path))) {
+      return readRadImageNet([{ path, split: undefined }], classes, columns, root);
+    }
+    const tables = readdirSync(path)
+      .filter((name) => TABLE.test(name))
+      .map((name) => ({ path: join(path, name), split: splitOfName(name.slice(0, -4)) }));
+    const ordered = SPLIT_NAMES.flatMap((split) => tables.filter((table) => table.split === split));
+    return readRadImageNet(ordered, classes, columns, root);
+  },
+};
 
 /**
  * Reads RadImageNet as it is handed out: `RadiologyAI_{train,val,test}.csv` with `filename,label`, and
@@ -31,7 +37,7 @@ export function isRadImageNetTable(name: string): boolean {
  *
  * @throws {PenumbraError} `data/unknown-class` with the line and the nearest name.
  */
-export function readRadImageNet(
+function readRadImageNet(
   tables: readonly TableFile[],
   given: readonly string[] | undefined,
   columns: ColumnNames,
@@ -54,7 +60,7 @@ export function readRadImageNet(
       'take its rows out of every table, or add some for training',
     );
   }
-  const parts = partsOf(rows, labels, classes, tables, root);
+  const parts = partsOf(rows, oneOfK(classes, labels), tables, root);
   return { format: 'radimagenet', strata, parts, skipped: [] };
 }
 

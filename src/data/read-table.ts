@@ -1,9 +1,14 @@
-import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
+import type { DatasetOptions } from './dataset.ts';
+import { FindingColumns } from './finding-columns.ts';
+import type { DataFormat } from './format.ts';
+import { checkAsked, isJoined, joinedFindings, joinedNames } from './joined-labels.ts';
 import {
   type ColumnNames,
+  findColumn,
   type Listing,
   type Names,
   oneOfK,
@@ -18,52 +23,118 @@ import { sharedRows } from './rows.ts';
 import { indicesWhere } from './samples.ts';
 import { splitOfName } from './split.ts';
 import { stringAt } from './string-table.ts';
-import { readRows, type TableFile, type TableRows } from './table-rows.ts';
+import { readHeader, readRows, type TableFile, type TableRows } from './table-rows.ts';
+import { type Targets, takeTargets } from './targets.ts';
 import { type FilePixels, SPLIT_NAMES } from './types.ts';
 
+/** A `.csv` of images, or a folder of them: `train.csv` with `val.csv` and `test.csv`, or the only one there is. */
+export const TABLES: DataFormat = {
+  name: 'csv',
+  what: 'a .csv of file,label or with a column per finding',
+  detects: ({ path, name, isFolder, names }) =>
+    isFolder ? tablesIn(path, names).length > 0 : /\.csv$/i.test(name),
+  read(path, options) {
+    const isFolder = !/\.csv$/i.test(path) || statSync(path).isDirectory();
+    const tables = isFolder ? tablesIn(path, readdirSync(path)) : [{ path, split: undefined }];
+    return readTables(tables, options);
+  },
+};
+
 /**
- * Reads tables of `file,label`, with optional columns `split`, `group` (or `patient`) and `site`: one table, or one per
- * split. Paths are relative to the first table's folder, or to `root`. Labels are class names, or numbers where the
- * classes are given (by `given` or `info.json`); otherwise the classes are the training split's labels, in order.
- * `posterior.csv` beside the table may hold true posteriors, by `file`.
+ * Reads tables with a column `file` and optional columns `split`, `group` (or `patient`) and `site`: one table, or one
+ * per split. Paths are relative to the first table's folder, or to `root`.
+ *
+ * With a column `label`, labels are class names, or numbers where the classes are given (by `options.classes` or
+ * `info.json`); otherwise the classes are the training split's labels, in order. Labels joined by `|` are findings.
+ * `posterior.csv` beside the table may hold true posteriors, by `file`. Without that column each finding has one of its
+ * own (`FindingColumns`).
  */
-export function readTables(
+export function readTables(tables: readonly TableFile[], options: DatasetOptions): Listing {
+  const { columns = {}, root = dirname(tables[0].path) } = options;
+  const given = options.classes ?? readClassNames(dirname(tables[0].path));
+  return hasLabels(tables[0].path, columns, given)
+    ? readLabels(tables, given, columns, root, options.kind)
+    : readFindingColumns(tables, { ...options, classes: given, root });
+}
+
+function readLabels(
   tables: readonly TableFile[],
   given: readonly string[] | undefined,
   columns: ColumnNames,
-  root = dirname(tables[0].path),
+  root: string,
+  kind: DatasetOptions['kind'],
 ): Listing {
   const rows = readRows(tables, columns, root);
   const texts = rows.labels.names.map((text) => text.trim());
-  const classes = given ?? readClassNames(dirname(tables[0].path)) ?? classesOf(rows, texts, tables[0].path);
+  const known = new Set(given);
+  const joined = texts.some((text) => isJoined(text) && !known.has(text));
+  if (kind === 'findings' || (kind === undefined && joined)) {
+    const { path } = tables[0];
+    const there = joinedNames(texts);
+    if (given !== undefined) checkAsked(given, there, path);
+    if (there.length === 0) {
+      throw new PenumbraError('data/columns', `${path} names no finding`, { where: { file: path } });
+    }
+    const findings = joinedFindings(given ?? there, texts, rows.labels.of);
+    return { format: 'csv', parts: partsOf(rows, findings, tables, root), skipped: [] };
+  }
+  const classes = given ?? classesOf(rows, texts, tables[0].path);
   const numbers = classNumbers(rows, texts, classes);
   const labels = rows.labels.of.map((label) => numbers[label]);
-  return { format: 'csv', parts: partsOf(rows, labels, classes, tables, root), skipped: [] };
+  return { format: 'csv', parts: partsOf(rows, oneOfK(classes, labels), tables, root), skipped: [] };
 }
 
-/** The tables of a folder: `train.csv` with `val.csv` and `test.csv`, or the only `.csv` there is. */
-export function findTables(folder: string): TableFile[] {
-  const names = readdirSync(folder)
-    .filter((name) => /\.csv$/i.test(name) && name !== 'posterior.csv')
-    .sort();
+/** Reads tables with a column per finding. */
+export function readFindingColumns(
+  tables: readonly TableFile[],
+  options: DatasetOptions & { readonly root: string },
+): Listing {
+  const { columns = {}, root, classes, findings: choice } = options;
+  const collected = new FindingColumns(classes, choice);
+  const rows = readRows(tables, columns, root, (header, path, at) =>
+    collected.open(header, path, new Set(Object.values(at).filter((i) => i !== undefined))),
+  );
+  const { path } = tables[0];
+  const findings = collected.build(path);
+  const { leftAside } = collected;
+  const notes = [`each of these columns of ${basename(path)} is a finding: ${findings.names.join(', ')}`];
+  if (leftAside.length > 0) notes.push(`columns that were not read: ${leftAside.join(', ')}`);
+  return {
+    format: 'csv',
+    parts: partsOf(rows, findings, tables, root),
+    skipped: [],
+    ...(classes === undefined && { notes }),
+  };
+}
+
+/** Whether a table's labels are in one column: not where all the classes that are wanted have columns of their own. */
+function hasLabels(path: string, columns: ColumnNames, wanted: readonly string[] | undefined): boolean {
+  const header = readHeader(path);
+  if (findColumn(header, 'label', columns, path) === undefined) return false;
+  const names = new Set(header.map((name) => name.trim().toLowerCase()));
+  return wanted === undefined || !wanted.every((name) => names.has(name.toLowerCase()));
+}
+
+function tablesIn(folder: string, entries: readonly string[]): TableFile[] {
+  const names = entries.filter((name) => /\.csv$/i.test(name) && name !== 'posterior.csv').sort();
   const named = names.map((name) => ({ path: join(folder, name), split: splitOfName(name.slice(0, -4)) }));
   const splits = named.filter(({ split }) => split !== undefined);
   if (splits.some(({ split }) => split === 'train')) return splits;
   return named.length === 1 ? named : [];
 }
 
-/** The rows by their splits, with the class of each row. */
+/** The rows by their splits, with the targets of each row. */
 export function partsOf(
   rows: TableRows,
-  labels: Int32Array,
-  classes: readonly string[],
+  targets: Targets,
   tables: readonly TableFile[],
   root: string,
 ): Part[] {
   const { files, groups, sites } = rows;
   const source: FilePixels = { kind: 'files', root, paths: files, channels: probeChannels(root, files) };
   const posteriorPath = join(dirname(tables[0].path), 'posterior.csv');
-  const posteriors = readPosterior(posteriorPath, classes);
+  const classes = targets.names;
+  const posteriors = targets.kind === 'one-of-k' ? readPosterior(posteriorPath, classes) : undefined;
   const parts = [undefined, ...SPLIT_NAMES].map((split): Part => {
     const members = indicesWhere(rows.length, (row) => rows.splitOf(row) === split);
     const pick = (names: Names | undefined) =>
@@ -73,10 +144,7 @@ export function partsOf(
       split,
       source,
       rows: sharedRows(members),
-      targets: oneOfK(
-        classes,
-        Int32Array.from(members, (row) => labels[row]),
-      ),
+      targets: takeTargets(targets, members),
       names: files,
       groups: pick(groups),
       sites: pick(sites),

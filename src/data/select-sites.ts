@@ -1,6 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { indicesWhere } from './samples.ts';
+import { checkFindings } from './split.ts';
 import { narrowSubset } from './subset.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName } from './types.ts';
 
@@ -49,7 +50,8 @@ export function selectSites(dataset: Dataset, choice: SiteChoice): Dataset {
     return kept;
   });
   const train = subsets.find(({ split }) => split === 'train');
-  const missing = train && classes.find((_, k) => !train.labels.includes(k));
+  const labels = train?.targets.kind === 'one-of-k' ? train.targets.values : undefined;
+  const missing = labels && classes.find((_, k) => !labels.includes(k));
   if (missing !== undefined) {
     throw new PenumbraError(
       'data/missing-class',
@@ -60,7 +62,10 @@ export function selectSites(dataset: Dataset, choice: SiteChoice): Dataset {
       },
     );
   }
-  return { ...dataset, splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])) };
+  const notes = subsets.flatMap(({ split, targets }) =>
+    targets.kind === 'findings' ? checkFindings(name, split, targets) : [],
+  );
+  return { ...dataset, notes, splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])) };
 }
 
 /** 1 for each site that is wanted. */

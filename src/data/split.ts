@@ -1,7 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { Random } from '../random.ts';
 import { allRows } from './rows.ts';
-import { countClasses } from './targets.ts';
+import { countClasses, countFindings, type FindingCounts, type Findings } from './targets.ts';
 import type { SplitName, Subset } from './types.ts';
 
 /** Shares of the samples in [0, 1); the rest is `train`. */
@@ -13,13 +13,14 @@ export interface Fractions {
 /** The part of the data, by the name that the data give it, that serves as a split. */
 export type SplitParts = Readonly<Partial<Record<SplitName, string>>>;
 
-const SPLIT_STREAM = 3;
+export const SPLIT_STREAM = 3;
 
 /** The split that a file's or folder's name speaks of: its last word, `train`, `val`, `test` or what is used for them. */
 export function splitOfName(name: string): SplitName | undefined {
   const word = name.toLowerCase().match(/[a-z0-9]+$/)?.[0];
   if (word === 'train' || word === 'training') return 'train';
-  if (word === 'val' || word === 'valid' || word === 'validation' || word === 'dev') return 'val';
+  if (word === 'val' || word === 'valid' || word === 'validate' || word === 'validation' || word === 'dev')
+    return 'val';
   // The MNIST files call their test set t10k.
   if (word === 'test' || word === 'testing' || word === 't10k') return 'test';
   return undefined;
@@ -77,8 +78,13 @@ export function splitByFraction(
   return Object.fromEntries(shares.map(([split], s) => [split, indices.filter((i) => assigned[i] === s)]));
 }
 
-/** @throws {PenumbraError} for an empty split, a class that a split has none of, or a group in more than one split. */
-export function checkSplits(name: string, subsets: readonly Subset[]): void {
+/**
+ * @returns what is worth knowing, a sentence each: the findings of which a split has no positive or no negative.
+ * @throws {PenumbraError} for an empty split, a class that a split has none of, or a group in more than one split; of
+ * findings, where no finding has a positive for training.
+ */
+export function checkSplits(name: string, subsets: readonly Subset[]): string[] {
+  const notes: string[] = [];
   const splitOfGroup = new Map<number, SplitName>();
   for (const { split, classes, length, targets, groups } of subsets) {
     if (length === 0) {
@@ -87,6 +93,7 @@ export function checkSplits(name: string, subsets: readonly Subset[]): void {
         hint: 'add samples to it, take it away, or choose other fractions',
       });
     }
+    if (targets.kind === 'findings') notes.push(...checkFindings(name, split, targets));
     const counts = targets.kind === 'one-of-k' ? countClasses(targets) : undefined;
     const missing = counts === undefined ? [] : classes.filter((_, k) => counts[k] === 0);
     if (missing.length > 0) {
@@ -115,9 +122,45 @@ export function checkSplits(name: string, subsets: readonly Subset[]): void {
       );
     }
   }
+  return notes;
 }
 
-function checkedShares(fractions: Fractions): [SplitName, number][] {
+/** What a split lacks of its findings, a sentence each. */
+export function checkFindings(name: string, split: SplitName, findings: Findings): string[] {
+  const counts = countFindings(findings);
+  if (split === 'train' && counts.every(({ positive }) => positive === 0)) {
+    throw new PenumbraError('data/missing-class', `${name}: no finding has a positive in split train`, {
+      where: { data: name, split },
+      hint: 'check what marks a finding as present (1), and which values are ignored',
+    });
+  }
+  const list = (wanted: (count: FindingCounts) => boolean) =>
+    counts.filter(wanted).map((count) => count.name);
+  const sentence = (what: string, names: readonly string[]) => {
+    const consequence =
+      split === 'train'
+        ? 'what was never seen cannot be learned'
+        : 'AUROC and what else needs both is absent there';
+    return names.length === 0 ? [] : [`split ${split} has no ${what} of ${names.join(', ')}: ${consequence}`];
+  };
+  return [
+    ...sentence(
+      'known value',
+      list(({ known }) => known === 0),
+    ),
+    ...sentence(
+      'positive',
+      list(({ known, positive }) => known > 0 && positive === 0),
+    ),
+    ...sentence(
+      'negative',
+      list(({ known, negative }) => known > 0 && negative === 0),
+    ),
+  ];
+}
+
+/** The splits with a share, train first. */
+export function checkedShares(fractions: Fractions): [SplitName, number][] {
   const { val = 0, test = 0 } = fractions;
   if (!(val >= 0 && test >= 0 && val + test < 1)) {
     throw new PenumbraError(
@@ -138,7 +181,7 @@ function checkedShares(fractions: Fractions): [SplitName, number][] {
 }
 
 /** Group g's samples are `members[starts[g]…starts[g + 1]]`. Without groups every sample is one of its own. */
-function membersByGroup(
+export function membersByGroup(
   groups: Int32Array | undefined,
   length: number,
 ): { starts: Uint32Array; members: Uint32Array } {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { type CsvRow, scanCsv } from './csv.ts';
@@ -34,25 +34,46 @@ export interface TableRows {
   placeOf(row: number): { readonly file: string; readonly line: number };
 }
 
+/** Where the columns of a table stand that are not values; undefined where one is not there. */
+export type Positions = Record<(typeof COLUMN_ROLES)[number], number | undefined>;
+const COLUMN_ROLES = ['file', 'label', 'split', 'group', 'site'] as const;
+
+/** What a reader takes from each row besides; it is shown the header first. `false` leaves the row out. */
+export type RowVisitor = (header: readonly string[], path: string, at: Positions) => (row: CsvRow) => unknown;
+
 /**
  * Reads tables with columns for the file and the label, and perhaps for the split, the group and the site, and holds
  * every listed file against what is there.
  *
  * @param root the folder that the files are relative to.
+ * @param visit takes what else is wanted; with it a table needs no label.
  * @throws {PenumbraError} for a column, field or file that is missing, and for a file that is listed twice.
  */
-export function readRows(tables: readonly TableFile[], columns: ColumnNames, root: string): TableRows {
+export function readRows(
+  tables: readonly TableFile[],
+  columns: ColumnNames,
+  root: string,
+  visit?: RowVisitor,
+): TableRows {
   const rows = new RowCollector(tables);
   for (const [table, { path, split }] of tables.entries())
-    rows.addTable(table, readBytes(path), split, columns);
+    rows.addTable(table, readBytes(path), split, columns, visit);
   rows.checkFiles(root);
   return rows.build();
 }
 
-const COLUMN_ROLES = ['file', 'label', 'split', 'group', 'site'] as const;
-type Positions = Record<(typeof COLUMN_ROLES)[number], number | undefined>;
+/** A row of one's own making, for layouts whose tables need to be joined. */
+export interface RowEntry {
+  /** Relative to the root, with `/`. */
+  readonly file: string;
+  /** Its line in the table that is open. */
+  readonly line: number;
+  readonly split?: SplitName | undefined;
+  /** In every row, or in none. */
+  readonly group?: string;
+}
 
-class RowCollector {
+export class RowCollector {
   private readonly tables: readonly TableFile[];
   private readonly files = new StringTableBuilder();
   private readonly folders = new StringIndex();
@@ -73,12 +94,22 @@ class RowCollector {
     this.tables = tables;
   }
 
-  addTable(table: number, bytes: Buffer, split: SplitName | undefined, columns: ColumnNames): void {
+  addTable(
+    table: number,
+    bytes: Buffer,
+    split: SplitName | undefined,
+    columns: ColumnNames,
+    visit?: RowVisitor,
+  ): void {
     const { path } = this.tables[table];
     let at: Positions | undefined;
+    let take: ReturnType<RowVisitor> | undefined;
     scanCsv(bytes, path, (row) => {
-      if (at === undefined) at = positionsOf(row.texts(), columns, path, split);
-      else this.addRow(row, at, table, split);
+      if (at === undefined) {
+        const header = row.texts();
+        at = positionsOf(header, columns, path, split, visit === undefined);
+        take = visit?.(header, path, at);
+      } else if (take === undefined || take(row) !== false) this.addRow(row, at, table, split);
     });
     if (at === undefined) {
       throw new PenumbraError('data/columns', `${path} is empty`, {
@@ -91,6 +122,17 @@ class RowCollector {
     this.checkWhole(table, 'site', at.site, this.siteOf);
   }
 
+  /** Appends rows of one's own making to the next table. */
+  addEntries(entries: Iterable<RowEntry>): void {
+    for (const { file, line, split, group } of entries) {
+      this.addFile(file);
+      if (group !== undefined) this.groupOf.push(this.groups.addText(group));
+      this.splitOf.push(split === undefined ? -1 : SPLIT_NAMES.indexOf(split));
+      this.lineOf.push(line);
+    }
+    this.ends.push(this.files.length);
+  }
+
   /**
    * Folder by folder, since one folder's names fit into the processor's cache: each file must be in the folder's
    * listing (one system call a folder, not one a file), and in no other row.
@@ -99,21 +141,29 @@ class RowCollector {
     const { files, folders } = this;
     const { starts, members } = groupRows(this.folderOf.view(), folders.length);
     const missing: number[] = [];
+    const again: { row: number; before: number }[] = [];
     const scratch = Buffer.alloc(1 << 12);
     for (const [folder, name] of folders.texts().entries()) {
-      const there = new StringIndex();
-      for (const file of namesIn(resolve(root, name))) there.add(scratch, 0, scratch.write(file));
-      const rowOf = new Int32Array(there.length).fill(-1);
+      const own = members.subarray(starts[folder], starts[folder + 1]);
+      const names = namesIn(resolve(root, name));
       const prefix = Buffer.byteLength(name);
-      for (let m = starts[folder]; m < starts[folder + 1]; m++) {
-        const row = members[m];
-        const start = row === 0 ? 0 : files.ends[row - 1];
-        const number = there.find(files.bytes, start + prefix, files.ends[row]);
+      const rowOf = new Int32Array(names.length).fill(-1);
+      let find: (row: number) => number;
+      if (names.length <= FEW) {
+        find = (row) => names.indexOf(stringAt(files, row).slice(name.length));
+      } else {
+        const there = new StringIndex();
+        for (const file of names) there.add(scratch, 0, scratch.write(file));
+        find = (row) => there.find(files.bytes, startOf(files, row) + prefix, files.ends[row]);
+      }
+      for (const row of own) {
+        const number = find(row);
         if (number < 0) missing.push(row);
-        else if (rowOf[number] >= 0) throw this.duplicate(rowOf[number], row);
+        else if (rowOf[number] >= 0) again.push({ row, before: rowOf[number] });
         else rowOf[number] = row;
       }
     }
+    if (again.length > 0) throw this.duplicates(again);
     missing.sort((a, b) => a - b);
     if (missing.length > 0) throw this.missingFiles(root, missing);
   }
@@ -138,7 +188,6 @@ class RowCollector {
     const { bytes, starts, ends, line } = row;
     const { path } = this.tables[table];
     const file = at.file!;
-    const label = at.label!;
     this.checkFilled(row, at, path);
     const split = at.split === undefined ? tableSplit : splitOfName(row.text(at.split).trim());
     if (at.split !== undefined && split === undefined) {
@@ -152,16 +201,17 @@ class RowCollector {
     if (cut >= 0) {
       this.files.add(bytes, starts[file], ends[file]);
       this.folderOf.push(this.folders.add(bytes, starts[file], cut));
-    } else {
-      const name = posix.normalize(row.text(file).replaceAll('\\', '/'));
-      this.files.addText(name);
-      this.folderOf.push(this.folders.addText(name.slice(0, name.lastIndexOf('/') + 1)));
-    }
-    this.labelOf.push(addField(this.labels, row, label));
+    } else this.addFile(posix.normalize(row.text(file).replaceAll('\\', '/')));
+    if (at.label !== undefined) this.labelOf.push(addField(this.labels, row, at.label));
     if (at.group !== undefined) this.groupOf.push(addField(this.groups, row, at.group));
     if (at.site !== undefined) this.siteOf.push(addField(this.sites, row, at.site));
     this.splitOf.push(split === undefined ? -1 : SPLIT_NAMES.indexOf(split));
     this.lineOf.push(line);
+  }
+
+  private addFile(name: string): void {
+    this.files.addText(name);
+    this.folderOf.push(this.folders.addText(name.slice(0, name.lastIndexOf('/') + 1)));
   }
 
   private checkFilled(row: CsvRow, at: Positions, path: string): void {
@@ -211,26 +261,50 @@ class RowCollector {
     );
   }
 
-  private duplicate(before: number, row: number): PenumbraError {
-    const { file, line } = this.placeOf(row);
-    const earlier = this.placeOf(before);
+  private duplicates(again: readonly { row: number; before: number }[]): PenumbraError {
+    const first = again.reduce((least, one) => (one.row < least.row ? one : least));
+    const { file, line } = this.placeOf(first.row);
+    const earlier = this.placeOf(first.before);
+    const count = again.length === 1 ? '' : `${again.length} rows list a file again; the first is `;
     return new PenumbraError(
       'data/duplicate-file',
-      `${file}, line ${line}: ${stringAt(this.files, row)} was listed before, in ${earlier.file}, line ${earlier.line}`,
+      `${count}${file}, line ${line}: ${stringAt(this.files, first.row)} was listed before, in ${earlier.file}, line ${earlier.line}`,
       {
-        where: { file, line },
+        where: { file, line, duplicates: again.length },
         hint: 'a file twice in the data counts twice, or leaks from training into the test; keep one of the rows',
       },
     );
   }
 }
 
+/** In a folder of so few files, comparing with each is faster than an index. */
+const FEW = 16;
+
 const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 const DOT = 0x2e;
 const SPACE = 0x20;
 
-function readBytes(path: string): Buffer {
+/** The names in a table's first line, without reading the rest. */
+export function readHeader(path: string): string[] {
+  const head = Buffer.alloc(1 << 16);
+  let length: number;
+  try {
+    const file = openSync(path, 'r');
+    length = readSync(file, head, 0, head.length, 0);
+    closeSync(file);
+  } catch (cause) {
+    throw new PenumbraError('data/not-found', `${path} cannot be read`, { where: { file: path }, cause });
+  }
+  const end = head.subarray(0, length).indexOf('\n');
+  let names: string[] = [];
+  scanCsv(head.subarray(0, end < 0 ? length : end), path, (row) => {
+    names = row.texts();
+  });
+  return names;
+}
+
+export function readBytes(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
@@ -243,11 +317,13 @@ function positionsOf(
   columns: ColumnNames,
   path: string,
   split: SplitName | undefined,
+  needsLabel: boolean,
 ): Positions {
   const positions = Object.fromEntries(
     COLUMN_ROLES.map((role) => [role, findColumn(header, role, columns, path)]),
   ) as Positions;
   for (const role of ['file', 'label'] as const) {
+    if (role === 'label' && !needsLabel) continue;
     if (positions[role] === undefined) throw missingColumn(header, role, columns, path);
   }
   // What a table is named for is stronger than its column.
@@ -294,6 +370,10 @@ function groupRows(of: Int32Array, groups: number): { starts: Uint32Array; membe
   const members = new Uint32Array(of.length);
   for (let row = 0; row < of.length; row++) members[next[of[row]]++] = row;
   return { starts, members };
+}
+
+function startOf(files: Pick<StringTable, 'ends'>, row: number): number {
+  return row === 0 ? 0 : files.ends[row - 1];
 }
 
 /** Names in a folder; none where it is not there. */

@@ -244,7 +244,7 @@ describe('data that contradict themselves are refused, with the place', () => {
       pictures('a/1.png', 'b/2.png'),
       { fractions: { val: 0.4, test: 0.4 } },
       'data/empty-split',
-      { split: 'val' },
+      { argument: 'fractions' },
     ],
     [
       'an empty split',

@@ -10,7 +10,7 @@ import { makeZip, type ZipFile } from '../reports/zip-maker.ts';
 
 const fixtures = fileURLToPath(new URL('../fixtures/data', import.meta.url));
 const values = JSON.parse(readFileSync(join(fixtures, 'npz.json'), 'utf8')) as Record<
-  'colour' | 'grey',
+  'colour' | 'grey' | 'several',
   Record<string, number[]>
 >;
 const root = mkdtempSync(join(tmpdir(), 'penumbra-npz-'));
@@ -34,12 +34,29 @@ describe('NumPy wrote', () => {
     }
   });
 
-  test('several labels an image: refused, with the way out', () => {
-    expect(() => openDataset(join(fixtures, 'several.npz'))).toThrow(
+  test('several labels an image: findings, by number or by the names of ChestMNIST', () => {
+    const data = openDataset(join(fixtures, 'several.npz'));
+    expect(data).toMatchObject({
+      kind: 'findings',
+      classes: Array.from({ length: 14 }, (_, k) => String(k)),
+    });
+    for (const split of ['train', 'val', 'test'] as const) {
+      const { targets, length } = data.splits[split]!;
+      expect([...targets.values]).toEqual(values.several[`${split}_labels`]);
+      expect(targets.values).toHaveLength(14 * length);
+    }
+    const path = join(root, 'chestmnist_64.npz');
+    copyFileSync(join(fixtures, 'several.npz'), path);
+    expect(openDataset(path).classes.slice(0, 3)).toEqual(['atelectasis', 'cardiomegaly', 'effusion']);
+    const two = openDataset(path, { classes: ['hernia', 'mass'] });
+    const all = values.several.test_labels;
+    expect([...two.splits.test!.targets.values]).toEqual(
+      Array.from({ length: 5 }, (_, i) => [all[14 * i + 13], all[14 * i + 4]]).flat(),
+    );
+    expect(() => openDataset(path, { classes: ['hernai', 'mass'] })).toThrow(
       expect.objectContaining({
-        code: 'data/multi-label',
-        message: expect.stringContaining('14 labels for each of 7 images'),
-        hint: expect.stringContaining('ChestMNIST'),
+        code: 'data/unknown-finding',
+        hint: expect.stringContaining("mean 'hernia'"),
       }),
     );
   });

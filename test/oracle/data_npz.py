@@ -73,14 +73,15 @@ def medmnist(height, width, channels, labels, classes):
 
 colour = medmnist(5, 4, 3, 1, 3)
 np.savez_compressed(out / "colour.npz", **colour)
-np.savez_compressed(out / "several.npz", **medmnist(3, 3, 1, 14, 2))
+several = medmnist(3, 3, 1, 14, 2)
+np.savez_compressed(out / "several.npz", **several)
 grey = medmnist(3, 2, 1, 1, 2)
 # As some exports have it: columns first, and flat labels of a wider type.
 grey["train_images"] = np.asfortranarray(grey["train_images"])
 grey["val_labels"] = grey["val_labels"][:, 0].astype(np.int64)
 np.savez(out / "grey.npz", **grey)
 with open(out / "npz.json", "w") as file:
-    sets = {"colour": colour, "grey": grey}
+    sets = {"colour": colour, "grey": grey, "several": several}
     values = {name: {key: a.ravel(order="C").tolist() for key, a in arrays.items()} for name, arrays in sets.items()}
     json.dump(values, file)
     file.write("\n")
