@@ -1,0 +1,64 @@
+/**
+ * Figures as data, of one label of K and of findings alike: a list of entries that tables, drawings, reports, JSON and
+ * tests of significance iterate. Knows arrays only; nothing of runs, files or tensors.
+ */
+import './one-of-k.ts';
+import './findings.ts';
+
+export {
+  type CalibrationPart,
+  type Figure,
+  figureNamed,
+  figuresOf,
+  type Kind,
+  registerFigure,
+  shownFigures,
+} from './figure.ts';
+export {
+  compareFigures,
+  type Differences,
+  type Estimates,
+  type FigureDifference,
+  type FigureEstimate,
+  type FigureOptions,
+  type Joint,
+  type JointOptions,
+  measureFigures,
+  measureMethods,
+  type PairDifferences,
+  type TestedDifference,
+} from './measure.ts';
+export { asRuns, checkOutputs, type Outputs, outputsOf, predictionsOf, samplesOf } from './outputs.ts';
+export { type Column, Seen } from './seen.ts';
+export {
+  augrcStatistic,
+  auprcStatistic,
+  aurcStatistic,
+  aurocStatistic,
+  meanStatistic,
+  type Ranked,
+  ratioStatistic,
+  type Statistic,
+} from './statistics.ts';
+export {
+  type Bins,
+  type ClassSummary,
+  describe,
+  type FigureSettings,
+  type FindingSummary,
+  figuresJson,
+  type Summary,
+  summarize,
+} from './summary.ts';
+export {
+  betterArrow,
+  figureHead,
+  formatFigure,
+  formatInterval,
+  formatNumber,
+  formatP,
+  UNDEFINED,
+  type Verdict,
+  verdictOf,
+} from './text.ts';
+export { chooseThresholds, type ThresholdRule } from './thresholds.ts';

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { argsort, byConfidence, estimate, replicate } from '../metrics/index.ts';
+import { Random } from '../random.ts';
+import { figuresOf, measureFigures, type Outputs, Seen, type Statistic } from './index.ts';
+import { rankedOf } from './seen.ts';
+import {
+  augrcStatistic,
+  auprcStatistic,
+  aurcStatistic,
+  aurocStatistic,
+  meanStatistic,
+  ratioStatistic,
+} from './statistics.ts';
+
+const n = 60;
+const random = new Random(3);
+// One digit: plenty of ties.
+const scores = Float64Array.from({ length: n }, () => Math.round(random.uniform() * 10) / 10);
+const positive = Uint8Array.from(scores, (s) => (random.uniform() < s ? 1 : 0));
+const distinct = Float64Array.from({ length: n }, () => random.uniform());
+const right = Uint8Array.from(distinct, (s) => (random.uniform() < s ? 1 : 0));
+const mask = Uint8Array.from({ length: n }, () => (random.uniform() < 0.7 ? 1 : 0));
+const ranked = rankedOf(argsort(scores), scores, (i) => positive[i] === 1, n);
+
+/** Where a figure of N samples is not that of every sample twice, as AURC's first places, the slopes differ by O(1/N). */
+const DIGITS: Readonly<Record<string, number>> = { AURC: 1 };
+
+const cases: [string, Statistic][] = [
+  ['mean', meanStatistic(scores)],
+  ['masked mean', meanStatistic(scores, mask)],
+  ['ratio', ratioStatistic(positive, right, mask)],
+  ['AUROC with ties', aurocStatistic(ranked)],
+  ['AUPRC with ties', auprcStatistic(ranked)],
+  ['AURC', aurcStatistic(byConfidence(distinct, right))],
+  ['AUGRC with ties', augrcStatistic(byConfidence(scores, positive))],
+];
+
+describe.each(cases)('%s', (name, statistic) => {
+  test('the value is the measure with every sample counted once', () => {
+    expect(statistic.measure()(new Int32Array(n).fill(1))).toBeCloseTo(statistic.value(), 12);
+  });
+
+  test('the influence is the derivative by how much a sample counts', () => {
+    // Every sample a million times, one of them once more and once less.
+    const many = 1_000_000;
+    const measure = statistic.measure();
+    const influence = statistic.influence();
+    const counts = new Int32Array(n).fill(many);
+    for (let i = 0; i < n; i += 7) {
+      counts[i] = many + 1000;
+      const above = measure(counts);
+      counts[i] = many - 1000;
+      const slope = ((above - measure(counts)) / 2000) * many * n;
+      counts[i] = many;
+      expect(influence[i], `sample ${i}`).toBeCloseTo(slope, DIGITS[name] ?? 3);
+    }
+    expect(influence.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 6);
+  });
+
+  test('its normal interval is the bootstrap’s where samples are many', () => {
+    const spread = replicate([[[statistic.measure()]]], n, { replicates: 2000 })[0]![0]!;
+    const { low, high } = estimate(statistic.value(), spread, { replicates: 2000 });
+    const sd = Math.sqrt(statistic.influence().reduce((sum, v) => sum + v * v, 0)) / n;
+    expect((high! - low!) / (2 * 1.96 * sd)).toBeGreaterThan(0.8);
+    expect((high! - low!) / (2 * 1.96 * sd)).toBeLessThan(1.25);
+  });
+});
+
+test('every resampled figure has an influence that sums to 0 and agrees with the bootstrap', () => {
+  const k = 3;
+  const many = 400;
+  const draw = new Random(8);
+  const probabilities = new Float64Array(many * k);
+  const values = new Int32Array(many);
+  for (let i = 0; i < many; i++) {
+    const raw = Array.from({ length: k }, () => draw.uniform() ** 3 + 0.01);
+    const sum = raw.reduce((a, b) => a + b);
+    raw.forEach((v, c) => {
+      probabilities[i * k + c] = v / sum;
+    });
+    let u = draw.uniform();
+    while (values[i]! < k - 1 && (u -= probabilities[i * k + values[i]!]!) > 0) values[i]!++;
+  }
+  const one: Outputs = { targets: { kind: 'one-of-k', names: ['a', 'b', 'c'], values }, probabilities };
+  const soft = Float32Array.from({ length: many * k }, (_, at) =>
+    values[Math.floor(at / k)] === at % k ? 1 : 0,
+  );
+  const several: Outputs = {
+    targets: { kind: 'findings', names: ['a', 'b', 'c'], values: soft },
+    probabilities,
+    thresholds: Float64Array.of(0.4, 0.4, 0.4),
+  };
+  for (const outputs of [one, several]) {
+    const measured = measureFigures(outputs, { replicates: 1000 });
+    const seen = new Seen(outputs);
+    for (const figure of figuresOf(outputs.targets.kind)) {
+      if (figure.sort !== 'statistic' || figure.needs === 'posterior') continue;
+      const statistic = figure.of(seen, 0)!;
+      const influence = statistic.influence();
+      expect(
+        influence.reduce((a, b) => a + b, 0),
+        figure.name,
+      ).toBeCloseTo(0, 6);
+      const shown = measured[figure.name]!.perFinding?.a ?? measured[figure.name]!;
+      const width = 2 * 1.96 * (Math.sqrt(influence.reduce((sum, v) => sum + v * v, 0)) / many);
+      if (shown.high === shown.low) expect(width, figure.name).toBeCloseTo(0, 12);
+      else expect((shown.high! - shown.low!) / width, figure.name).toBeCloseTo(1, 0);
+    }
+  }
+});
