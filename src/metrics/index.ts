@@ -66,6 +66,8 @@ export {
 export {
   checkDistributions,
   type Floats,
+  floatsLike,
+  mean,
   type Predictions,
   type PredictionsOptions,
   predictions,
