@@ -1,6 +1,6 @@
 /**
- * 10,000 steps of a small network; prints the live tensors and the resident memory along the way. Needs --expose-gc.
- * Arguments: precision, objective, mixup's α.
+ * 10,000 steps of a small network, and more where memory still grows; prints what it leaks. Needs --expose-gc.
+ * Arguments: precision, objective, mixup's α, and the bytes a step that are no leak.
  */
 
 import { BatchLoader, openDataset } from '../../src/data/index.ts';
@@ -9,6 +9,7 @@ import { Generator, memoryStatistics, setThreads, type Tensor, tidy } from '../.
 import { BatchNorm2d, Conv2d, chain, Linear, Module } from '../../src/torch/nn/index.ts';
 import { SGD } from '../../src/torch/optim/index.ts';
 import { trainStep } from '../../src/training/train-step.ts';
+import { bytesInUse, growth } from '../growth.ts';
 import { unreleased } from '../unreleased.ts';
 
 class Small extends Module {
@@ -35,8 +36,7 @@ class Small extends Module {
   }
 }
 
-const STEPS = 10_000;
-const [, , precisionName, method = 'ols', alpha = '0'] = process.argv;
+const [, , precisionName, method = 'ols', alpha = '0', limit = '200'] = process.argv;
 setThreads(1);
 const train = openDataset('phantom', { phantom: { images: 200, size: 32 } }).splits.train!;
 const generator = new Generator(0);
@@ -57,23 +57,23 @@ const teacher = tidy(() => new Small(generator)).eval();
 const mixup = Number(alpha) > 0 ? { alpha: Number(alpha), generator } : undefined;
 
 const tensors = new Set<number>();
-const resident: number[] = [];
 let step = 0;
-for (let epoch = 0; step < STEPS; epoch++) {
-  for await (const batch of loader.epoch(epoch)) {
-    trainStep({ model, optimizer, objective, mode, teacher, mixup }, batch, epoch);
-    batch.release();
-    step++;
-    if (step > 1) tensors.add(unreleased());
-    if (step % 1000 === 0) {
-      globalThis.gc!();
-      resident.push(process.memoryUsage.rss());
+let epoch = 0;
+/** Runs until so many steps are done in all; epochs are short, and the last one is finished. */
+async function advance(steps: number): Promise<void> {
+  for (; step < steps; epoch++) {
+    for await (const batch of loader.epoch(epoch)) {
+      trainStep({ model, optimizer, objective, mode, teacher, mixup }, batch, epoch);
+      batch.release();
+      step++;
+      if (step > 1) tensors.add(unreleased());
     }
-    if (step === STEPS) break;
+    tidy(() => objective.endEpoch?.());
   }
-  tidy(() => objective.endEpoch?.());
+  globalThis.gc!();
 }
+const perStep = await growth(advance, bytesInUse, Number(limit));
 await loader.close();
 process.stdout.write(
-  JSON.stringify({ step, tensors: [...tensors], resident, collected: memoryStatistics().collected }),
+  JSON.stringify({ step, tensors: [...tensors], perStep, collected: memoryStatistics().collected }),
 );
