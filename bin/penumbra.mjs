@@ -8,9 +8,13 @@ import { pathToFileURL } from 'node:url';
 import { findNode, mainFile } from '../scripts/lib/paths.mjs';
 import { setup } from '../scripts/setup.mjs';
 
+const verb = process.argv[2];
+const compiled = existsSync(mainFile) && findNode() !== undefined;
+// Whoever only reads the help should not wait for a download.
+const reads =
+  ['help', '-V', '--version'].includes(verb) || process.argv.some((word) => /^(-h|--help)$/.test(word));
 // The doctor tells what is missing, so a set-up that fails is no reason to end; it needs the compiled program only.
-const canExamine = process.argv[2] === 'doctor' && existsSync(mainFile) && findNode() !== undefined;
-await setup({ required: !canExamine });
+if (!(reads && compiled)) await setup({ required: !(verb === 'doctor' && compiled) });
 const node = findNode();
 if (node === process.execPath) {
   const { run } = await import(pathToFileURL(mainFile).href);

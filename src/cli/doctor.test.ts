@@ -65,7 +65,7 @@ test.each<[string, Partial<Probes>, RegExp, string | RegExp]>([
       },
     },
     /^bad$/,
-    /npm run setup/,
+    /npx penumbra setup/,
   ],
   [
     'no image decoder',

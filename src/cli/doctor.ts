@@ -64,7 +64,7 @@ export async function diagnose(probes: Probes = machine): Promise<Diagnosis> {
     engine = await probes.engine();
   } catch (error) {
     const hint = error instanceof PenumbraError ? error.hint : undefined;
-    require(messageOf(error), hint ?? 'run `npm run setup` in the project folder');
+    require(messageOf(error), hint ?? 'run `npx penumbra setup`');
   }
   if (engine?.cuda.problem) {
     advise(

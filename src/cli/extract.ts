@@ -122,7 +122,7 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
   let close: () => Promise<void> = async () => {};
   let info: () => string = () => '';
   if (flags.extractor !== 'rules') {
-    const { openLlmExtractor, estimate } = await import('../reports/llm/index.ts');
+    const { openLlmExtractor, estimateForFlags: estimate } = await import('../reports/llm/index.ts');
     const warn = (text: string) => process.stderr.write(`${text}\n`);
     const expected = await estimate(input, findings, flags, inputOptions, warn);
     if (flags.estimate === true) {

@@ -13,6 +13,7 @@ import { register as registerExtract } from './extract.ts';
 import { register as registerLexicon } from './lexicon.ts';
 import { register as registerPhantom } from './phantom.ts';
 import { register as registerReports } from './reports.ts';
+import { register as registerSetup } from './setup.ts';
 import { register as registerStudy } from './study.ts';
 import { register as registerTrain } from './train.ts';
 
@@ -28,6 +29,7 @@ const verbs: ((program: Command) => void)[] = [
   registerDataset,
   registerLexicon,
   registerReports,
+  registerSetup,
   registerDoctor,
 ];
 

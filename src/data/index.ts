@@ -35,7 +35,7 @@ export type {
   FilePixels,
   ImageInput,
   Inputs,
-  Layout,
+  Layout as ImageLayout,
   LoaderOptions,
   MemoryPixels,
   Normalization,

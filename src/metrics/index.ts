@@ -99,7 +99,7 @@ export { argsort } from './sort.ts';
 export {
   type ClassSummary,
   type Comparison,
-  compare,
+  compare as compareSummaries,
   FIGURES,
   type FigureName,
   type Summary,

@@ -5,7 +5,7 @@ import {
   balancedAccuracy,
   brier,
   classwiseEce,
-  compare,
+  compareSummaries as compare,
   confidenceGap,
   ece,
   eceEqualMass,

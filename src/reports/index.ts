@@ -32,7 +32,7 @@ export {
   type LexiconEntry,
   parseLexicon,
   readLexicon,
-  type Scope,
+  type Scope as CueScope,
 } from './lexicon/lexicon.ts';
 export { type Candidate, checkCoverage, checkExamples, mineLexicon } from './mine/index.ts';
 export {

@@ -1,7 +1,7 @@
 import { type CalibratorName, fitCalibrator } from '../calibration/index.ts';
 import {
   type Comparison,
-  compare,
+  compareSummaries as compare,
   type Difference,
   FIGURES,
   type FigureName,

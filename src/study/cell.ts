@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { Dataset, SplitName, Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import {
-  compare as comparePredictions,
+  compareSummaries as comparePredictions,
   FIGURES,
   type FigureName,
   holm,

@@ -117,7 +117,7 @@ function load(): Binding {
   } catch (cause) {
     if (cause instanceof PenumbraError) throw cause;
     throw new PenumbraError('torch/addon', `the engine could not be loaded: ${(cause as Error).message}`, {
-      hint: 'run `npm run setup` in the project folder; `npx penumbra doctor` shows what is missing',
+      hint: 'run `npx penumbra setup`; `npx penumbra doctor` shows what is missing',
       cause,
     });
   }
@@ -131,7 +131,7 @@ function findAddon(start: string): string {
     if (folder === dirname(folder)) break;
   }
   throw new PenumbraError('torch/addon', 'the engine is not built', {
-    hint: 'run `npm run setup` in the project folder',
+    hint: 'run `npx penumbra setup`: it finds or fetches LibTorch and builds the engine, once',
   });
 }
 

@@ -16,7 +16,7 @@ export {
 export {
   describeEstimate,
   describeStats,
-  type Estimate,
+  type Estimate as ExtractionEstimate,
   type EstimateOptions,
   estimateExtraction,
 } from './estimate.ts';
@@ -31,4 +31,9 @@ export {
 } from './extractor.ts';
 export type { FailureKind } from './failure.ts';
 export { type Level, levels } from './levels.ts';
-export { estimate, type LlmFlags, openLlmExtractor, writeDisagreements } from './options.ts';
+export {
+  estimate as estimateForFlags,
+  type LlmFlags,
+  openLlmExtractor,
+  writeDisagreements,
+} from './options.ts';

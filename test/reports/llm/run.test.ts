@@ -7,7 +7,7 @@ import {
   createLlmExtractor,
   describeEstimate,
   describeStats,
-  estimate,
+  estimateForFlags as estimate,
   estimateExtraction,
   openLlmExtractor,
   writeDisagreements,
