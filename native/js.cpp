@@ -41,23 +41,33 @@ napi_value trampoline(napi_env env, napi_callback_info info) {
 
 void setErrorFactory(napi_env env, napi_value factory) { check(env, napi_create_reference(env, factory, 1, &errorFactory)); }
 
+namespace {
+
+// Status codes are looked at and not thrown: see throwCurrent.
+napi_value text(napi_env env, const std::string& value) {
+  napi_value result = nullptr;
+  return napi_create_string_utf8(env, value.data(), value.size(), &result) == napi_ok ? result : nullptr;
+}
+
 void throwToJs(napi_env env, const std::string& code, const std::string& message, const std::string& hint) {
   bool pending = false;
   napi_is_exception_pending(env, &pending);
   if (pending) return;
-  napi_value factory = nullptr, global = nullptr, error = nullptr;
-  if (errorFactory && napi_get_reference_value(env, errorFactory, &factory) == napi_ok && factory) {
-    napi_value args[3] = {fromString(env, code), fromString(env, message), hint.empty() ? undefined(env) : fromString(env, hint)};
-    napi_get_global(env, &global);
-    if (napi_call_function(env, global, factory, 3, args, &error) == napi_ok) {
+  napi_value factory = nullptr, global = nullptr, none = nullptr, error = nullptr;
+  if (errorFactory && napi_get_reference_value(env, errorFactory, &factory) == napi_ok && factory &&
+      napi_get_undefined(env, &none) == napi_ok && napi_get_global(env, &global) == napi_ok) {
+    napi_value args[3] = {text(env, code), text(env, message), hint.empty() ? none : text(env, hint)};
+    if (args[0] && args[1] && args[2] && napi_call_function(env, global, factory, 3, args, &error) == napi_ok) {
       napi_throw(env, error);
       return;
     }
   }
-  napi_throw_error(env, code.c_str(), message.c_str());
+  napi_is_exception_pending(env, &pending);
+  if (!pending) napi_throw_error(env, code.c_str(), message.c_str());
 }
 
-void throwCurrent(napi_env env, const std::string& where) {
+void throwCaught(napi_env env, const char* name) {
+  const std::string where(name);
   try {
     throw;
   } catch (const PendingException&) {
@@ -73,6 +83,19 @@ void throwCurrent(napi_env env, const std::string& where) {
     throwToJs(env, "torch/operator", where + ": " + withoutStack(error.what()), "");
   } catch (...) {
     throwToJs(env, "torch/operator", where + ": unknown C++ exception", "");
+  }
+}
+
+}  // namespace
+
+void throwCurrent(napi_env env, const char* where) noexcept {
+  try {
+    throwCaught(env, where);
+  } catch (...) {
+    // No memory even for the message.
+    bool pending = false;
+    napi_is_exception_pending(env, &pending);
+    if (!pending) napi_throw_error(env, "torch/out-of-memory", "out of memory");
   }
 }
 

@@ -35,9 +35,9 @@ inline void check(napi_env env, napi_status status) {
 
 using Native = napi_value (*)(napi_env, size_t argc, napi_value* argv);
 
-void throwToJs(napi_env env, const std::string& code, const std::string& message, const std::string& hint);
 // To be called inside a catch block: rethrows the current C++ exception as a JavaScript one, prefixed with `where`.
-void throwCurrent(napi_env env, const std::string& where);
+// Throws nothing itself, whatever fails meanwhile: an exception out of a catch block would end the process.
+void throwCurrent(napi_env env, const char* where) noexcept;
 void setErrorFactory(napi_env env, napi_value factory);
 
 std::string describe(napi_env env, napi_value value);  // what it is, for error messages; never its full content

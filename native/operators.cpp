@@ -247,7 +247,7 @@ napi_value trampoline(napi_env env, napi_callback_info info) {
   try {
     return call(env, *op, std::min(argc, kMaxPositional), argv);
   } catch (...) {
-    throwCurrent(env, op->name);
+    throwCurrent(env, op->name.c_str());
     return nullptr;
   }
 }

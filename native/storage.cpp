@@ -113,9 +113,9 @@ napi_typedarray_type arrayType(at::ScalarType dtype) {
   }
 }
 
-// data(tensor): a typed array over the tensor's memory; the storage lives as long as either of them.
-napi_value jsData(napi_env env, size_t, napi_value* argv) {
-  const at::Tensor& tensor = toTensor(env, argv[0], "tensor");
+// The plain bytes of a tensor, for JavaScript to look at.
+const at::Tensor& toReadable(napi_env env, napi_value value) {
+  const at::Tensor& tensor = toTensor(env, value, "tensor");
   if (!tensor.device().is_cpu() || tensor.layout() != at::kStrided)
     throw JsError("torch/argument-value", "expected a strided CPU tensor, got one on " + tensor.device().str(), "copy it with .to({ device: 'cpu' }) first");
   if (!tensor.is_contiguous())
@@ -123,25 +123,76 @@ napi_value jsData(napi_env env, size_t, napi_value* argv) {
   if (c10::isComplexType(tensor.scalar_type()))
     throw JsError("torch/argument-value", "complex tensors have no typed array", "use view_as_real first");
   if (tensor.is_neg()) throw JsError("torch/argument-value", "the tensor is a negated view", "call .resolve_neg() first");
+  return tensor;
+}
+
+napi_value typedArray(napi_env env, const at::Tensor& tensor, napi_value buffer) {
+  const auto type = arrayType(tensor.scalar_type());
+  const size_t width = type == napi_uint8_array ? 1 : tensor.element_size();
+  napi_value array;
+  check(env, napi_create_typedarray(env, type, tensor.nbytes() / width, buffer, 0, &array));
+  return array;
+}
+
+// What an array over a tensor's memory keeps alive. Node frees such an array's memory when its event loop turns, which
+// in a synchronous loop is too late; so the storage can be let go of before.
+struct Keeper {
+  at::Storage storage;
+};
+using KeeperPointer = std::shared_ptr<Keeper>;
+constexpr uint64_t kKeeperTag = 0x50656e4b65657021;
+struct KeeperHandle {
+  uint64_t tag = kKeeperTag;
+  KeeperPointer keeper;
+};
+
+// data(tensor): [a typed array over the tensor's memory, what keeps the memory]; the second is null for an empty one.
+napi_value jsData(napi_env env, size_t, napi_value* argv) {
+  const at::Tensor& tensor = toReadable(env, argv[0]);
   const size_t bytes = tensor.nbytes();
-  napi_value buffer;
+  napi_value result, buffer, handle = null(env);
+  check(env, napi_create_array_with_length(env, 2, &result));
   if (bytes == 0) {
     void* nothing = nullptr;
     check(env, napi_create_arraybuffer(env, 0, &nothing, &buffer));
   } else {
-    auto* keeper = new at::Storage(tensor.storage());
-    const napi_status status = napi_create_external_arraybuffer(
-        env, tensor.data_ptr(), bytes, [](node_api_basic_env, void*, void* hint) { delete static_cast<at::Storage*>(hint); }, keeper, &buffer);
-    if (status != napi_ok) {
-      delete keeper;
-      check(env, status);
-    }
+    const auto keeper = std::make_shared<Keeper>(Keeper{tensor.storage()});
+    auto ofBuffer = std::make_unique<KeeperPointer>(keeper);
+    check(env, napi_create_external_arraybuffer(
+        env, tensor.data_ptr(), bytes, [](node_api_basic_env, void*, void* hint) { delete static_cast<KeeperPointer*>(hint); }, ofBuffer.get(), &buffer));
+    ofBuffer.release();
+    auto ofHandle = std::make_unique<KeeperHandle>(KeeperHandle{kKeeperTag, keeper});
+    check(env, napi_create_external(env, ofHandle.get(), [](node_api_basic_env, void* data, void*) { delete static_cast<KeeperHandle*>(data); }, nullptr, &handle));
+    ofHandle.release();
   }
-  napi_value array;
-  const auto type = arrayType(tensor.scalar_type());
-  const size_t width = type == napi_uint8_array ? 1 : tensor.element_size();
-  check(env, napi_create_typedarray(env, type, bytes / width, buffer, 0, &array));
-  return array;
+  check(env, napi_set_element(env, result, 0, typedArray(env, tensor, buffer)));
+  check(env, napi_set_element(env, result, 1, handle));
+  return result;
+}
+
+// detach(array, keeper): ends an array of `data`, which has no elements from then on, and gives its memory back.
+napi_value jsDetach(napi_env env, size_t argc, napi_value* argv) {
+  if (argc < 2) throw JsError("torch/missing-argument", "expected a typed array and its keeper");
+  void* data = nullptr;
+  if (napi_get_value_external(env, argv[1], &data) != napi_ok || !data || static_cast<KeeperHandle*>(data)->tag != kKeeperTag)
+    throw JsError("torch/argument-type", "argument 'keeper': expected what data() gave");
+  const View view = viewOf(env, argv[0]);
+  bool detached = false;
+  check(env, napi_is_detached_arraybuffer(env, view.buffer, &detached));
+  // The array first: nothing may look at memory that is gone.
+  if (!detached) check(env, napi_detach_arraybuffer(env, view.buffer));
+  static_cast<KeeperHandle*>(data)->keeper->storage = at::Storage();
+  return undefined(env);
+}
+
+// copy(tensor): a typed array of JavaScript's own with the tensor's elements.
+napi_value jsCopy(napi_env env, size_t, napi_value* argv) {
+  const at::Tensor& tensor = toReadable(env, argv[0]);
+  void* memory = nullptr;
+  napi_value buffer;
+  check(env, napi_create_arraybuffer(env, tensor.nbytes(), &memory, &buffer));
+  if (tensor.nbytes() > 0) std::memcpy(memory, tensor.const_data_ptr(), tensor.nbytes());
+  return typedArray(env, tensor, buffer);
 }
 
 // A file mapped copy-on-write: tensors over it may be written, the file never is.
@@ -267,6 +318,8 @@ napi_value jsIsContiguous(napi_env env, size_t argc, napi_value* argv) {
 void registerStorage(napi_env env, napi_value exports) {
   method(env, exports, "share", jsShare);
   method(env, exports, "data", jsData);
+  method(env, exports, "detach", jsDetach);
+  method(env, exports, "copy", jsCopy);
   method(env, exports, "mapFile", jsMapFile);
   method(env, exports, "mappedBytes", jsMappedBytes);
   method(env, exports, "mappedTensor", jsMappedTensor);

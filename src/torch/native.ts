@@ -6,6 +6,8 @@ import { PenumbraError } from '../errors.ts';
 
 /** The native half of a tensor or generator; opaque to JavaScript. */
 export type Handle = { readonly __handle: never };
+/** What keeps the memory of an array over a tensor; opaque. */
+export type Keeper = { readonly __keeper: never };
 /** A memory-mapped file; opaque. */
 export type FileMap = { readonly __map: never };
 
@@ -84,7 +86,10 @@ interface Binding {
   enterAutocast(device: string, dtype: string): object;
   leaveAutocast(token: object): void;
   share(data: TypedArray, shape: readonly number[], dtype: string): Handle;
-  data(tensor: Handle): TypedArray;
+  data(tensor: Handle): [array: TypedArray, keeper: Keeper | null];
+  /** Ends an array of `data` and gives its memory back. */
+  detach(array: TypedArray, keeper: Keeper): void;
+  copy(tensor: Handle): TypedArray;
   mapFile(path: string): { map: FileMap; size: number };
   mappedBytes(map: FileMap, offset: number, length: number): Buffer;
   mappedTensor(map: FileMap, offset: number, shape: readonly number[], dtype: string): Handle;

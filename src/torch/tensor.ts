@@ -1,6 +1,6 @@
 import { PenumbraError } from '../errors.ts';
 import type { TensorMethods } from './generated/operators.ts';
-import { type Handle, native, type TypedArray } from './native.ts';
+import { type Handle, type Keeper, native, type TypedArray } from './native.ts';
 import type { DType } from './types.ts';
 
 /**
@@ -16,6 +16,8 @@ export class Tensor implements Disposable {
   handle: Handle;
   /** The scope that will release this tensor; null where none will. */
   scope: Scope | null;
+  /** Arrays over this tensor's memory, which end with it. */
+  #views: [TypedArray, Keeper][] | null = null;
 
   constructor(handle: Handle) {
     this.handle = handle;
@@ -86,12 +88,15 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * The elements as a typed array over the same memory (no copy): writes go both ways. The memory lives as long as
-   * the array or the tensor. bfloat16 and float16 come as their raw 16 bits, int64 as a BigInt64Array.
+   * The elements as a typed array over the same memory (no copy): writes go both ways. The array ends with the tensor:
+   * when that is released, by its scope too, the array has no elements any more. {@link toTypedArray} copies.
+   * bfloat16 and float16 come as their raw 16 bits, int64 as a BigInt64Array.
    * @throws `torch/argument-value` for a tensor that is not contiguous or not on the CPU
    */
   data(): TypedArray {
-    return native.data(this.handle);
+    const [array, keeper] = native.data(this.handle);
+    if (keeper !== null) (this.#views ??= []).push([array, keeper]);
+    return array;
   }
 
   /** A copy of the elements as a typed array, from any device, layout and real dtype; halves come as floats. */
@@ -101,7 +106,7 @@ export class Tensor implements Disposable {
       const plain: Tensor =
         dtype === 'bfloat16' || dtype === 'float16' ? this.to({ dtype: 'float32' }) : this;
       const host = plain.device === 'cpu' ? plain : plain.to({ device: 'cpu' });
-      return host.contiguous().data().slice();
+      return native.copy(host.contiguous().handle);
     });
   }
 
@@ -130,6 +135,10 @@ export class Tensor implements Disposable {
   dispose(): void {
     const handle = this.handle;
     this.handle = native.released;
+    if (this.#views !== null) {
+      for (const [array, keeper] of this.#views) native.detach(array, keeper);
+      this.#views = null;
+    }
     native.release(handle);
   }
 

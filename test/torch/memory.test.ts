@@ -234,15 +234,49 @@ describe('typed arrays', () => {
     });
   });
 
-  test('data() stays valid after the tensor is released', () => {
+  test('data() ends with its tensor, and a copy does not', () => {
     const made = aten.full([1000], 3);
-    const data = made.data();
+    const data = made.data() as Float32Array;
+    const other = made.data() as Float32Array;
+    const copy = made.toTypedArray() as Float32Array;
+    data[0] = 5;
+    expect(other[0]).toBe(5);
     made.dispose();
     for (let i = 0; i < 50; i++) aten.full([1000], 8).dispose();
     collect();
+    expect([data.length, other.length, data[0]]).toEqual([0, 0, undefined]);
+    expect(copy.length).toBe(1000);
+    expect(copy.every((value) => value === 3)).toBe(true);
+    const inScope = tidy(() => aten.full([10], 1).data());
+    expect(inScope.length).toBe(0);
+    const kept = tidy(() => {
+      const tensor = aten.full([10], 1);
+      return { tensor, data: tensor.data() };
+    });
+    expect(kept.data.length).toBe(10);
+    kept.tensor.dispose();
+    expect(kept.data.length).toBe(0);
+  });
+
+  test('data() of a tensor that nobody holds stays valid', () => {
+    const data = (() => aten.full([1000], 3).data())() as Float32Array;
+    for (let i = 0; i < 5; i++) collect();
+    for (let i = 0; i < 50; i++) aten.full([1000], 8).dispose();
     expect(data.every((value) => value === 3)).toBe(true);
-    data[0] = 5;
-    expect(data[0]).toBe(5);
+  });
+
+  test.each([
+    ['toTypedArray', 10_000, (x: Tensor) => x.toTypedArray()],
+    ['data', 10_000, (x: Tensor) => x.data()],
+  ])('%s: synchronous calls hold no memory when their scope has ended', (_, calls, look) => {
+    // 4 MB each: what stays until the event loop turns would be 40 GB.
+    const before = process.memoryUsage().rss;
+    let most = 0;
+    for (let i = 0; i < calls; i++) {
+      tidy(() => look(aten.empty([1 << 20])));
+      if (i % 500 === 0) most = Math.max(most, process.memoryUsage().rss - before);
+    }
+    expect(most).toBeLessThan(600e6);
   });
 
   test('what cannot be shared is refused', () => {
