@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Dataset, openDataset, SPLIT_NAMES, type SplitParts } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import { readRegular } from '../files/index.ts';
 import type { TrainOptions } from '../training/index.ts';
 
 /** Options of every verb that reads a data set. */
@@ -12,6 +12,7 @@ export interface DataFlags {
   splits?: SplitParts;
   site?: string;
   root?: string;
+  allowOutside?: boolean;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -39,6 +40,7 @@ export function addDataOptions(command: Command): Command {
       'which part of a file path is the site (default: a column site, centre, hospital …)',
     )
     .option('--root <folder>', "what a table's paths are relative to (default: its own folder)")
+    .option('--allow-outside', 'also read files outside that folder: by ../, absolute paths, or behind links')
     .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
@@ -55,6 +57,7 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(flags.splits !== undefined && { splits: flags.splits }),
     ...(flags.site !== undefined && { site: flags.site }),
     ...(flags.root !== undefined && { root: flags.root }),
+    ...(flags.allowOutside !== undefined && { allowOutside: flags.allowOutside }),
     phantom: {
       ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
@@ -158,7 +161,7 @@ export function trainSettings(flags: Record<string, unknown>): TrainOptions {
 
 function readConfig(path: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const value: unknown = JSON.parse(readRegular(path).toString('utf8'));
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Record<string, unknown>;
   } catch (cause) {

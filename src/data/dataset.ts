@@ -49,6 +49,8 @@ export interface DatasetOptions {
   readonly columns?: ColumnNames;
   /** The folder that a table's paths are relative to. Default: the table's own. */
   readonly root?: string;
+  /** Also read files outside that folder, by `../`, by absolute paths or behind links. Default: false. */
+  readonly allowOutside?: boolean;
   /**
    * What labels are, where it could be both: `findings` reads a label column as findings even if no row names two,
    * `one-of-k` makes a class of each different label even if it is `a|b`. Default: findings where a label has a `|`.

@@ -1,5 +1,7 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import sharp, { type Sharp } from 'sharp';
+import { PenumbraError } from '../errors.ts';
+import { openRegular, type RegularFile, systemCode } from '../files/index.ts';
 
 // One decode uses one thread: the loader's workers are the parallelism. No cache: a file is read once an epoch.
 sharp.concurrency(1);
@@ -27,6 +29,8 @@ export interface DecodeOptions {
   /** Sides of the result in pixels; undefined keeps the file's own. */
   readonly size: { readonly height: number; readonly width: number } | undefined;
   readonly fit: 'fill' | 'cover' | 'contain';
+  /** The folder that the file must lie in, in truth; undefined allows any. */
+  readonly within?: string | undefined;
   /** More pixels than this are refused before anything is allocated. */
   readonly maxPixels: number;
 }
@@ -44,7 +48,7 @@ export class BrokenImage extends Error {
  * @throws {BrokenImage} for a file that is missing, empty, neither PNG nor JPEG, truncated, damaged or too large.
  */
 export async function decodeFile(path: string, options: DecodeOptions): Promise<Pixels> {
-  const bytes = readBytes(path, options.maxPixels);
+  const bytes = readBytes(path, options);
   const header = readHeader(bytes);
   if (header.width * header.height > options.maxPixels) {
     throw new BrokenImage(
@@ -141,25 +145,27 @@ function withArea(header: ImageHeader): ImageHeader {
 }
 
 /** The whole file, refused where it is larger than any image within the limit could be. */
-function readBytes(path: string, maxPixels: number): Buffer {
-  let file: number;
+function readBytes(path: string, { maxPixels, within }: DecodeOptions): Buffer {
+  let file: RegularFile;
   try {
-    file = openSync(path, 'r');
+    file = openRegular(path, { within });
   } catch (error) {
-    throw new BrokenImage(`cannot be opened (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+    const code = error instanceof PenumbraError ? error.code : '';
+    if (code === 'files/not-regular') throw new BrokenImage('not a file');
+    if (code === 'files/outside')
+      throw new BrokenImage('a link out of the folder (--allow-outside reads it)');
+    throw new BrokenImage(`cannot be opened (${systemCode(error) ?? 'unknown'})`);
   }
   try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) throw new BrokenImage('not a file');
-    if (stat.size === 0) throw new BrokenImage('empty (0 bytes)');
+    const { size } = file.stat;
+    if (size === 0) throw new BrokenImage('empty (0 bytes)');
     // 8 bytes hold the widest pixel (16-bit RGBA); metadata may add a little.
-    if (stat.size > maxPixels * 8 + 2 ** 24)
-      throw new BrokenImage(`${stat.size} bytes, over any image's size`);
-    return readFileSync(file);
+    if (size > maxPixels * 8 + 2 ** 24) throw new BrokenImage(`${size} bytes, over any image's size`);
+    return readFileSync(file.descriptor);
   } catch (error) {
     if (error instanceof BrokenImage) throw error;
-    throw new BrokenImage(`cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+    throw new BrokenImage(`cannot be read (${systemCode(error) ?? 'unknown'})`);
   } finally {
-    closeSync(file);
+    file[Symbol.dispose]();
   }
 }

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { constants, gunzipSync } from 'node:zlib';
 import { PenumbraError } from '../errors.ts';
+import { openRegular, type RegularFile } from '../files/index.ts';
 
 /** The value types of the format (Y. LeCun, the MNIST database: the third byte of a file). */
 const VALUE_TYPES: Readonly<Record<number, { name: string; bytes: number }>> = {
@@ -29,9 +30,10 @@ export interface IdxArray {
  * @throws {PenumbraError} `data/idx` for anything but a whole IDX file.
  */
 export function readIdx(path: string): IdxArray {
-  const file = openFile(path);
+  const opened = openFile(path);
   try {
-    const length = fstatSync(file).size;
+    const { descriptor: file } = opened;
+    const length = opened.stat.size;
     const head = Buffer.alloc(Math.min(length, 4 + 4 * 255));
     readSync(file, head, 0, head.length, 0);
     if (head.length >= 2 && head[0] === 0x1f && head[1] === 0x8b) return parseGzip(readFileSync(file), path);
@@ -46,7 +48,7 @@ export function readIdx(path: string): IdxArray {
     }
     return { type: header.type, shape: header.shape, bytes };
   } finally {
-    closeSync(file);
+    opened[Symbol.dispose]();
   }
 }
 
@@ -140,9 +142,9 @@ function gunzip(bytes: Uint8Array, where: string, most: number, finishFlush: num
   }
 }
 
-function openFile(path: string): number {
+function openFile(path: string): RegularFile {
   try {
-    return openSync(path, 'r');
+    return openRegular(path);
   } catch (cause) {
     throw new PenumbraError('data/not-found', `${path} cannot be opened`, { where: { file: path }, cause });
   }

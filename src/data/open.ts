@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { resolveInside } from '../files/index.ts';
 import type { PhantomOptions } from '../phantom/index.ts';
 import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
 import { dataFormats, registerFormat } from './format.ts';
@@ -14,7 +15,8 @@ import { NIH } from './read-nih.ts';
 import { NPZ } from './read-npz.ts';
 import { RADIMAGENET } from './read-radimagenet.ts';
 import { TABLES } from './read-table.ts';
-import type { Dataset } from './types.ts';
+import { type StringTable, stringAt } from './string-table.ts';
+import type { Dataset, FilePixels } from './types.ts';
 
 export interface OpenOptions extends DatasetOptions {
   /** What to draw where the path is `phantom`. */
@@ -43,7 +45,11 @@ export function openDataset(path: string, options: OpenOptions = {}): Dataset {
     return phantomDataset({ ...phantom, fractions });
   }
   const full = resolve(path);
-  return datasetOf(basename(full), readListing(full, options), options);
+  return datasetOf(
+    basename(full),
+    confined(readListing(full, options), options.allowOutside ?? false),
+    options,
+  );
 }
 
 // The one that is registered last is asked first: what is particular comes after what is general.
@@ -66,4 +72,30 @@ function readListing(path: string, options: DatasetOptions): Listing {
       .map(({ what }) => what)
       .join('; ')}`,
   });
+}
+
+/**
+ * The listing with its files kept inside their root, or not. What links lead to is seen when a file is opened.
+ * @throws {PenumbraError} `files/outside` for a path that leaves the root, unless that is allowed
+ */
+function confined(listing: Listing, anywhere: boolean): Listing {
+  const sources = new Map<FilePixels, FilePixels>();
+  const parts = listing.parts.map((part) => {
+    const { source } = part;
+    if (source?.kind !== 'files') return part;
+    if (!anywhere && !sources.has(source)) checkPaths(source.root, source.paths);
+    const own = sources.get(source) ?? { ...source, anywhere };
+    sources.set(source, own);
+    return { ...part, source: own };
+  });
+  return { ...listing, parts };
+}
+
+/** Looks at the bytes of all paths at once: a million paths take milliseconds unless one of them is odd. */
+function checkPaths(root: string, paths: StringTable): void {
+  const { bytes, ends } = paths;
+  const slash = 0x2f;
+  let odd = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes('..');
+  for (let i = 0; i < paths.length && !odd; i++) odd = bytes[i === 0 ? 0 : ends[i - 1]] === slash;
+  if (odd) for (let i = 0; i < paths.length; i++) resolveInside(root, stringAt(paths, i));
 }

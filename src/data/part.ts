@@ -1,6 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { existsSync, readSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { openRegular, readRegular } from '../files/index.ts';
 import { parseCsv } from './csv.ts';
 import { readHeader } from './decode.ts';
 import type { Fractions } from './split.ts';
@@ -107,7 +108,7 @@ export function missingColumn(
 
 export function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegular(path).toString('utf8');
   } catch (cause) {
     throw new PenumbraError('data/not-found', `${path} cannot be read`, { where: { file: path }, cause });
   }
@@ -130,13 +131,8 @@ export function readPosterior(
   path: string,
   classes: readonly string[],
 ): Map<string, Float32Array> | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  if (!existsSync(path)) return undefined;
+  const text = readRegular(path).toString('utf8');
   const rows = new Map<string, Float32Array>();
   let positions: number[] | undefined;
   parseCsv(text, path, (fields, line) => {
@@ -191,7 +187,7 @@ export function readClassNames(folder: string): string[] | undefined {
   const path = join(folder, 'info.json');
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegular(path).toString('utf8');
   } catch {
     return undefined;
   }
@@ -216,14 +212,11 @@ export function readClassNames(folder: string): string[] | undefined {
 export function probeChannels(root: string, paths: StringTable): 1 | 3 {
   const head = Buffer.alloc(1 << 16);
   for (let i = 0; i < Math.min(16, paths.length); i++) {
-    let file: number | undefined;
     try {
-      file = openSync(join(root, stringAt(paths, i)), 'r');
-      return readHeader(head.subarray(0, readSync(file, head, 0, head.length, 0))).channels;
+      using file = openRegular(join(root, stringAt(paths, i)));
+      return readHeader(head.subarray(0, readSync(file.descriptor, head, 0, head.length, 0))).channels;
     } catch {
       // Broken files are reported when they are loaded.
-    } finally {
-      if (file !== undefined) closeSync(file);
     }
   }
   return 3;

@@ -35,7 +35,9 @@ export class SampleReader {
   constructor(spec: ReaderSpec) {
     this.spec = spec;
     const { resize, fit } = spec.transform;
-    this.decodeOptions = { size: { height: resize, width: resize }, fit, maxPixels: spec.maxPixels };
+    const { source, maxPixels } = spec;
+    const within = source?.kind === 'files' && source.anywhere !== true ? source.root : undefined;
+    this.decodeOptions = { size: { height: resize, width: resize }, fit, maxPixels, within };
   }
 
   /**

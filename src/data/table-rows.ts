@@ -1,6 +1,7 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { readdirSync, readSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { openRegular, readRegular } from '../files/index.ts';
 import { type CsvRow, scanCsv } from './csv.ts';
 import { type ColumnNames, findColumn, missingColumn, type Names } from './part.ts';
 import { IntegerList } from './rows.ts';
@@ -290,9 +291,8 @@ export function readHeader(path: string): string[] {
   const head = Buffer.alloc(1 << 16);
   let length: number;
   try {
-    const file = openSync(path, 'r');
-    length = readSync(file, head, 0, head.length, 0);
-    closeSync(file);
+    using file = openRegular(path);
+    length = readSync(file.descriptor, head, 0, head.length, 0);
   } catch (cause) {
     throw new PenumbraError('data/not-found', `${path} cannot be read`, { where: { file: path }, cause });
   }
@@ -306,7 +306,7 @@ export function readHeader(path: string): string[] {
 
 export function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readRegular(path);
   } catch (cause) {
     throw new PenumbraError('data/not-found', `${path} cannot be read`, { where: { file: path }, cause });
   }

@@ -18,6 +18,8 @@ export interface FilePixels {
   readonly kind: 'files';
   /** Folder that the paths are relative to. */
   readonly root: string;
+  /** Whether files outside the root are read too, by `../` or behind links. Default: false. */
+  readonly anywhere?: boolean;
   readonly paths: StringTable;
   /** Channels of the first readable file: what a loader gives unless it is asked for something else. */
   readonly channels: 1 | 3;

@@ -15,6 +15,7 @@ export function fileError(error: unknown, path: string, what: string): PenumbraE
   return new PenumbraError(`files/${name}`, `${path} cannot be ${what}: ${reason}`, {
     ...(hint !== undefined && { hint }),
     where: { file: path },
+    cause: error,
   });
 }
 
