@@ -14,7 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createModel } from '../src/models/index.ts';
 import { createObjective, objectiveNames, parseObjective } from '../src/objectives/index.ts';
-import { aten, autocast, engineInfo, Generator, noGrad, type Tensor, tidy } from '../src/torch/index.ts';
+import { oneOfK } from '../src/tasks/index.ts';
+import { aten, autocast, engineInfo, Generator, noGrad, tidy } from '../src/torch/index.ts';
 import { SGD } from '../src/torch/optim/index.ts';
 
 const { values } = parseArgs({
@@ -112,23 +113,23 @@ function objectiveCosts(): Record<string, number> {
   const leaf = aten.randn([batch, CLASSES], { generator }).requires_grad_();
   const teacher = aten.randn([batch, CLASSES], { generator });
   const labels = aten.randint(CLASSES, [batch], { generator, dtype: 'int64' });
-  const context = { classes: CLASSES, samples: 1000, epochs: 1, device: 'cpu', generator };
+  const context = { task: oneOfK, classes: CLASSES, samples: 1000, epochs: 1, device: 'cpu', generator };
   const costs: Record<string, number> = {};
-  for (const name of objectiveNames) {
+  for (const name of objectiveNames()) {
     const objective = createObjective(parseObjective(name), context);
     const once = () => {
       const start = performance.now();
       tidy(() => {
         const seen = {
           logits: leaf,
-          labels,
+          targets: { kind: 'one-of-k', classes: CLASSES, labels } as const,
           indices: new Int32Array(batch),
-          images: leaf as Tensor,
+          inputs: {},
           teacherLogits: teacher,
           epoch: 1,
         };
         objective.loss(seen).backward();
-        objective.observe?.({ ...seen, logits: leaf.detach() });
+        objective.observe({ ...seen, logits: leaf.detach() });
         leaf.grad = null;
       });
       return (performance.now() - start) / 1000;

@@ -1,12 +1,25 @@
-import type { FitEvent } from '../training/index.ts';
+import type { FitEvent, ValFigures } from '../training/index.ts';
 import { createProgress, type Progress } from './progress.ts';
+
+/** What the validation split shows, in a few words. */
+export function describeVal({ top1, auroc, ece }: ValFigures): string {
+  const shown = [
+    ...(top1 === undefined ? [] : [`top-1 ${percent(top1)}`]),
+    ...(auroc === undefined ? [] : [`AUROC ${auroc.toFixed(3)}`]),
+    `ECE ${percent(ece)}`,
+  ];
+  return shown.join(', ');
+}
+
+function percent(value: number): string {
+  return `${(100 * value).toFixed(1)} %`;
+}
 
 /** Shows a training run on stderr: one bar over all its steps, and a line an epoch. */
 export function showFit(label: string): (event: FitEvent) => void {
   let progress: Progress | undefined;
   let seen = 0;
   let perStep = 0;
-  const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
   return (event) => {
     switch (event.type) {
       case 'start': {
@@ -31,13 +44,14 @@ export function showFit(label: string): (event: FitEvent) => void {
         break;
       case 'epoch': {
         const { metrics } = event;
-        const val = metrics.val
-          ? `  val top-1 ${percent(metrics.val.top1)}, ECE ${percent(metrics.val.ece)}, NLL ${metrics.val.nll.toFixed(3)}`
-          : '';
+        const val = metrics.val ? `  val ${describeVal(metrics.val)}, NLL ${metrics.val.nll.toFixed(3)}` : '';
+        const { trainTop1, trainAccuracy } = metrics;
+        const right =
+          trainTop1 === undefined ? `right ${percent(trainAccuracy ?? 0)}` : `top-1 ${percent(trainTop1)}`;
         const clear = process.stderr.isTTY ? '\r\x1b[K' : '';
         process.stderr.write(
           `${clear}${label}: epoch ${metrics.epoch}/${event.epochs}  loss ${metrics.trainLoss.toFixed(3)}, ` +
-            `top-1 ${percent(metrics.trainTop1)}${val}  ${metrics.imagesPerSecond.toFixed(0)} images/s\n`,
+            `${right}${val}  ${metrics.imagesPerSecond.toFixed(0)} images/s\n`,
         );
         break;
       }

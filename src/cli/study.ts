@@ -3,6 +3,7 @@ import { PenumbraError } from '../errors.ts';
 import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
 import type { StudyEvent } from '../study/study.ts';
+import { describeVal } from './fit-progress.ts';
 import { interruptible } from './options.ts';
 import { createProgress, formatDuration, type Progress } from './progress.ts';
 
@@ -153,9 +154,7 @@ function showStudy(): (event: StudyEvent) => void {
         progress?.update(images, `loss ${fit.loss.toFixed(3)}  ${whole}`);
       } else if (fit.metrics.epoch === fit.epochs) {
         const { val } = fit.metrics;
-        progress?.done(
-          `${val === undefined ? '' : `val top-1 ${(100 * val.top1).toFixed(1)} %, ECE ${(100 * val.ece).toFixed(1)} %  `}${whole}`,
-        );
+        progress?.done(`${val === undefined ? '' : `val ${describeVal(val)}  `}${whole}`);
       }
     }
   };

@@ -1,7 +1,8 @@
 export type { Classifier, ModelOptions } from './classifier.ts';
 export { DenseNet, densenet121 } from './densenet.ts';
 export { MobileNetV2, mobilenet_v2 } from './mobilenet-v2.ts';
-export { createModel, modelNames } from './registry.ts';
+export { defineModel, type ModelDefinition, type Network } from './network.ts';
+export { createModel, modelNames, registerModel } from './registry.ts';
 export { ResNet, resnet10, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';
 export { VGG, vgg16, vgg16_bn, vgg19, vgg19_bn } from './vgg.ts';
 export { VisionTransformer, vit_b_16, vit_s_16, vit_ti_16 } from './vision-transformer.ts';

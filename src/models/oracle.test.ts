@@ -37,7 +37,7 @@ const LARGE = 5_000_000;
 
 beforeAll(() => setThreads(1));
 
-describe.each(modelNames)('%s', (name) => {
+describe.each(modelNames())('%s', (name) => {
   const cases = fixture(name);
   let model: Classifier;
   let filledFor = '';
@@ -48,7 +48,7 @@ describe.each(modelNames)('%s', (name) => {
     if (key !== filledFor) {
       if (filledFor !== '') model.dispose();
       const generator = new Generator(0);
-      model = createModel(name, { classes: CLASSES, channels, stem, size, generator });
+      model = createModel(name, { classes: CLASSES, channels, stem, size, generator }) as Classifier;
       filledFor = key;
       fill(model.stateDict());
       for (const module of model.modules()) if (module instanceof Dropout) module.p = 0;

@@ -25,7 +25,7 @@ interface Expected {
 
 beforeAll(() => setThreads(1));
 
-describe.each(modelNames)('%s', (name) => {
+describe.each(modelNames())('%s', (name) => {
   test('has the names and shapes of torchvision, in its order, and draws its weights alike', () => {
     const path = new URL(`../../test/fixtures/models/${name}-state.json`, import.meta.url);
     const expected = JSON.parse(readFileSync(path, 'utf8')) as Record<string, Expected>;
@@ -192,7 +192,7 @@ test('a vision transformer says that it was made for another size', () => {
 
 test('an unknown model is an error that names those there are', () => {
   expect(() => make('resnet19', {})).toThrowError(
-    expect.objectContaining({ code: 'models/unknown', hint: `one of: ${modelNames.join(', ')}` }),
+    expect.objectContaining({ code: 'models/unknown', hint: `one of: ${modelNames().join(', ')}` }),
   );
   expect(() => make('toString', {})).toThrowError(expect.objectContaining({ code: 'models/unknown' }));
 });

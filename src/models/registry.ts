@@ -2,11 +2,13 @@ import { PenumbraError } from '../errors.ts';
 import type { Classifier, ModelOptions } from './classifier.ts';
 import { densenet121 } from './densenet.ts';
 import { mobilenet_v2 } from './mobilenet-v2.ts';
+import type { ModelDefinition, Network } from './network.ts';
 import { resnet10, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';
 import { vgg16, vgg16_bn, vgg19, vgg19_bn } from './vgg.ts';
 import { vit_b_16, vit_s_16, vit_ti_16 } from './vision-transformer.ts';
 
-const models: Readonly<Record<string, (options: ModelOptions) => Classifier>> = {
+/** The networks that come with the project. */
+const own = {
   resnet10,
   resnet18,
   resnet34,
@@ -21,21 +23,55 @@ const models: Readonly<Record<string, (options: ModelOptions) => Classifier>> = 
   vit_ti_16,
   vit_s_16,
   vit_b_16,
-};
+} satisfies Record<string, (options: ModelOptions) => Classifier>;
 
-export const modelNames: readonly string[] = Object.keys(models);
+const registered = new Map<string, ModelDefinition>();
+
+/**
+ * Makes a network known by its name, to configurations, command lines and studies of this process.
+ * @throws `models/name` for a name that another network has, or that is none; `models/model` for what is no definition
+ */
+export function registerModel(definition: ModelDefinition): void {
+  const { name, make } = definition;
+  if (typeof make !== 'function') {
+    throw new PenumbraError('models/model', 'this is no definition of a network', {
+      hint: 'write it with defineModel({ name, make })',
+    });
+  }
+  if (!/^[\w.-]+$/.test(name)) {
+    throw new PenumbraError('models/name', `'${name}' is no name for a network`, {
+      hint: 'letters, digits, _, . and -',
+    });
+  }
+  const known = registered.get(name);
+  if (known !== undefined && known !== definition) {
+    throw new PenumbraError('models/name', `there already is a network '${name}'`, {
+      hint: 'give yours another name',
+    });
+  }
+  registered.set(name, definition);
+}
+
+for (const [name, make] of Object.entries(own)) registerModel({ name, make });
+
+/** The names that `createModel` takes. */
+export function modelNames(): readonly string[] {
+  return [...registered.keys()];
+}
 
 /**
  * A new network with fresh weights.
  * @throws `models/unknown` for a name that is not in `modelNames`
  * @throws `models/image-size` for images of a size that the network cannot take
  */
-export function createModel(name: string, options: ModelOptions): Classifier {
-  const make = Object.hasOwn(models, name) ? models[name] : undefined;
-  if (make === undefined) {
+export function createModel(name: keyof typeof own, options: ModelOptions): Classifier;
+export function createModel(name: string, options: ModelOptions): Network;
+export function createModel(name: string, options: ModelOptions): Network {
+  const definition = registered.get(name);
+  if (definition === undefined) {
     throw new PenumbraError('models/unknown', `there is no model '${name}'`, {
-      hint: `one of: ${modelNames.join(', ')}`,
+      hint: `one of: ${modelNames().join(', ')}`,
     });
   }
-  return make(options);
+  return definition.make(options);
 }

@@ -23,7 +23,7 @@ beforeAll(() => setThreads(1));
 const SMALL = { classes: 3, channels: 1, stem: 'small', size: 32 } as const;
 
 function network(name: string, options: Partial<ModelOptions> = {}, seed = 1): Classifier {
-  return createModel(name, { ...SMALL, generator: new Generator(seed), ...options });
+  return createModel(name, { ...SMALL, generator: new Generator(seed), ...options }) as Classifier;
 }
 
 /** The weights of a network as a file, after `change`. */
@@ -54,7 +54,7 @@ function shapes(name: string): Map<string, number[]> {
   return new Map(Object.entries(state).map(([key, { shape }]) => [key, shape]));
 }
 
-test.each(modelNames)(
+test.each(modelNames())(
   'the names and shapes of torchvision tell that they are of %s, and of no other',
   (name) => {
     expect(recognise(shapes(name))).toBe(name);

@@ -1,6 +1,6 @@
 import { PenumbraError } from '../errors.ts';
 import { aten, noGrad, readSafetensors, Scope, type Tensor } from '../torch/index.ts';
-import type { Classifier } from './classifier.ts';
+import type { Network } from './network.ts';
 
 export interface PretrainedOptions {
   /**
@@ -24,7 +24,7 @@ export interface PretrainedOptions {
  * Nothing is changed where anything else does not fit.
  * @throws `models/weights`; the hint names the network that the file seems to be of
  */
-export function loadPretrained(model: Classifier, path: string, options: PretrainedOptions): void {
+export function loadPretrained(model: Network, path: string, options: PretrainedOptions): void {
   using _scope = new Scope();
   const { strict = false, notice } = options;
   const weights = withCurrentNames(readSafetensors(path).tensors);
@@ -103,9 +103,13 @@ function withCurrentNames(tensors: ReadonlyMap<string, Tensor>): Map<string, Ten
  * Changes in `weights` what may differ from `own`.
  * @returns what was changed, for people
  */
-function adapt(weights: Map<string, Tensor>, own: ReadonlyMap<string, Tensor>, head: string): string[] {
+function adapt(
+  weights: Map<string, Tensor>,
+  own: ReadonlyMap<string, Tensor>,
+  head: string | undefined,
+): string[] {
   const notices: string[] = [];
-  const ofHead = [...own].filter(([name]) => name.startsWith(`${head}.`));
+  const ofHead = [...own].filter(([name]) => head !== undefined && name.startsWith(`${head}.`));
   const unfit = ofHead.find(([name, tensor]) => !sameShape(weights.get(name), tensor));
   if (unfit !== undefined) {
     const [name, tensor] = unfit;
@@ -118,9 +122,9 @@ function adapt(weights: Map<string, Tensor>, own: ReadonlyMap<string, Tensor>, h
     for (const [part] of ofHead) weights.delete(part);
   }
 
-  const [first, convolution] = [...own].find(([, { ndim }]) => ndim === 4)!;
+  const [first = '', convolution] = [...own].find(([, { ndim }]) => ndim === 4) ?? [];
   const colour = weights.get(first);
-  if (convolution.shape[1] === 1 && colour?.ndim === 4 && colour.shape[1] === 3) {
+  if (convolution?.shape[1] === 1 && colour?.ndim === 4 && colour.shape[1] === 3) {
     weights.set(first, colour.to({ dtype: 'float32' }).sum([1], true));
     notices.push(`${first} is summed over its three channels, for grey images`);
   }
@@ -158,7 +162,7 @@ function resizedPositions(positions: Tensor, from: number, to: number): Tensor {
 function misfits(
   weights: ReadonlyMap<string, Tensor>,
   own: ReadonlyMap<string, Tensor>,
-  head: string,
+  head: string | undefined,
   strict: boolean,
 ): string[] {
   const problems: string[] = [];

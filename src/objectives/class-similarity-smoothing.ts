@@ -1,114 +1,90 @@
+import { z } from 'zod';
+import { needLabels } from '../tasks/index.ts';
 import { aten, keep, type Tensor } from '../torch/index.ts';
-import type { StateDict } from '../torch/nn/index.ts';
-import type { Objective, ObjectiveBatch, ObjectiveContext } from './objective.ts';
-import { checkChoice, checkPositive, checkRange } from './options.ts';
-import { Stateful } from './stateful.ts';
+import { defineObjective, type Objective } from './objective.ts';
+
+const options = z.strictObject({
+  epsilon: z.number().min(0).max(1).default(0.1).describe('the share ε that the other classes get'),
+  temperature: z
+    .number()
+    .positive()
+    .optional()
+    .describe('small gives the share to the nearest class, large to all alike; 0.2, or 1 where ordinal'),
+  similarity: z
+    .enum(['learnt', 'ordinal'])
+    .default('learnt')
+    .describe(
+      'learnt from the logits of the epoch before, or ordinal, for classes that are grades of one scale',
+    ),
+});
 
 /**
- * - `learnt`: the cosine between the classes' mean logits over the epoch before, each centred over its K values (a
- *   constant added to all logits means nothing), so that classes which the network confuses are similar. The first
- *   epoch is uniform.
- * - `ordinal`: −|i − j|, for classes that are grades of one scale.
- */
-export type ClassSimilarity = 'learnt' | 'ordinal';
-
-const similarities: readonly string[] = ['learnt', 'ordinal'] satisfies ClassSimilarity[];
-
-export interface ClassSimilaritySmoothingOptions {
-  /** The mass ε that the other classes share, in [0, 1]. Default 0.1. */
-  readonly epsilon?: number;
-  /** Above 0. Small values give the mass to the nearest class, large ones to all alike. Default 0.2, ordinal 1. */
-  readonly temperature?: number;
-  /** Default `learnt`. */
-  readonly similarity?: ClassSimilarity;
-}
-
-/**
- * Class-similarity smoothing (after Liu & JaJa, arXiv 2006.14028): the smoothed mass follows the similarity of classes
- * instead of being uniform,
+ * The smoothed mass follows the similarity of classes instead of being uniform,
  *
  *     L = CE((1 − ε)·onehot(y) + ε·w_y, p),   w_y[k] = exp(s(y, k)/T) / Σ_{j≠y} exp(s(y, j)/T) for k ≠ y, and w_y[y] = 0.
  *
- * The forms of s, and T, are our choice.
+ * The forms of s, and T, are our choice:
+ * - `learnt`: the cosine between the classes' mean logits over the epoch before, each centred over its K values (a
+ *   constant added to all logits means nothing), so that classes which the network confuses are similar. The first
+ *   epoch is uniform.
+ * - `ordinal`: −|i − j|.
+ *
+ * A finding has one other outcome, which would get the whole share whatever its similarity: that is label smoothing.
  */
-export class ClassSimilaritySmoothing extends Stateful implements Objective {
-  readonly name = 'css';
-  readonly activation = 'softmax';
-  private readonly temperature: number;
-  private readonly learns: boolean;
-  private readonly epsilon: number;
-  private readonly classes: number;
-  /** Row y is the target of class y, [K, K]. */
-  private readonly targets: Tensor;
-  /** Sums of the epoch's logits by label, [K, K], and their number, [K, 1]. */
-  private readonly sums: Tensor;
-  private readonly counts: Tensor;
-
-  /** @throws `objectives/option` */
-  constructor(options: ClassSimilaritySmoothingOptions, { classes, device }: ObjectiveContext) {
-    super();
-    checkClassSimilaritySmoothing(options);
-    this.learns = options.similarity !== 'ordinal';
-    this.epsilon = options.epsilon ?? 0.1;
-    this.temperature = options.temperature ?? (this.learns ? 0.2 : 1);
-    this.classes = classes;
-    this.targets = keep(aten.empty([classes, classes], { device }));
-    this.sums = keep(aten.zeros([classes, classes], { device }));
-    this.counts = keep(aten.zeros([classes, 1], { device }));
+export const classSimilaritySmoothing = defineObjective({
+  name: 'css',
+  label: 'Class-similarity smoothing',
+  summary: 'The smoothed share follows the similarity of classes (after Liu & JaJa, arXiv 2006.14028).',
+  tasks: ['one-of-k'],
+  options,
+  make({ similarity, epsilon, ...given }, { classes, device }): Objective {
+    const learns = similarity === 'learnt';
+    const temperature = given.temperature ?? (learns ? 0.2 : 1);
+    /** Row y is the target of class y, [K, K]. */
+    const targets = keep(aten.empty([classes, classes], { device }));
+    /** Sums of the epoch's logits by label, [K, K], and their number, [K, 1]. */
+    const sums = keep(aten.zeros([classes, classes], { device }));
+    const counts = keep(aten.zeros([classes, 1], { device }));
     const grades = aten.arange(classes, { device, dtype: 'float32' });
-    const similarity = this.learns
-      ? aten.zeros([classes, classes], { device })
-      : grades.unsqueeze(1).sub(grades).abs_().neg_();
-    this.follow(similarity);
-  }
-
-  loss({ logits, labels }: ObjectiveBatch): Tensor {
-    return aten.cross_entropy_loss(logits, this.targets.index_select(0, labels));
-  }
-
-  observe({ logits, labels }: ObjectiveBatch): void {
-    if (!this.learns) return;
-    this.sums.index_add_(0, labels, logits);
-    this.counts.index_add_(0, labels, aten.ones([labels.shape[0]!, 1], { device: logits.device }));
-  }
-
-  endEpoch(): void {
-    if (!this.learns) return;
-    const means = this.sums.div(this.counts.clamp_min(1));
-    const centred = means.sub(means.mean([1], true));
-    const directions = centred.div(centred.norm(2, [1], true).clamp_min(1e-12));
-    this.follow(directions.matmul(directions.t()));
-    this.sums.zero_();
-    this.counts.zero_();
-  }
-
-  /** Sets the targets by a similarity [K, K]. A class that was not seen has similarity 0 to all: a uniform target. */
-  private follow(similarity: Tensor): void {
-    const self = aten.eye(this.classes, { device: similarity.device });
-    const others = similarity
-      .div(this.temperature)
-      .masked_fill(self.to({ dtype: 'bool' }), Number.NEGATIVE_INFINITY);
-    this.targets.copy_(
-      others
-        .softmax(1)
-        .mul_(this.epsilon)
-        .add_(self, { alpha: 1 - this.epsilon }),
+    follow(
+      learns ? aten.zeros([classes, classes], { device }) : grades.unsqueeze(1).sub(grades).abs_().neg_(),
     );
-  }
 
-  stateDict(): StateDict {
-    return new Map([
-      ['targets', this.targets],
-      ['sums', this.sums],
-      ['counts', this.counts],
-    ]);
-  }
-}
+    return {
+      target: (seen) => targets.index_select(0, needLabels(seen.targets).labels),
+      observe({ logits, targets: batch }) {
+        if (!learns) return;
+        const { labels } = needLabels(batch);
+        sums.index_add_(0, labels, logits);
+        counts.index_add_(0, labels, aten.ones([labels.shape[0]!, 1], { device: logits.device }));
+      },
+      endEpoch(reduce) {
+        if (!learns) return;
+        const means = reduce(sums).div(reduce(counts).clamp_min(1));
+        const centred = means.sub(means.mean([1], true));
+        const directions = centred.div(centred.norm(2, [1], true).clamp_min(1e-12));
+        follow(directions.matmul(directions.t()));
+        sums.zero_();
+        counts.zero_();
+      },
+      stateDict: () =>
+        new Map([
+          ['targets', targets],
+          ['sums', sums],
+          ['counts', counts],
+        ]), // prettier-ignore
+    };
 
-/** @throws `objectives/option` */
-export function checkClassSimilaritySmoothing(options: ClassSimilaritySmoothingOptions): void {
-  const { epsilon = 0.1, temperature = 1, similarity = 'learnt' } = options;
-  checkRange('css', 'epsilon', epsilon, 0, 1);
-  checkPositive('css', 'temperature', temperature);
-  checkChoice('css', 'similarity', similarity, similarities);
-}
+    /** Sets the targets by a similarity [K, K]. A class that was not seen has similarity 0 to all: a uniform target. */
+    function follow(like: Tensor): void {
+      const self = aten.eye(classes, { device: like.device });
+      const others = like.div(temperature).masked_fill(self.to({ dtype: 'bool' }), Number.NEGATIVE_INFINITY);
+      targets.copy_(
+        others
+          .softmax(1)
+          .mul_(epsilon)
+          .add_(self, { alpha: 1 - epsilon }),
+      );
+    }
+  },
+});

@@ -1,33 +1,43 @@
-import { aten, type Tensor } from '../torch/index.ts';
-import type { Objective, ObjectiveBatch } from './objective.ts';
-import { checkRange } from './options.ts';
-import { Stateless } from './stateless.ts';
+import { z } from 'zod';
+import type { FindingsBatch, LabelBatch } from '../tasks/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { defineObjective } from './objective.ts';
 
-export interface FocalOptions {
-  /** The focusing exponent γ, 0 or more. Default 2, the published choice. 0 is the hard label. */
-  readonly gamma?: number;
-}
+/** Below this 1 − p, the power's gradient for γ < 1 would not be finite. */
+const LEAST_WRONG = 1e-7;
 
 /**
- * Focal loss (Lin et al., ICCV 2017, eq. 4, without class weights): L = −(1 − p_y)^γ · log p_y, mean over the batch.
- * What is already right counts less, which also holds confidence back (Mukhoti et al., NeurIPS 2020).
+ * L = −(1 − p_y)^γ · log p_y: what is already right counts less, which also holds confidence back (Mukhoti et al.,
+ * NeurIPS 2020). For findings p_y is σ(z) or σ(−z), the form it was published in.
  */
-export class Focal extends Stateless implements Objective {
-  readonly name = 'focal';
-  readonly activation = 'softmax';
-  private readonly gamma: number;
+export const focal = defineObjective({
+  name: 'focal',
+  label: 'Focal loss',
+  summary: 'Labels that are already predicted well count less (Lin et al., ICCV 2017, eq. 4).',
+  tasks: ['one-of-k', 'findings'],
+  options: z.strictObject({
+    gamma: z.number().min(0).default(2).describe('the focusing exponent γ; 0 is the hard label'),
+  }),
+  make: ({ gamma }) => ({
+    loss({ logits, targets }, task) {
+      const losses = targets.kind === 'one-of-k' ? ofLabels(logits, targets) : ofFindings(logits, targets);
+      return task.mean(losses, targets);
 
-  /** @throws `objectives/option` for γ below 0 */
-  constructor(options: FocalOptions = {}) {
-    super();
-    this.gamma = options.gamma ?? 2;
-    checkRange('focal', 'gamma', this.gamma, 0, Number.POSITIVE_INFINITY);
-  }
+      function ofLabels(z: Tensor, { labels }: LabelBatch): Tensor {
+        const logP = z.log_softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1);
+        // 1 − p by expm1 keeps its digits near p = 1.
+        return weighted(logP.expm1().neg(), logP.neg());
+      }
 
-  loss({ logits, labels }: ObjectiveBatch): Tensor {
-    const logP = logits.log_softmax(1).gather(1, labels.unsqueeze(1));
-    // 1 − p by expm1 keeps its digits near p = 1; the floor keeps the power's gradient finite there for γ < 1.
-    const wrong = logP.expm1().neg().clamp_min(1e-7);
-    return aten.mean(wrong.pow(this.gamma).mul(logP)).neg();
-  }
-}
+      function ofFindings(z: Tensor, { values }: FindingsBatch): Tensor {
+        const present = weighted(z.neg().sigmoid(), z.neg().softplus());
+        const absent = weighted(z.sigmoid(), z.softplus());
+        return absent.lerp(present, values);
+      }
+
+      function weighted(wrong: Tensor, nll: Tensor): Tensor {
+        return wrong.clamp_min(LEAST_WRONG).pow(gamma).mul(nll);
+      }
+    },
+  }),
+});

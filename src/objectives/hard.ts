@@ -1,13 +1,10 @@
-import { aten, type Tensor } from '../torch/index.ts';
-import type { Objective, ObjectiveBatch } from './objective.ts';
-import { Stateless } from './stateless.ts';
+import { defineObjective } from './objective.ts';
 
-/** Cross-entropy against the label itself: L = −log p_y, mean over the batch. What every other method is compared with. */
-export class Hard extends Stateless implements Objective {
-  readonly name = 'hard';
-  readonly activation = 'softmax';
-
-  loss({ logits, labels }: ObjectiveBatch): Tensor {
-    return aten.cross_entropy_loss(logits, labels);
-  }
-}
+/** What every other method is compared with: −log p_y, and for findings −y·log p − (1 − y)·log(1 − p). */
+export const hard = defineObjective({
+  name: 'hard',
+  label: 'Hard labels',
+  summary: 'Cross-entropy against the labels themselves.',
+  tasks: ['one-of-k', 'findings'],
+  make: () => ({ target: ({ targets }, task) => task.label(targets) }),
+});

@@ -1,28 +1,30 @@
+export { z } from 'zod';
+export { classSimilaritySmoothing } from './class-similarity-smoothing.ts';
+export { focal } from './focal.ts';
+export { generalizedLabelSmoothing } from './generalized-label-smoothing.ts';
+export { hard } from './hard.ts';
+export { labelSmoothing } from './label-smoothing.ts';
 export {
-  type ClassSimilarity,
-  ClassSimilaritySmoothing,
-  type ClassSimilaritySmoothingOptions,
-} from './class-similarity-smoothing.ts';
-export { Focal, type FocalOptions } from './focal.ts';
+  defineObjective,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveDefinition,
+  type Seen,
+} from './objective.ts';
+export { ObjectiveRun } from './objective-run.ts';
+export { onlineLabelSmoothing } from './online-label-smoothing.ts';
+export { type OptionDoc, objectiveHelp, optionDocs } from './option-docs.ts';
 export {
-  GeneralizedLabelSmoothing,
-  type GeneralizedLabelSmoothingOptions,
-} from './generalized-label-smoothing.ts';
-export { Hard } from './hard.ts';
-export { LabelSmoothing, type LabelSmoothingOptions } from './label-smoothing.ts';
-export type { Objective, ObjectiveBatch, ObjectiveContext } from './objective.ts';
-export {
-  OnlineLabelSmoothing,
-  type OnlineLabelSmoothingOptions,
-  type OnlineLabelSmoothingVariant,
-} from './online-label-smoothing.ts';
-export {
+  checkServes,
   createObjective,
   formatObjective,
   needsTeacher,
   type ObjectiveSpec,
+  objectiveDefinitions,
   objectiveLabel,
+  objectiveNamed,
   objectiveNames,
   parseObjective,
+  registerObjective,
 } from './registry.ts';
-export { type TeacherFreeOptions, TeacherFreeRegularization, TeacherFreeSelf } from './teacher-free-kd.ts';
+export { teacherFreeRegularization, teacherFreeSelf, virtualTeacher } from './teacher-free-kd.ts';

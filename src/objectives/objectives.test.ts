@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { unreleased } from '../../test/unreleased.ts';
+import { oneOfK } from '../tasks/index.ts';
 import { aten, Generator, noGrad, setThreads, type Tensor, tensor, tidy } from '../torch/index.ts';
 import {
   createObjective,
   formatObjective,
-  Hard,
   needsTeacher,
-  type Objective,
   type ObjectiveContext,
+  type ObjectiveRun,
   objectiveLabel,
   objectiveNames,
   parseObjective,
+  type Seen,
 } from './index.ts';
 
 /** From test/oracle/objectives.py. */
@@ -29,15 +30,24 @@ const oracle = JSON.parse(
 ) as Oracle;
 
 function context(classes = oracle.classes, epochs = 3): ObjectiveContext {
-  return { classes, epochs, samples: 24, device: 'cpu', generator: new Generator(0) };
+  return { task: oneOfK, classes, epochs, samples: 24, device: 'cpu', generator: new Generator(0) };
 }
 
-function make(text: string, classes?: number, epochs?: number): Objective {
+function make(text: string, classes?: number, epochs?: number): ObjectiveRun {
   return createObjective(parseObjective(text), context(classes, epochs));
 }
 
+/** Labels as the trainer shows them. */
+function seenOf(labels: number[], classes = oracle.classes): Pick<Seen, 'targets' | 'indices' | 'inputs'> {
+  return {
+    targets: { kind: 'one-of-k', classes, labels: tensor(labels, { dtype: 'int64' }) },
+    indices: Int32Array.from(labels.keys()),
+    inputs: {},
+  };
+}
+
 /** One batch as the trainer shows it: the loss, then what the objective observes. */
-function show(objective: Objective, number: number, shift = 0): { loss: number; gradient: number[] } {
+function show(objective: ObjectiveRun, number: number, shift = 0): { loss: number; gradient: number[] } {
   const { logits, labels, teacher } = oracle.batches[number]!;
   return tidy(() => {
     const z = tensor(Float32Array.from(logits, (value) => value + shift))
@@ -46,16 +56,14 @@ function show(objective: Objective, number: number, shift = 0): { loss: number; 
       .requires_grad_();
     const batch = {
       logits: z,
-      labels: tensor(labels, { dtype: 'int64' }),
-      indices: Int32Array.from(labels.keys()),
-      images: aten.zeros([labels.length, 1, 1, 1]),
+      ...seenOf(labels),
       teacherLogits: tensor(Float32Array.from(teacher)).view([-1, oracle.classes]),
       epoch: Math.floor(number / oracle.batchesPerEpoch),
     };
     const loss = objective.loss(batch);
     expect(loss.shape).toEqual([]);
     loss.backward();
-    noGrad(() => objective.observe?.({ ...batch, logits: z.detach() }));
+    noGrad(() => objective.observe({ ...batch, logits: z.detach() }));
     return { loss: loss.item(), gradient: Array.from(z.grad!.toTypedArray() as Float32Array) };
   });
 }
@@ -78,7 +86,7 @@ describe('losses, gradients and learnt targets equal those of NumPy over three e
       if ((number + 1) % oracle.batchesPerEpoch !== 0) continue;
       if (expected.counts !== undefined)
         expect(values(objective.stateDict(), 'counts')).toEqual(expected.counts);
-      tidy(() => objective.endEpoch?.());
+      tidy(() => objective.endEpoch());
       if (expected.targets === undefined) continue;
       for (const [i, value] of values(objective.stateDict(), 'targets').entries())
         expect(value, `target ${i}`).toBeCloseTo(expected.targets[i]!, 6);
@@ -103,12 +111,12 @@ describe('losses, gradients and learnt targets equal those of NumPy over three e
 
 test('every objective that can be named is in the fixture', () => {
   expect(new Set(Object.keys(oracle.cases).map((text) => parseObjective(text).name))).toEqual(
-    new Set(objectiveNames),
+    new Set(objectiveNames()),
   );
 });
 
 test('ls with epsilon 0 is hard, and with 1 forgets the label', () => {
-  expect(show(make('ls:epsilon=0'), 0)).toEqual(show(new Hard(), 0));
+  expect(show(make('ls:epsilon=0'), 0)).toEqual(show(make('hard'), 0));
   const { gradient } = show(make('ls:epsilon=1'), 0);
   const uniform = 1 / oracle.classes;
   const first = gradient.slice(0, oracle.classes).map((value) => value * 8 + uniform);
@@ -118,14 +126,13 @@ test('ls with epsilon 0 is hard, and with 1 forgets the label', () => {
 
 test('gls: a rate above 0 is label smoothing, 0 the hard label, and a negative one stays bounded', () => {
   expect(show(make('gls:rate=0.1'), 0)).toEqual(show(make('ls'), 0));
-  expect(show(make('gls:rate=0'), 0)).toEqual(show(new Hard(), 0));
+  expect(show(make('gls:rate=0'), 0)).toEqual(show(make('hard'), 0));
   const objective = make('gls:rate=-0.5,warmup=0');
   const lossAt = (margin: number) =>
     tidy(() => {
       const logits = tensor(Float32Array.from([margin, 0, 0, 0, 0])).view([1, 5]);
-      const labels = tensor([0], { dtype: 'int64' });
-      const images = aten.zeros([1, 1, 1, 1]);
-      return objective.loss({ logits, labels, indices: Int32Array.of(0), images, epoch: 0 }).item();
+      const labels = [0];
+      return objective.loss({ logits, ...seenOf(labels), epoch: 0 }).item();
     });
   const least = -0.5 * -Math.log(1e-4);
   expect(lossAt(5)).toBeLessThan(lossAt(0));
@@ -134,7 +141,7 @@ test('gls: a rate above 0 is label smoothing, 0 the hard label, and a negative o
 });
 
 test('gls lowers the learning rate after the warm-up of a negative rate, and only then', () => {
-  const scales = (text: string) => [0, 1, 2].map((epoch) => make(text).learningRateScale!(epoch));
+  const scales = (text: string) => [0, 1, 2].map((epoch) => make(text).learningRateScale(epoch));
   expect(scales('gls')).toEqual([1, 1, 0.1]);
   expect(scales('gls:rate=0.1')).toEqual([1, 1, 1]);
   expect(scales('gls:rate=-1,warmup=0.4,scale=0.5')).toEqual([1, 0.5, 0.5]);
@@ -149,15 +156,13 @@ test.each([
   (text, epochs) => {
     const k = oracle.classes;
     const objective = make(text, k, epochs);
-    const lossIn = (one: Objective, epoch: number) =>
+    const lossIn = (one: ObjectiveRun, epoch: number) =>
       tidy(() => {
         const logits = tensor(Float32Array.from(oracle.batches[0]!.logits)).view([-1, k]);
-        const labels = tensor(oracle.batches[0]!.labels, { dtype: 'int64' });
-        const images = aten.zeros([labels.shape[0]!, 1, 1, 1]);
-        const indices = Int32Array.from(oracle.batches[0]!.labels.keys());
-        return one.loss({ logits, labels, indices, images, epoch }).item();
+        const labels = oracle.batches[0]!.labels;
+        return one.loss({ logits, ...seenOf(labels), epoch }).item();
       });
-    const hard = lossIn(new Hard(), 0);
+    const hard = lossIn(make('hard'), 0);
     expect(Math.abs(lossIn(objective, epochs - 1) - hard)).toBeGreaterThan(0.01);
     for (let epoch = 0; epoch < epochs - 1; epoch++) expect(lossIn(objective, epoch)).toBe(hard);
   },
@@ -169,9 +174,8 @@ test('tfkd-reg: the virtual teacher is nearly uniform, as the documentation says
   const objective = make(`tfkd-reg:alpha=1,multiplier=${k}`, k);
   const gradient = tidy(() => {
     const logits = aten.zeros([1, k], { dtype: 'float64' }).requires_grad_();
-    const labels = tensor([7], { dtype: 'int64' });
-    const images = aten.zeros([1, 1, 1, 1]);
-    objective.loss({ logits, labels, indices: Int32Array.of(0), images, epoch: 0 }).backward();
+    const labels = [7];
+    objective.loss({ logits, ...seenOf(labels, k), epoch: 0 }).backward();
     return Array.from(logits.grad!.toTypedArray() as Float64Array);
   });
   gradient.forEach((value, y) => {
@@ -180,14 +184,12 @@ test('tfkd-reg: the virtual teacher is nearly uniform, as the documentation says
 });
 
 test('only self-training needs a teacher, and says so where there is none', () => {
-  expect(objectiveNames.filter(needsTeacher)).toEqual(['tfkd-self']);
+  expect(objectiveNames().filter(needsTeacher)).toEqual(['tfkd-self']);
   const { logits, labels } = oracle.batches[0]!;
   tidy(() => {
     const batch = {
       logits: tensor(Float32Array.from(logits)).view([-1, oracle.classes]),
-      labels: tensor(labels, { dtype: 'int64' }),
-      indices: Int32Array.from(labels.keys()),
-      images: aten.zeros([labels.length, 1, 1, 1]),
+      ...seenOf(labels),
       epoch: 0,
     };
     expect(() => make('tfkd-self').loss(batch)).toThrow(
@@ -203,9 +205,8 @@ test('focal is finite, with its gradient, where the network is entirely sure', (
         .view([2, 3])
         .clone()
         .requires_grad_();
-      const labels = tensor([0, 0], { dtype: 'int64' });
-      const images = aten.zeros([2, 1, 1, 1]);
-      const loss = make(text, 3).loss({ logits, labels, indices: Int32Array.of(0, 1), images, epoch: 0 });
+      const labels = [0, 0];
+      const loss = make(text, 3).loss({ logits, ...seenOf(labels, 3), epoch: 0 });
       loss.backward();
       expect(loss.item()).toBeCloseTo(100, 4);
       for (const value of logits.grad!.toTypedArray()) expect(Number.isFinite(value)).toBe(true);
@@ -221,7 +222,7 @@ test.each(Object.keys(oracle.cases))(
     for (let number = 0; number < 4; number++) {
       for (const one of [straight, stopped]) {
         show(one, number);
-        if (number === 2) tidy(() => one.endEpoch?.());
+        if (number === 2) tidy(() => one.endEpoch());
       }
     }
     const saved = new Map(Array.from(stopped.stateDict(), ([name, value]) => [name, value.clone()]));
@@ -230,7 +231,7 @@ test.each(Object.keys(oracle.cases))(
     resumed.loadStateDict(saved);
     for (let number = 4; number < 9; number++) {
       expect(show(resumed, number)).toEqual(show(straight, number));
-      if (number % 3 === 2) for (const one of [straight, resumed]) tidy(() => one.endEpoch?.());
+      if (number % 3 === 2) for (const one of [straight, resumed]) tidy(() => one.endEpoch());
     }
     for (const [name, value] of straight.stateDict())
       expect(resumed.stateDict().get(name)!.equal(value)).toBe(true);
@@ -245,7 +246,7 @@ test.each(Object.keys(oracle.cases))(
     const own = objective.stateDict().size;
     for (let number = 0; number < 9; number++) {
       show(objective, number);
-      tidy(() => objective.endEpoch?.());
+      tidy(() => objective.endEpoch());
       expect(unreleased()).toBe(before + own);
     }
     objective.dispose();
@@ -259,8 +260,8 @@ test('learnt similarity does not change when a constant is added to the logits',
     show(plain, number);
     show(shifted, number, 3);
   }
-  tidy(() => plain.endEpoch?.());
-  tidy(() => shifted.endEpoch?.());
+  tidy(() => plain.endEpoch());
+  tidy(() => shifted.endEpoch());
   const targets = values(plain.stateDict(), 'targets');
   // Not uniform: what the shift would have hidden.
   expect(Math.max(...targets.slice(1, 5)) - Math.min(...targets.slice(1, 5))).toBeGreaterThan(0.01);

@@ -1,9 +1,7 @@
-import { PenumbraError } from '../errors.ts';
+import { z } from 'zod';
+import { type FindingsBatch, needFindings, needLabels } from '../tasks/index.ts';
 import { aten, keep, type Tensor } from '../torch/index.ts';
-import type { StateDict } from '../torch/nn/index.ts';
-import type { Objective, ObjectiveBatch, ObjectiveContext } from './objective.ts';
-import { checkChoice, checkRange } from './options.ts';
-import { Stateful } from './stateful.ts';
+import { defineObjective, type Objective, type ObjectiveContext } from './objective.ts';
 
 /** What distinguishes the published forms. */
 interface Form {
@@ -23,96 +21,144 @@ interface Form {
  * - `fine-grained`: the authors' fine-grained script; both terms weigh 1, S_0 is uniform, and a class keeps its target
  *   unchanged once the target's largest entry reaches 0.88.
  */
-export type OnlineLabelSmoothingVariant = 'paper' | 'zero-start' | 'fine-grained';
+const forms = {
+  paper: (alpha: number): Form => ({ hard: alpha, soft: 1 - alpha, start: 'uniform' }),
+  'zero-start': (alpha: number): Form => ({ hard: alpha, soft: 1 - alpha, start: 'zeros' }),
+  'fine-grained': (): Form => ({ hard: 1, soft: 1, start: 'uniform', freezeAt: 0.88 }),
+} as const;
 
-const forms: Readonly<Record<OnlineLabelSmoothingVariant, (alpha: number) => Form>> = {
-  paper: (alpha) => ({ hard: alpha, soft: 1 - alpha, start: 'uniform' }),
-  'zero-start': (alpha) => ({ hard: alpha, soft: 1 - alpha, start: 'zeros' }),
-  'fine-grained': () => ({ hard: 1, soft: 1, start: 'uniform', freezeAt: 0.88 }),
-};
-
-export interface OnlineLabelSmoothingOptions {
-  /** Default `paper`. */
-  readonly variant?: OnlineLabelSmoothingVariant;
-  /** Weight α of the hard label, in [0, 1]. Default 0.5. Not for `fine-grained`, whose weights are both 1. */
-  readonly alpha?: number;
-}
+const options = z
+  .strictObject({
+    variant: z
+      .enum(['paper', 'zero-start', 'fine-grained'])
+      .default('paper')
+      .describe('the published form, or that of the authors’ image-classification or fine-grained script'),
+    alpha: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe('weight α of the hard label, 0.5; fine-grained weighs both terms 1'),
+  })
+  .refine(({ variant, alpha }) => variant !== 'fine-grained' || alpha === undefined, {
+    message: "the variant 'fine-grained' takes no alpha: it weighs both terms 1",
+  });
 
 /**
- * Online label smoothing (Zhang et al., IEEE TIP 2021, arXiv 2011.12562; on medical images arXiv 2510.20011).
- *
  * Each class has a soft target S[y], the mean prediction over its correctly classified samples of the epoch before:
  * during an epoch, for every training sample with argmax p = y, S_t[y] += p and n[y] += 1, in the same training-mode
  * forward pass; at its end each S_t[y] is divided by n[y], and a class without a correct sample gets the uniform target.
+ *
+ * For findings (our transfer) each finding is a problem of two classes, present and absent, with a soft target for
+ * either: the mean probability of the finding where it is known to be there and was found, and where it is known to be
+ * absent and was not. A y between 0 and 1 mixes the two.
  */
-export class OnlineLabelSmoothing extends Stateful implements Objective {
-  readonly name = 'ols';
-  readonly activation = 'softmax';
-  private readonly form: Form;
-  private readonly classes: number;
+export const onlineLabelSmoothing = defineObjective({
+  name: 'ols',
+  label: 'Online label smoothing',
+  summary:
+    'Soft targets learnt from the network’s own correct predictions (Zhang et al., IEEE TIP 2021, arXiv 2011.12562; ' +
+    'on medical images arXiv 2510.20011).',
+  tasks: ['one-of-k', 'findings'],
+  options,
+  make({ variant, alpha = 0.5 }, context): Objective {
+    const form = forms[variant](alpha);
+    return context.task.kind === 'one-of-k' ? ofLabels(form, context) : ofFindings(form, context);
+  },
+});
+
+function ofLabels(form: Form, { classes, device }: ObjectiveContext): Objective {
+  const start = form.start === 'uniform' ? 1 / classes : 0;
   /** S_{t−1}, [K, K]: row y is the target of class y. */
-  private readonly targets: Tensor;
+  const targets = keep(aten.full([classes, classes], start, { device }));
   /** The running sums of this epoch: [K, K] and [K, 1]. */
-  private readonly sums: Tensor;
-  private readonly counts: Tensor;
+  const sums = keep(aten.zeros([classes, classes], { device }));
+  const counts = keep(aten.zeros([classes, 1], { device }));
 
-  /** @throws `objectives/option` for an unknown variant or α outside [0, 1] */
-  constructor(options: OnlineLabelSmoothingOptions, context: ObjectiveContext) {
-    super();
-    checkOnlineLabelSmoothing(options);
-    const { variant = 'paper', alpha = 0.5 } = options;
-    this.form = forms[variant](alpha);
-    this.classes = context.classes;
-    const { classes, device } = context;
-    const start = this.form.start === 'uniform' ? 1 / classes : 0;
-    this.targets = keep(aten.full([classes, classes], start, { device }));
-    this.sums = keep(aten.zeros([classes, classes], { device }));
-    this.counts = keep(aten.zeros([classes, 1], { device }));
-  }
-
-  loss({ logits, labels }: ObjectiveBatch): Tensor {
-    // Both terms are cross-entropies of the same p, so their targets add up to one: hard·onehot(y) + soft·S[y].
-    const target = aten.index_select(this.targets, 0, labels).mul(this.form.soft);
-    target.add_(aten.one_hot(labels, this.classes), { alpha: this.form.hard });
-    return aten.cross_entropy_loss(logits, target);
-  }
-
-  observe({ logits, labels }: ObjectiveBatch): void {
-    const correct = logits.argmax(1).eq(labels).unsqueeze(1).to({ dtype: 'float32' });
-    this.sums.index_add_(0, labels, logits.softmax(1).mul_(correct));
-    this.counts.index_add_(0, labels, correct);
-  }
-
-  endEpoch(): void {
-    const seen = this.counts.gt(0);
-    const learnt = aten.where(seen, this.sums.div(this.counts.clamp_min(1)), 1 / this.classes);
-    const { freezeAt } = this.form;
-    const next =
-      freezeAt === undefined
-        ? learnt
-        : aten.where(this.targets.amax([1], true).ge(freezeAt), this.targets, learnt);
-    this.targets.copy_(next);
-    this.sums.zero_();
-    this.counts.zero_();
-  }
-
-  stateDict(): StateDict {
-    return new Map([
-      ['targets', this.targets],
-      ['sums', this.sums],
-      ['counts', this.counts],
-    ]);
-  }
+  return {
+    target(seen) {
+      const { labels } = needLabels(seen.targets);
+      // Both terms are cross-entropies of the same p, so their targets add up to one: hard·onehot(y) + soft·S[y].
+      const soft = aten.index_select(targets, 0, labels).mul(form.soft);
+      return soft.add_(aten.one_hot(labels, classes), { alpha: form.hard });
+    },
+    observe(seen) {
+      const { labels } = needLabels(seen.targets);
+      const correct = seen.logits.argmax(1).eq(labels).unsqueeze(1).to({ dtype: 'float32' });
+      sums.index_add_(0, labels, seen.logits.softmax(1).mul_(correct));
+      counts.index_add_(0, labels, correct);
+    },
+    endEpoch(reduce) {
+      const total = reduce(counts);
+      const learnt = aten.where(total.gt(0), reduce(sums).div(total.clamp_min(1)), 1 / classes);
+      follow(targets, learnt, targets.amax([1], true), form);
+      sums.zero_();
+      counts.zero_();
+    },
+    stateDict: () =>
+      new Map([
+        ['targets', targets],
+        ['sums', sums],
+        ['counts', counts],
+      ]), // prettier-ignore
+  };
 }
 
-/** @throws `objectives/option` for an unknown variant or α outside [0, 1] */
-export function checkOnlineLabelSmoothing(options: OnlineLabelSmoothingOptions): void {
-  const { variant = 'paper', alpha = 0.5 } = options;
-  checkChoice('ols', 'variant', variant, Object.keys(forms));
-  if (variant === 'fine-grained' && options.alpha !== undefined) {
-    throw new PenumbraError('objectives/option', "ols: the variant 'fine-grained' takes no alpha", {
-      hint: 'it weighs both terms 1',
-    });
-  }
-  checkRange('ols', 'alpha', alpha, 0, 1);
+function ofFindings(form: Form, { classes, device }: ObjectiveContext): Objective {
+  /**
+   * Masses of "present" and of "absent", [2, 2, K]: the target of a finding that is absent and of one that is present.
+   * Two masses, since those of the first epoch of `zero-start` are both 0.
+   */
+  const targets = keep(aten.full([2, 2, classes], form.start === 'uniform' ? 1 / 2 : 0, { device }));
+  /** The running sums of this epoch, by what was known, of p, and their number: [2, K]. */
+  const sums = keep(aten.zeros([2, classes], { device }));
+  const counts = keep(aten.zeros([2, classes], { device }));
+
+  return {
+    loss({ logits, targets: batch }, task) {
+      const { values } = needFindings(batch);
+      const mass = (outcome: 0 | 1) => {
+        const row = targets.select(1, outcome);
+        return row.select(0, 0).lerp(row.select(0, 1), values).mul(form.soft);
+      };
+      const present = mass(1).add(values, { alpha: form.hard });
+      const absent = mass(0).add(values.neg().add(1), { alpha: form.hard });
+      return task.mean(present.mul(logits.neg().softplus()).add(absent.mul(logits.softplus())), batch);
+    },
+    observe({ logits, targets: batch }) {
+      const p = logits.sigmoid();
+      for (const [outcome, right] of rightOnes(logits, needFindings(batch)).entries()) {
+        sums.select(0, outcome).add_(p.mul(right).sum([0]));
+        counts.select(0, outcome).add_(right.sum([0]));
+      }
+    },
+    endEpoch(reduce) {
+      const total = reduce(counts);
+      const p = aten.where(total.gt(0), reduce(sums).div(total.clamp_min(1)), 1 / 2);
+      const learnt = aten.stack([p.neg().add(1), p], 1);
+      follow(targets, learnt, targets.amax([1], true), form);
+      sums.zero_();
+      counts.zero_();
+    },
+    stateDict: () =>
+      new Map([
+        ['targets', targets],
+        ['sums', sums],
+        ['counts', counts],
+      ]), // prettier-ignore
+  };
+}
+
+/** 1 where a finding is known to be absent and was not found; the same for those present and found. Each [N, K]. */
+function rightOnes(logits: Tensor, { values, mask }: FindingsBatch): [Tensor, Tensor] {
+  const both = (a: Tensor, b: Tensor) => {
+    const right = a.logical_and(b).to({ dtype: 'float32' });
+    return mask === undefined ? right : right.mul_(mask);
+  };
+  return [both(values.lt(0.5), logits.lt(0)), both(values.gt(0.5), logits.gt(0))];
+}
+
+/** @param largest the largest entry of each target, where targets freeze */
+function follow(targets: Tensor, learnt: Tensor, largest: Tensor, { freezeAt }: Form): void {
+  targets.copy_(freezeAt === undefined ? learnt : aten.where(largest.ge(freezeAt), targets, learnt));
 }

@@ -1,90 +1,89 @@
 import { PenumbraError } from '../errors.ts';
-import { ClassSimilaritySmoothing, checkClassSimilaritySmoothing } from './class-similarity-smoothing.ts';
-import { Focal } from './focal.ts';
-import { checkGeneralizedLabelSmoothing, GeneralizedLabelSmoothing } from './generalized-label-smoothing.ts';
-import { Hard } from './hard.ts';
-import { LabelSmoothing } from './label-smoothing.ts';
-import type { Objective, ObjectiveContext } from './objective.ts';
-import { checkOnlineLabelSmoothing, OnlineLabelSmoothing } from './online-label-smoothing.ts';
-import { checkTeacherFree, TeacherFreeRegularization, TeacherFreeSelf } from './teacher-free-kd.ts';
+import { nearest } from '../nearest.ts';
+import type { TaskKind } from '../tasks/index.ts';
+import { classSimilaritySmoothing } from './class-similarity-smoothing.ts';
+import { focal } from './focal.ts';
+import { generalizedLabelSmoothing } from './generalized-label-smoothing.ts';
+import { hard } from './hard.ts';
+import { labelSmoothing } from './label-smoothing.ts';
+import type { ObjectiveContext, ObjectiveDefinition } from './objective.ts';
+import { ObjectiveRun } from './objective-run.ts';
+import { onlineLabelSmoothing } from './online-label-smoothing.ts';
+import { type OptionDoc, optionDocs } from './option-docs.ts';
+import { teacherFreeRegularization, teacherFreeSelf } from './teacher-free-kd.ts';
 
 /** An objective and its options, as configurations and command lines name it: `ols:variant=fine-grained`. */
 export interface ObjectiveSpec {
   readonly name: string;
-  readonly options: Readonly<Record<string, string | number>>;
+  readonly options: Readonly<Record<string, OptionValue>>;
 }
 
-/** What an option's value is. */
-type Kind = 'number' | 'text';
+export type OptionValue = string | number | boolean;
 
-interface Entry {
-  /** For people. */
-  readonly label: string;
-  readonly options: Readonly<Record<string, Kind>>;
-  /** Whether every batch must bring a teacher's logits. */
-  readonly teacher?: true;
-  /** Raises what is wrong with the options, before anything is loaded or trained. */
-  check(options: ObjectiveSpec['options']): void;
-  make(options: ObjectiveSpec['options'], context: ObjectiveContext): Objective;
+const registered = new Map<string, ObjectiveDefinition>();
+
+/**
+ * Makes a method known by its name, to configurations, command lines and studies of this process.
+ * @throws `objectives/name` for a name that another method has, or that cannot be written before a colon;
+ * `objectives/objective` for what is no definition
+ */
+export function registerObjective(definition: ObjectiveDefinition): void {
+  const { name, tasks, make, options } = definition;
+  const good = typeof make === 'function' && Array.isArray(tasks) && typeof options?.safeParse === 'function';
+  if (!good) {
+    throw new PenumbraError('objectives/objective', 'this is no definition of an objective', {
+      hint: 'write it with defineObjective({ name, tasks, options, make })',
+    });
+  }
+  if (!/^[\w.-]+$/.test(name)) {
+    throw new PenumbraError('objectives/name', `'${name}' is no name for an objective`, {
+      hint: 'letters, digits, _, . and -',
+    });
+  }
+  const known = registered.get(name);
+  if (known !== undefined && known !== definition) {
+    throw new PenumbraError('objectives/name', `there already is an objective '${name}'`, {
+      hint: 'give yours another name',
+    });
+  }
+  registered.set(name, definition);
 }
 
-const teacherFree = { alpha: 'number', temperature: 'number', multiplier: 'number' } as const;
+for (const definition of [
+  hard,
+  labelSmoothing,
+  onlineLabelSmoothing,
+  teacherFreeRegularization,
+  teacherFreeSelf,
+  classSimilaritySmoothing,
+  generalizedLabelSmoothing,
+  focal,
+])
+  registerObjective(definition as unknown as ObjectiveDefinition);
 
-/** Options have the names and kinds of each method's own interface, and are checked against the kinds when parsed. */
-const objectives: Readonly<Record<string, Entry>> = {
-  hard: { label: 'Hard labels', options: {}, check: () => {}, make: () => new Hard() },
-  ls: {
-    label: 'Label smoothing',
-    options: { epsilon: 'number' },
-    check: (options) => new LabelSmoothing(options),
-    make: (options) => new LabelSmoothing(options),
-  },
-  ols: {
-    label: 'Online label smoothing',
-    options: { variant: 'text', alpha: 'number' },
-    check: checkOnlineLabelSmoothing,
-    make: (options, context) => new OnlineLabelSmoothing(options, context),
-  },
-  'tfkd-reg': {
-    label: 'Teacher-free KD, virtual teacher',
-    options: teacherFree,
-    check: (options) => checkTeacherFree('tfkd-reg', options),
-    make: (options, context) => new TeacherFreeRegularization(options, context),
-  },
-  'tfkd-self': {
-    label: 'Teacher-free KD, self-training',
-    options: teacherFree,
-    teacher: true,
-    check: (options) => checkTeacherFree('tfkd-self', options),
-    make: (options, context) => new TeacherFreeSelf(options, context),
-  },
-  css: {
-    label: 'Class-similarity smoothing',
-    options: { epsilon: 'number', temperature: 'number', similarity: 'text' },
-    check: checkClassSimilaritySmoothing,
-    make: (options, context) => new ClassSimilaritySmoothing(options, context),
-  },
-  gls: {
-    label: 'Generalized label smoothing',
-    options: { rate: 'number', warmup: 'number', scale: 'number', floor: 'number' },
-    check: checkGeneralizedLabelSmoothing,
-    make: (options, context) => new GeneralizedLabelSmoothing(options, context),
-  },
-  focal: {
-    label: 'Focal loss',
-    options: { gamma: 'number' },
-    check: (options) => new Focal(options),
-    make: (options) => new Focal(options),
-  },
-};
+/** All methods, in the order of registration. */
+export function objectiveDefinitions(): readonly ObjectiveDefinition[] {
+  return [...registered.values()];
+}
 
-export const objectiveNames: readonly string[] = Object.keys(objectives);
+export function objectiveNames(): readonly string[] {
+  return [...registered.keys()];
+}
+
+/** @throws `objectives/unknown` */
+export function objectiveNamed(name: string): ObjectiveDefinition {
+  const definition = registered.get(name);
+  if (definition !== undefined) return definition;
+  throw new PenumbraError('objectives/unknown', `there is no objective '${name}'`, {
+    hint: `one of: ${objectiveNames().join(', ')}; options follow a colon: ols:variant=fine-grained`,
+  });
+}
 
 /** `ols` → Online label smoothing; `ls:epsilon=0.2` → Label smoothing (epsilon 0.2). */
 export function objectiveLabel(text: string): string {
   const { name, options } = parseObjective(text);
   const details = Object.entries(options).map(([key, value]) => `${key} ${value}`);
-  const { label } = objectives[name]!;
+  const { label } = objectiveNamed(name);
   return details.length === 0 ? label : `${label} (${details.join(', ')})`;
 }
 
@@ -94,37 +93,79 @@ export function objectiveLabel(text: string): string {
  */
 export function parseObjective(text: string): ObjectiveSpec {
   const colon = text.indexOf(':');
-  const name = (colon < 0 ? text : text.slice(0, colon)).trim();
-  const entry = Object.hasOwn(objectives, name) ? objectives[name] : undefined;
-  if (entry === undefined) {
-    throw new PenumbraError('objectives/unknown', `there is no objective '${name}'`, {
-      hint: `one of: ${objectiveNames.join(', ')}; options follow a colon: ols:variant=fine-grained`,
-    });
-  }
-  const options: Record<string, string | number> = {};
+  const definition = objectiveNamed((colon < 0 ? text : text.slice(0, colon)).trim());
+  const docs = new Map(optionDocs(definition).map((doc) => [doc.name, doc]));
+  const options: Record<string, OptionValue> = {};
   for (const part of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
     const [key = '', value = '', ...more] = part.split('=').map((side) => side.trim());
-    const kind = Object.hasOwn(entry.options, key) ? entry.options[key] : undefined;
-    if (kind === undefined || value === '' || more.length > 0) {
-      const known = Object.keys(entry.options);
-      throw new PenumbraError('objectives/option', `${name} has no option '${part}'`, {
-        hint:
-          known.length === 0
-            ? `${name} has no options`
-            : `written option=value; options: ${known.join(', ')}`,
-      });
-    }
-    options[key] = kind === 'number' ? Number(value) : value;
-    if (Number.isNaN(options[key]))
-      throw new PenumbraError('objectives/option', `${name}: ${key} must be a number, got '${value}'`);
+    const doc = docs.get(key);
+    if (doc === undefined || value === '' || more.length > 0) throw unknownOption(definition, part, docs);
+    options[key] = readValue(definition.name, doc, value);
   }
-  entry.check(options);
-  return { name, options };
+  checkOptions(definition, options);
+  return { name: definition.name, options };
+}
+
+function unknownOption(
+  { name }: ObjectiveDefinition,
+  part: string,
+  docs: ReadonlyMap<string, OptionDoc>,
+): PenumbraError {
+  const known = [...docs.keys()];
+  return new PenumbraError('objectives/option', `${name} has no option '${part}'`, {
+    hint:
+      known.length === 0 ? `${name} has no options` : `written option=value; options: ${known.join(', ')}`,
+  });
+}
+
+function readValue(objective: string, { name, type }: OptionDoc, text: string): OptionValue {
+  if (type === 'text') return text;
+  if (type === 'boolean') {
+    if (text === 'true' || text === 'false') return text === 'true';
+    throw new PenumbraError(
+      'objectives/option',
+      `${objective}: ${name} must be true or false, got '${text}'`,
+    );
+  }
+  if (!Number.isNaN(Number(text))) return Number(text);
+  throw new PenumbraError('objectives/option', `${objective}: ${name} must be a number, got '${text}'`);
+}
+
+/**
+ * The options with their defaults.
+ * @throws `objectives/option` naming the option, what is allowed, and what was found
+ */
+function checkOptions(
+  definition: ObjectiveDefinition,
+  options: ObjectiveSpec['options'],
+): Record<string, unknown> {
+  const result = definition.options.safeParse(options);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0]!;
+  const doc = optionDocs(definition).find(({ name }) => name === path[0]);
+  if (doc === undefined) throw new PenumbraError('objectives/option', `${definition.name}: ${message}`);
+  const value = options[doc.name];
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new PenumbraError(
+      'objectives/option',
+      `${definition.name}: ${doc.name} must be a finite number, got ${value}`,
+    );
+  }
+  if (doc.type === 'text' && doc.allowed !== '') {
+    const choices = doc.allowed.replace(/^one of: /, '').split(', ');
+    throw new PenumbraError('objectives/option', `${definition.name}: there is no ${doc.name} '${value}'`, {
+      hint: `did you mean '${nearest(String(value), choices)}'? ${doc.allowed}`,
+    });
+  }
+  throw new PenumbraError(
+    'objectives/option',
+    `${definition.name}: ${doc.name} must be ${doc.allowed || message}, got ${value}`,
+  );
 }
 
 /** Whether the method learns from a teacher: a trained copy of the same network. */
 export function needsTeacher(text: string): boolean {
-  return objectives[parseObjective(text).name]!.teacher ?? false;
+  return objectiveNamed(parseObjective(text).name).teacher ?? false;
 }
 
 /** The text that `parseObjective` reads. */
@@ -133,6 +174,26 @@ export function formatObjective(spec: ObjectiveSpec): string {
   return options.length === 0 ? spec.name : `${spec.name}:${options.join(',')}`;
 }
 
-export function createObjective(spec: ObjectiveSpec, context: ObjectiveContext): Objective {
-  return objectives[parseObjective(formatObjective(spec)).name]!.make(spec.options, context);
+/**
+ * Holds a method to the kind of targets that there are.
+ * @throws `objectives/task` naming the methods that serve them
+ */
+export function checkServes(text: string, kind: TaskKind): void {
+  const { name, tasks } = objectiveNamed(parseObjective(text).name);
+  if (tasks.includes(kind)) return;
+  const others = objectiveDefinitions().filter((other) => other.tasks.includes(kind));
+  const words = { 'one-of-k': 'one label of K', findings: 'findings' } as const;
+  throw new PenumbraError(
+    'objectives/task',
+    `${name} serves ${tasks.map((task) => words[task]).join(' and ')}, and these data have ${words[kind]}`,
+    { hint: `one of: ${others.map((other) => other.name).join(', ')}` },
+  );
+}
+
+/** @throws `objectives/unknown`, `objectives/option`, `objectives/task` */
+export function createObjective(spec: ObjectiveSpec, context: ObjectiveContext): ObjectiveRun {
+  const definition = objectiveNamed(spec.name);
+  checkServes(spec.name, context.task.kind);
+  const options = checkOptions(definition, spec.options);
+  return new ObjectiveRun(definition, definition.make(options, context), context.task);
 }

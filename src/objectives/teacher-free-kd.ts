@@ -1,8 +1,8 @@
+import { z } from 'zod';
 import { PenumbraError } from '../errors.ts';
+import type { Task } from '../tasks/index.ts';
 import { aten, type Tensor } from '../torch/index.ts';
-import type { Objective, ObjectiveBatch, ObjectiveContext } from './objective.ts';
-import { checkPositive, checkRange } from './options.ts';
-import { Stateless } from './stateless.ts';
+import { defineObjective, type Objective, type Seen } from './objective.ts';
 
 /**
  * Teacher-free knowledge distillation (Yuan et al., CVPR 2020, arXiv 1909.11723). Both forms add to cross-entropy the
@@ -11,16 +11,15 @@ import { Stateless } from './stateless.ts';
  *     L = (1 − α)·CE(y, p) + α·m·KL(q ‖ p')
  *
  * As in the authors' code the divergence is averaged over batch × classes, that is, the mean per image divided by K,
- * and m makes up for it. Their settings were found with K = 100, where m = 100 is the mean per image.
+ * and m makes up for it. Their settings were found with K = 100, where m = 100 is the mean per image. A finding is a
+ * problem of K = 2 classes; unknown ones have no part in either term.
  */
-export interface TeacherFreeOptions {
-  /** The teacher's share α, in [0, 1]. */
-  readonly alpha?: number;
-  /** T, above 0. */
-  readonly temperature?: number;
-  /** m, above 0. */
-  readonly multiplier?: number;
-}
+const optionsWith = (alpha: number, temperature: number, multiplier: string) =>
+  z.strictObject({
+    alpha: z.number().min(0).max(1).default(alpha).describe('the teacher’s share α'),
+    temperature: z.number().positive().default(temperature).describe('T, above 0'),
+    multiplier: z.number().positive().optional().describe(`m, above 0; ${multiplier}`),
+  });
 
 /** The true class's probability in the virtual teacher. */
 const CORRECT = 0.99;
@@ -33,41 +32,43 @@ const CORRECT = 0.99;
  * The softmax is taken of probabilities, so q is nearly uniform: with K = 165 and T = 20 the label has 0.00637 and every
  * other class 0.00606. With m = K the method is thereby close to label smoothing with ε = α.
  */
-export class TeacherFreeRegularization extends Stateless implements Objective {
-  readonly name = 'tfkd-reg';
-  readonly activation = 'softmax';
-  private readonly alpha: number;
-  private readonly multiplier: number;
-  private readonly classes: number;
-  /** q of the label, and of each other class. */
-  private readonly right: number;
-  private readonly other: number;
-
-  /** @throws `objectives/option` */
-  constructor(options: TeacherFreeOptions, { classes }: Pick<ObjectiveContext, 'classes'>) {
-    super();
-    checkTeacherFree('tfkd-reg', options);
-    const { temperature = 20 } = options;
-    this.alpha = options.alpha ?? 0.1;
-    this.multiplier = options.multiplier ?? classes;
-    this.classes = classes;
-    const right = Math.exp(CORRECT / temperature);
-    const other = Math.exp((1 - CORRECT) / (classes - 1) / temperature);
-    this.right = right / (right + (classes - 1) * other);
-    this.other = other / (right + (classes - 1) * other);
-  }
-
-  loss({ logits, labels }: ObjectiveBatch): Tensor {
+export const teacherFreeRegularization = defineObjective({
+  name: 'tfkd-reg',
+  label: 'Teacher-free KD, virtual teacher',
+  summary:
+    'Distillation from a virtual teacher that is almost uniform (Yuan et al., CVPR 2020, arXiv 1909.11723).',
+  tasks: ['one-of-k', 'findings'],
+  options: optionsWith(0.1, 20, 'K, or 2 for findings'),
+  make({ alpha, temperature, multiplier }, { classes, task }): Objective {
+    const outcomes = outcomesOf(task, classes);
+    const { right, other } = virtualTeacher(outcomes, temperature);
     // Both terms are cross-entropies of the same p: one target of mass 1 − α + α·m/K, and the teacher's own entropy.
-    const { alpha, classes, right, other } = this;
-    const weight = (alpha * this.multiplier) / classes;
-    const target = aten
-      .one_hot(labels, classes)
-      .mul(1 - alpha + weight * (right - other))
-      .add(weight * other);
-    const entropy = -right * Math.log(right) - (classes - 1) * other * Math.log(other);
-    return aten.cross_entropy_loss(logits, target).sub(weight * entropy);
-  }
+    const weight = (alpha * (multiplier ?? outcomes)) / outcomes;
+    const entropy = -right * Math.log(right) - (outcomes - 1) * other * Math.log(other);
+    const own = 1 - alpha + weight * (right - other);
+    const every = weight * other;
+
+    return {
+      loss({ logits, targets }) {
+        if (targets.kind === 'one-of-k') {
+          const target = aten.one_hot(targets.labels, classes).mul(own).add(every);
+          return task.crossEntropy(logits, target, targets).sub(weight * entropy);
+        }
+        const present = targets.values.mul(own).add(every);
+        const absent = targets.values.neg().add(1).mul(own).add(every);
+        const losses = present.mul(logits.neg().softplus()).add(absent.mul(logits.softplus()));
+        return task.mean(losses.sub(weight * entropy), targets);
+      },
+    };
+  },
+});
+
+/** q of the label, and of each other class. */
+export function virtualTeacher(outcomes: number, temperature: number): { right: number; other: number } {
+  const right = Math.exp(CORRECT / temperature);
+  const other = Math.exp((1 - CORRECT) / (outcomes - 1) / temperature);
+  const sum = right + (outcomes - 1) * other;
+  return { right: right / sum, other: other / sum };
 }
 
 /**
@@ -75,50 +76,55 @@ export class TeacherFreeRegularization extends Stateless implements Objective {
  * and the divergence is multiplied by T². Defaults: α = 0.95 and T = 6 as published for ResNet-18 on CIFAR-100, and
  * m = K/2, which at K = 100 is the published 50.
  */
-export class TeacherFreeSelf extends Stateless implements Objective {
-  readonly name = 'tfkd-self';
-  readonly activation = 'softmax';
-  private readonly alpha: number;
-  private readonly temperature: number;
-  private readonly multiplier: number;
+export const teacherFreeSelf = defineObjective({
+  name: 'tfkd-self',
+  label: 'Teacher-free KD, self-training',
+  summary: 'Distillation from a trained copy of the same network (Yuan et al., CVPR 2020, arXiv 1909.11723).',
+  tasks: ['one-of-k', 'findings'],
+  options: optionsWith(0.95, 6, 'K/2, or 1 for findings'),
+  teacher: true,
+  make({ alpha, temperature, multiplier }, { classes, task }): Objective {
+    const outcomes = outcomesOf(task, classes);
+    const weight = alpha * (multiplier ?? outcomes / 2) * temperature ** 2;
+    return {
+      loss(seen) {
+        const { logits, targets } = seen;
+        const teacher = teacherOf(seen).div(temperature);
+        const student = logits.div(temperature);
+        const divergence =
+          task.kind === 'one-of-k'
+            ? ofClasses(teacher, student)
+            : task.mean(ofFindings(teacher, student).div(outcomes), targets);
+        return task
+          .crossEntropy(logits, task.label(targets), targets)
+          .mul(1 - alpha)
+          .add(divergence, { alpha: weight });
+      },
+    };
+  },
+});
 
-  /** @throws `objectives/option` */
-  constructor(options: TeacherFreeOptions, { classes }: Pick<ObjectiveContext, 'classes'>) {
-    super();
-    checkTeacherFree('tfkd-self', options);
-    this.alpha = options.alpha ?? 0.95;
-    this.temperature = options.temperature ?? 6;
-    this.multiplier = options.multiplier ?? classes / 2;
-  }
-
-  /** @throws `objectives/teacher` where the batch has no teacher's logits */
-  loss({ logits, labels, teacherLogits }: ObjectiveBatch): Tensor {
-    if (teacherLogits === undefined) {
-      throw new PenumbraError(
-        'objectives/teacher',
-        'tfkd-self was shown a batch without its teacher’s logits',
-        {
-          hint: 'the trainer must run the teacher that the setting `teacher` names',
-        },
-      );
-    }
-    const { alpha, temperature } = this;
-    const teacher = teacherLogits.div(temperature).log_softmax(1);
-    const student = logits.div(temperature).log_softmax(1);
-    const mean = 1; // at::Reduction::Mean, over batch × classes.
-    const divergence = aten.kl_div(student, teacher, mean, { log_target: true });
-    const weight = alpha * this.multiplier * temperature ** 2;
-    return aten
-      .cross_entropy_loss(logits, labels)
-      .mul(1 - alpha)
-      .add(divergence, { alpha: weight });
-  }
+/** Classes that one prediction chooses among. */
+function outcomesOf(task: Task, classes: number): number {
+  return task.kind === 'one-of-k' ? classes : 2;
 }
 
-/** @throws `objectives/option` for α outside [0, 1], or a temperature or multiplier that is not positive */
-export function checkTeacherFree(name: string, options: TeacherFreeOptions): void {
-  const { alpha = 0, temperature = 1, multiplier = 1 } = options;
-  checkRange(name, 'alpha', alpha, 0, 1);
-  checkPositive(name, 'temperature', temperature);
-  checkPositive(name, 'multiplier', multiplier);
+/** The mean over batch × classes of KL, of logits [N, K]. */
+function ofClasses(teacher: Tensor, student: Tensor): Tensor {
+  const mean = 1; // at::Reduction::Mean.
+  return aten.kl_div(student.log_softmax(1), teacher.log_softmax(1), mean, { log_target: true });
+}
+
+/** KL(σ(a) ‖ σ(b)) = softplus(b) − softplus(a) − σ(a)·(b − a), by finding: [N, K]. */
+function ofFindings(teacher: Tensor, student: Tensor): Tensor {
+  const slope = teacher.sigmoid().mul(student.sub(teacher));
+  return student.softplus().sub(teacher.softplus()).sub(slope);
+}
+
+/** @throws `objectives/teacher` where the batch has no teacher's logits */
+function teacherOf({ teacherLogits }: Seen): Tensor {
+  if (teacherLogits !== undefined) return teacherLogits;
+  throw new PenumbraError('objectives/teacher', 'tfkd-self was shown a batch without its teacher’s logits', {
+    hint: 'the trainer must run the teacher that the setting `teacher` names',
+  });
 }

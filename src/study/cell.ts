@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { Dataset, SplitName, Subset } from '../data/index.ts';
+import { type Dataset, type SplitName, type Subset, takeTargets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import {
   compareSummaries as comparePredictions,
@@ -26,6 +26,7 @@ import {
   fit,
   inspectRun,
   type NetworkOutput,
+  outputOf,
   RunFolder,
   type SplitPredictions,
   type TrainConfig,
@@ -111,24 +112,23 @@ export async function outputsOf(
     if (metadata.samples === key.samples && metadata.weights === key.weights && whole) {
       const floats = (tensor: string) => tensors.get(tensor)!.toTypedArray() as Float32Array;
       const integers = (tensor: string) => tensors.get(tensor)!.toTypedArray() as Int32Array;
-      return {
+      const indices = integers('indices');
+      return outputOf({
         probabilities: floats('probabilities'),
         logits: floats('logits'),
-        labels: integers('labels'),
-        indices: integers('indices'),
-        classes: subset.classes.length,
+        targets: takeTargets(subset.targets, indices),
+        indices,
         ...(tensors.has('features') && { features: floats('features') }),
-      };
+      });
     }
   }
   const { output } = await inspectRun(run.folder, subset, options);
   using _scope = new Scope();
-  const rows = output.labels.length;
+  const rows = output.indices.length;
   const matrix = (values: Float32Array) => fromTypedArray(values, { shape: [rows, values.length / rows] });
   const tensors = new Map<string, Tensor>([
     ['probabilities', matrix(output.probabilities as Float32Array)],
     ['logits', matrix(output.logits)],
-    ['labels', fromTypedArray(output.labels)],
     ['indices', fromTypedArray(output.indices)],
   ]);
   if (output.features) tensors.set('features', matrix(output.features));

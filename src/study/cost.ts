@@ -1,5 +1,6 @@
 import type { Dataset } from '../data/index.ts';
 import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
+import { taskOf } from '../tasks/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
 import { buildModel, makeOptimizer, trainLoader } from '../training/build.ts';
 import { chooseMode, RunFolder } from '../training/index.ts';
@@ -112,6 +113,7 @@ async function timeSteps(
   const model = tidy(() => buildModel(config, loader, classes, new Generator(config.seed), mode));
   const objective = tidy(() =>
     createObjective(parseObjective(config.objective), {
+      task: taskOf(train.targets.kind),
       classes,
       samples: train.length,
       epochs: config.epochs,
@@ -128,9 +130,9 @@ async function timeSteps(
     let steps = 0;
     for await (const batch of loader.epoch(0)) {
       if (steps === WARM_UP) since = performance.now();
-      if (batch.labels.length > 1) {
+      if (batch.indices.length > 1) {
         trainStep({ model, optimizer, objective, mode }, batch, 0);
-        if (steps >= WARM_UP) images += batch.labels.length;
+        if (steps >= WARM_UP) images += batch.indices.length;
       }
       batch.release();
       steps++;
@@ -138,7 +140,7 @@ async function timeSteps(
     }
     // A data set of fewer batches is timed with its first steps, as there are no others.
     const seconds = (performance.now() - since) / 1000;
-    const { parameterCount: parameters, featureSize: features } = model;
+    const { parameterCount: parameters, featureSize: features = 0 } = model;
     const counted = images > 0 ? images : Math.min(train.length, steps * config.batchSize);
     return { imagesPerSecond: counted / seconds, parameters, features, size: loader.size };
   } finally {

@@ -102,13 +102,10 @@ async function judge(
   const judged: { run: PlannedRun; predictions: SplitPredictions }[] = [];
   for (const run of runs) {
     tell(`${run.method}, seed ${run.seed}`);
-    const { probabilities, labels, indices, classes } = await outputsOf(
-      run,
-      subset,
-      `predictions-${cell.split}`,
-    );
+    const output = await outputsOf(run, subset, `predictions-${cell.split}`);
+    const { probabilities, labels, indices, classes, targets } = output;
     if (set.calibration) await outputsOf(run, set.calibration, 'predictions-val');
-    judged.push({ run, predictions: { probabilities, labels, indices, classes } });
+    judged.push({ run, predictions: { probabilities, labels, indices, classes, targets } });
   }
   const { indices, labels } = judged[0]!.predictions;
   const comparisonOptions = {

@@ -100,7 +100,7 @@ export function resolveStudy(
     return { ...centre, set: located(centre.name, centre.set), for: centre.for ?? [...sets.keys()] };
   });
 
-  for (const name of config.networks) known(fail, name, modelNames, 'network', 'networks');
+  for (const name of config.networks) known(fail, name, modelNames(), 'network', 'networks');
   unique(fail, config.networks, 'network', 'networks');
   for (const name of Object.keys(config.networkSettings))
     known(fail, name, config.networks, 'network of this study', 'networkSettings');
@@ -262,7 +262,7 @@ function methodOf(
 ): MethodSpec {
   const given = typeof method === 'string' ? { objective: method } : method;
   const bare = given.objective.split(':')[0]!.trim();
-  known(fail, bare, objectiveNames, 'method', where);
+  known(fail, bare, objectiveNames(), 'method', where);
   const objective = formatObjective(parseObjective(given.objective));
   const mixup = given.mixup ?? 0;
   const mixed = mixup > 0;

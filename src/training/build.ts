@@ -1,6 +1,6 @@
 /** What a configuration names, made: loaders, network, optimizer, schedule. */
 import { BatchLoader, type LoaderOptions, type Subset } from '../data/index.ts';
-import { type Classifier, createModel } from '../models/index.ts';
+import { createModel, type Network } from '../models/index.ts';
 import type { Generator } from '../torch/index.ts';
 import {
   AdamW,
@@ -68,14 +68,14 @@ export function buildModel(
   generator: Generator,
   mode: Pick<Mode, 'device'>,
   dropoutGenerator: Generator = generator,
-): Classifier {
+): Network {
   const { size, channels } = input;
   const stem = config.stem === 'auto' ? (size <= 32 ? 'small' : 'standard') : config.stem;
   const model = createModel(config.model, { classes, channels, size, stem, generator, dropoutGenerator });
   return model.to({ device: mode.device, memoryFormat: 'channels_last' });
 }
 
-export function makeOptimizer(config: TrainConfig, model: Classifier): Optimizer {
+export function makeOptimizer(config: TrainConfig, model: Network): Optimizer {
   const { learningRate, weightDecay } = config;
   return config.optimizer === 'sgd'
     ? new SGD(model.namedParameters(), {

@@ -58,6 +58,20 @@ const schema = z.strictObject({
    * Beta(mixup, mixup). 0 is off; 0.2 is usual.
    */
   mixup: z.number().min(0).default(0),
+  /** Decay of the exponential moving average of the weights that is evaluated and saved in their place; 0 is off. */
+  ema: z.number().min(0).lt(1).default(0),
+  /**
+   * Batches whose gradients are added up for one step of the optimizer. The sum is that of one large batch, except that
+   * batch norm sees each batch by itself.
+   */
+  accumulate: z.int().min(1).max(65_536).default(1),
+  /**
+   * What each class counts in the loss, or the presence of each finding: `balanced`, or weights by name; null is alike.
+   */
+  classWeights: z
+    .union([z.literal('balanced'), z.record(z.string(), z.number().positive())])
+    .nullable()
+    .default(null),
   /** Safetensors with initial weights; a head of another size starts fresh. */
   weights: z.string().nullable().default(null),
   /** Whether those weights must fit in every tensor, the head's too. */
@@ -96,9 +110,9 @@ export function resolveConfig(options: TrainOptions): TrainConfig {
     });
   }
   const config = { ...result.data, objective: formatObjective(parseObjective(result.data.objective)) };
-  if (!modelNames.includes(config.model)) {
+  if (!modelNames().includes(config.model)) {
     throw new PenumbraError('training/config', `there is no model '${config.model}'`, {
-      hint: `one of: ${modelNames.join(', ')}`,
+      hint: `one of: ${modelNames().join(', ')}, or a file of your own: ./mine.ts`,
       where: { setting: 'model' },
     });
   }

@@ -1,6 +1,7 @@
 import { BatchLoader, type BrokenFile, type Dataset, type SplitName, type Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import type { Classifier } from '../models/index.ts';
+import type { Network } from '../models/index.ts';
+import { taskOf } from '../tasks/index.ts';
 import { Generator, readSafetensors, Scope, tidy } from '../torch/index.ts';
 import { buildModel, loaderOptions } from './build.ts';
 import { chooseMode, type Mode } from './mode.ts';
@@ -51,9 +52,8 @@ export async function inspectRun(
   options: InspectOptions = {},
 ): Promise<{ readonly output: NetworkOutput; readonly broken: readonly BrokenFile[] }> {
   await using run = openRun(folder, subset);
-  const { model, loader, mode, description } = run;
-  const output = await predict(model, loader, subset.classes.length, mode, {
-    activation: description.model.activation,
+  const { model, loader, mode } = run;
+  const output = await predict(model, loader, subset.targets, mode, {
     features: options.features ?? false,
     onProgress: (done) => options.onProgress?.(done, subset.length),
   });
@@ -64,7 +64,7 @@ export async function inspectRun(
 export interface OpenRun extends AsyncDisposable {
   readonly description: RunDescription;
   readonly mode: Mode;
-  readonly model: Classifier;
+  readonly model: Network;
   readonly loader: BatchLoader;
 }
 
@@ -78,6 +78,15 @@ export function openRun(folder: string, subset: Subset): OpenRun {
     throw new PenumbraError('training/classes', `the run in ${folder} knows other classes than the data`, {
       hint: `the run: ${listed(data.classes)}; the data: ${listed(subset.classes)}`,
     });
+  }
+  const { kind } = subset.targets;
+  if (taskOf(kind).activation !== shape.activation) {
+    const words = { softmax: 'one label of K', sigmoid: 'findings' } as const;
+    throw new PenumbraError(
+      'training/classes',
+      `the run in ${folder} predicts ${words[shape.activation]}, and the data have ${words[taskOf(kind).activation]}`,
+      { hint: 'evaluate it on data of the kind that it was trained on' },
+    );
   }
   if (!run.finished) {
     throw new PenumbraError('training/unfinished', `the run in ${folder} is not finished`, {

@@ -1,21 +1,32 @@
 import { setImmediate } from 'node:timers/promises';
-import type { BatchLoader, BrokenFile, Dataset, Subset } from '../data/index.ts';
+import type { Batch, BatchLoader, BrokenFile, Dataset, Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import { ece, nll, top1 } from '../metrics/index.ts';
-import { type Classifier, loadPretrained } from '../models/index.ts';
-import { createObjective, needsTeacher, type Objective, parseObjective } from '../objectives/index.ts';
+import { loadPretrained, type ModelDefinition, type Network, registerModel } from '../models/index.ts';
+import {
+  checkServes,
+  createObjective,
+  needsTeacher,
+  type ObjectiveDefinition,
+  type ObjectiveRun,
+  parseObjective,
+  registerObjective,
+} from '../objectives/index.ts';
 import { Random } from '../random.ts';
-import { engineInfo, Generator, type Tensor, tidy, writeSafetensors } from '../torch/index.ts';
+import { classWeights, taskOf } from '../tasks/index.ts';
+import { engineInfo, Generator, keep, type Tensor, tensor, tidy, writeSafetensors } from '../torch/index.ts';
 import type { Schedule } from '../torch/optim/index.ts';
 import { buildModel, evaluationLoader, makeOptimizer, makeSchedule, trainLoader } from './build.ts';
 import type { TrainConfig } from './config.ts';
+import { WeightAverage } from './ema.ts';
 import { chooseMode, type Mode } from './mode.ts';
+import { ownCode } from './own-code.ts';
 import { predict } from './predict.ts';
 import { type EpochMetrics, fingerprint, type RunDescription, RunFolder } from './run-folder.ts';
 import { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 import { loadTeacher, teacherFingerprint } from './teacher.ts';
 import { EventWriter } from './tensorboard.ts';
-import { type Trainee, trainStep } from './train-step.ts';
+import { AccumulatedStep, type StepResult, type Trainee, trainStep } from './train-step.ts';
+import { type ValFigures, valFigures } from './val-figures.ts';
 
 export interface FitOptions {
   readonly config: TrainConfig;
@@ -24,6 +35,13 @@ export interface FitOptions {
   readonly dataPath: string;
   /** The run's folder; one with an unfinished run of the same settings is gone on with. */
   readonly folder: string;
+  /**
+   * A method of one's own, known from now on by its name; `config.objective` may name it with options, and otherwise is
+   * taken to be it with its defaults.
+   */
+  readonly objective?: ObjectiveDefinition;
+  /** A network of one's own, likewise; in place of `config.model`. */
+  readonly model?: ModelDefinition;
   /** Abort leaves a checkpoint after the step under way. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: FitEvent) => void;
@@ -62,7 +80,8 @@ export interface FitResult {
  * middle of an epoch, and ends bit for bit as if it had never stopped (on the CPU at the same thread count).
  * @throws `training/no-train-split`, `training/diverged`, `training/other-run`, `training/locked`, and what the data raise
  */
-export async function fit(options: FitOptions): Promise<FitResult> {
+export async function fit(given: FitOptions): Promise<FitResult> {
+  const options = { ...given, config: withOwn(given) };
   const { config, onEvent } = options;
   if (needsTeacher(config.objective) && config.teacher === null) {
     const message = `${config.objective} needs a teacher: it is trained first, with hard labels`;
@@ -74,6 +93,18 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   return trainRun(options);
 }
 
+/** The configuration that names the method and the network which were given by value. */
+function withOwn({ config, objective, model }: FitOptions): TrainConfig {
+  if (objective !== undefined) registerObjective(objective);
+  if (model !== undefined) registerModel(model);
+  const named = config.objective.split(':')[0] === objective?.name;
+  return {
+    ...config,
+    ...(objective && !named && { objective: objective.name }),
+    ...(model && { model: model.name }),
+  };
+}
+
 async function trainRun(options: FitOptions): Promise<FitResult> {
   const { config, dataset, signal, onEvent = () => {} } = options;
   const train = dataset.splits.train;
@@ -82,6 +113,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
       hint: 'name a split "train", or let fractions divide the data',
     });
   }
+  checkServes(config.objective, train.targets.kind);
+  const task = taskOf(train.targets.kind);
   const folder = new RunFolder(options.folder);
   using _lock = folder.lock();
   const mode = chooseMode(config);
@@ -93,6 +126,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
   const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode, generator));
   const objective = tidy(() =>
     createObjective(parseObjective(config.objective), {
+      task,
       classes: train.classes.length,
       epochs: config.epochs,
       samples: train.length,
@@ -111,17 +145,26 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     ? loadTeacher(config.teacher ?? folder.file('teacher'), config, loader, train.classes.length, mode)
     : undefined;
   const optimizer = makeOptimizer(config, model);
-  const state = new RunState(folder, { model, optimizer, objective }, generator);
+  const ema = config.ema > 0 ? new WeightAverage(model, config.ema) : undefined;
+  const weights =
+    config.classWeights === null
+      ? undefined
+      : keep(
+          tidy(() => tensor(classWeights(train.targets, config.classWeights!)).to({ device: mode.device })),
+        );
+  const state = new RunState(folder, { model, optimizer, objective, ...(ema && { ema }) }, generator);
   const schedule = makeSchedule(config);
-  const steps = loader.batches * config.epochs;
+  const steps = Math.ceil(loader.batches / config.accumulate) * config.epochs;
   onEvent({ type: 'start', description, mode, steps });
 
   try {
     const notice = (message: string) => onEvent({ type: 'notice', message });
     const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
-    else if (config.weights !== null)
+    else if (config.weights !== null) {
       loadPretrained(model, config.weights, { strict: config.strictWeights, notice });
+      ema?.reset();
+    }
     const progress = resumed ?? freshProgress();
     const brokenBefore = progress.broken;
     const save = () => {
@@ -135,10 +178,12 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
       objective,
       teacher,
       mixup: config.mixup > 0 ? { alpha: config.mixup, generator } : undefined,
+      classWeights: weights,
+      ema,
       schedule,
       loader,
       valLoader,
-      classes: train.classes.length,
+      val: dataset.splits.val,
       mode,
       save,
       progress,
@@ -167,7 +212,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
       events.close();
     }
     tidy(() => {
-      writeSafetensors(folder.file('model.safetensors'), hosted(model.stateDict()), { model: config.model });
+      const trained = (ema ?? model).stateDict();
+      writeSafetensors(folder.file('model.safetensors'), hosted(trained), { model: config.model });
       const learnt = objective.stateDict();
       if (learnt.size > 0)
         writeSafetensors(folder.file('objective.safetensors'), hosted(learnt), {
@@ -183,6 +229,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     if (!config.keepCheckpoints) folder.dropCheckpoints();
     return { finished: true, folder: folder.path, epochs, broken: progress.broken };
   } finally {
+    ema?.dispose();
+    weights?.dispose();
     optimizer.dispose();
     objective.dispose();
     teacher?.dispose();
@@ -201,11 +249,13 @@ function drawsSeed(seed: number): number {
 /** What the two halves of an epoch work with. */
 interface Session extends Trainee {
   config: TrainConfig;
-  model: Classifier;
+  model: Network;
+  objective: ObjectiveRun;
+  ema: WeightAverage | undefined;
   schedule: Schedule;
   loader: BatchLoader;
   valLoader: BatchLoader | undefined;
-  classes: number;
+  val: Subset | undefined;
   /** Writes a checkpoint of `progress` and every tensor. */
   save: () => void;
   progress: Progress;
@@ -216,46 +266,135 @@ interface Session extends Trainee {
 
 /** The rest of the running epoch. False where it was aborted, with a checkpoint saved. */
 async function trainEpoch(session: Session): Promise<boolean> {
-  const { config, model, optimizer, loader, save, progress, signal } = session;
-  let savedAt = performance.now();
-  let startedAt = performance.now();
-  const before = progress.seconds;
+  const { config, model, optimizer, loader, progress } = session;
+  const clock = new EpochClock(session);
+  let group: StepGroup | undefined;
   model.train();
   for await (const batch of loader.epoch(progress.epoch, { from: progress.batch })) {
-    if (batch.labels.length === 1) {
+    if (batch.indices.length === 1) {
       // Broken files left one image, whose batch norm would have no variance.
       batch.release();
       continue;
     }
-    optimizer.learningRate = learningRate(session, batch.number / loader.batches);
-    const { loss, correct } = trainStep(session, batch, progress.epoch);
-    const images = batch.labels.length;
-    const number = batch.number;
+    const number = Math.floor(batch.number / config.accumulate);
+    if (group !== undefined && group.number !== number && !(await endStep(session, group, clock)))
+      return false;
+    if (group?.number !== number) {
+      optimizer.learningRate = learningRate(session, batch.number / loader.batches);
+      group = new StepGroup(session, number);
+    }
+    group.add(batch);
     batch.release();
-    if (!Number.isFinite(loss)) {
-      throw diverged(`the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`);
+    if (!group.complete(loader.batches)) continue;
+    if (!(await endStep(session, group, clock))) return false;
+    group = undefined;
+  }
+  // Its last batches could not be read.
+  if (group !== undefined && !(await endStep(session, group, clock))) return false;
+  return true;
+}
+
+/** The batches of one step of the optimizer. */
+class StepGroup {
+  readonly number: number;
+  images = 0;
+  terms = 0;
+  lossSum = 0;
+  correct = 0;
+  /** Of the last batch. */
+  batch = 0;
+  private readonly session: Session;
+  private readonly accumulated: AccumulatedStep | undefined;
+
+  constructor(session: Session, number: number) {
+    this.session = session;
+    this.number = number;
+    if (session.config.accumulate > 1) this.accumulated = new AccumulatedStep(session);
+  }
+
+  /** @throws `training/diverged` */
+  add(batch: Batch): void {
+    const { progress } = this.session;
+    const result: StepResult =
+      this.accumulated?.add(batch, progress.epoch) ?? trainStep(this.session, batch, progress.epoch);
+    if (!Number.isFinite(result.loss)) {
+      throw diverged(
+        `the loss became ${result.loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`,
+      );
     }
-    progress.batch = number + 1;
-    progress.step += 1;
-    progress.lossSum += loss * images;
-    progress.correct += correct;
-    progress.seen += images;
-    const now = performance.now();
-    progress.seconds = before + (now - startedAt) / 1000;
-    session.onEvent({ type: 'step', step: progress.step, steps: session.steps, loss, images });
-    await setImmediate(); // Signals and messages of decoding threads are heard between steps.
-    const due =
-      (config.checkpointSteps > 0 && progress.step % config.checkpointSteps === 0) ||
-      (config.checkpointSeconds > 0 && now - savedAt > config.checkpointSeconds * 1000);
-    if (signal?.aborted || (due && progress.batch < loader.batches)) {
-      save();
-      if (signal?.aborted) return false;
-      const saved = performance.now();
-      startedAt += saved - now; // Writing a checkpoint is not training.
-      savedAt = saved;
-    }
+    this.batch = batch.number;
+    this.images += batch.indices.length;
+    this.terms += result.terms;
+    this.lossSum += result.loss * result.terms;
+    this.correct += result.correct;
+  }
+
+  complete(batches: number): boolean {
+    return this.batch + 1 === Math.min(batches, (this.number + 1) * this.session.config.accumulate);
+  }
+
+  update(): void {
+    this.accumulated?.update();
+  }
+}
+
+/** Ends a step: progress, events, and a checkpoint where one is due. False where the run was aborted. */
+async function endStep(session: Session, group: StepGroup, clock: EpochClock): Promise<boolean> {
+  const { config, loader, save, progress, signal } = session;
+  group.update();
+  progress.batch = group.batch + 1;
+  progress.step += 1;
+  progress.lossSum += group.lossSum;
+  progress.correct += group.correct;
+  progress.seen += group.images;
+  progress.terms += group.terms;
+  session.ema?.update(progress.step);
+  clock.tick();
+  session.onEvent({
+    type: 'step',
+    step: progress.step,
+    steps: session.steps,
+    loss: group.lossSum / Math.max(1, group.terms),
+    images: group.images,
+  });
+  await setImmediate(); // Signals and messages of decoding threads are heard between steps.
+  const due = (config.checkpointSteps > 0 && progress.step % config.checkpointSteps === 0) || clock.due;
+  if (signal?.aborted || (due && progress.batch < loader.batches)) {
+    save();
+    if (signal?.aborted) return false;
+    clock.saved();
   }
   return true;
+}
+
+/** The seconds that an epoch trained, without those that checkpoints took. */
+class EpochClock {
+  private readonly session: Session;
+  private readonly before: number;
+  private startedAt = performance.now();
+  private savedAt = performance.now();
+  private now = performance.now();
+
+  constructor(session: Session) {
+    this.session = session;
+    this.before = session.progress.seconds;
+  }
+
+  tick(): void {
+    this.now = performance.now();
+    this.session.progress.seconds = this.before + (this.now - this.startedAt) / 1000;
+  }
+
+  /** Whether the last checkpoint is old. */
+  get due(): boolean {
+    const { checkpointSeconds } = this.session.config;
+    return checkpointSeconds > 0 && this.now - this.savedAt > checkpointSeconds * 1000;
+  }
+
+  saved(): void {
+    this.savedAt = performance.now();
+    this.startedAt += this.savedAt - this.now; // Writing a checkpoint is not training.
+  }
 }
 
 /** Validation and the epoch's line; resets `progress` to the start of the next epoch. */
@@ -270,21 +409,19 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
       },
     );
   }
-  tidy(() => objective.endEpoch?.());
+  tidy(() => objective.endEpoch());
   const epoch = progress.epoch + 1;
-  let val: EpochMetrics['val'];
+  let val: ValFigures | undefined;
   if (valLoader !== undefined && (epoch % config.evaluateEvery === 0 || epoch === config.epochs)) {
-    const seen = await predict(model, valLoader, session.classes, mode, {
-      activation: objective.activation,
-    });
-    val = { nll: nll(seen), top1: top1(seen), ece: ece(seen) };
+    const look = () => predict(model, valLoader, session.val!.targets, mode);
+    val = valFigures(await (session.ema?.during(look) ?? look()));
   }
   const metrics: EpochMetrics = {
     epoch,
     step: progress.step,
     learningRate: learningRate(session, 1 - 1 / Math.max(1, loader.batches)),
-    trainLoss: progress.lossSum / progress.seen,
-    trainTop1: progress.correct / progress.seen,
+    trainLoss: progress.lossSum / progress.terms,
+    [objective.task.kind === 'one-of-k' ? 'trainTop1' : 'trainAccuracy']: progress.correct / progress.terms,
     ...(val && { val }),
     seconds: progress.seconds,
     imagesPerSecond: progress.seen / progress.seconds,
@@ -295,6 +432,7 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
     lossSum: 0,
     correct: 0,
     seen: 0,
+    terms: 0,
     seconds: 0,
   } satisfies Partial<Progress>);
   return metrics;
@@ -303,13 +441,13 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
 /** @param part of the running epoch that is done, in [0, 1) */
 function learningRate({ config, schedule, objective, progress }: Session, part: number): number {
   const { epoch } = progress;
-  return config.learningRate * schedule(epoch + part) * (objective.learningRateScale?.(epoch) ?? 1);
+  return config.learningRate * schedule(epoch + part) * objective.learningRateScale(epoch);
 }
 
 function describe(
   options: FitOptions,
-  model: Classifier,
-  objective: Objective,
+  model: Network,
+  objective: ObjectiveRun,
   loader: BatchLoader,
   train: Subset,
   mode: Mode,
@@ -329,8 +467,9 @@ function describe(
       size: loader.size,
       channels: loader.channels,
       parameters: model.parameterCount,
-      activation: objective.activation,
+      activation: objective.task.activation,
     },
+    ...ownCode(config),
     ...(needsTeacher(config.objective) &&
       config.teacher !== null && { teacher: teacherFingerprint(config.teacher) }),
     mode: { device: mode.device, precision: mode.precision, threads: mode.threads },
@@ -340,7 +479,9 @@ function describe(
 
 function writeEvents(events: EventWriter, metrics: EpochMetrics): void {
   events.scalar('train/loss', metrics.trainLoss, metrics.step);
-  events.scalar('train/top1', metrics.trainTop1, metrics.step);
+  if (metrics.trainTop1 !== undefined) events.scalar('train/top1', metrics.trainTop1, metrics.step);
+  if (metrics.trainAccuracy !== undefined)
+    events.scalar('train/accuracy', metrics.trainAccuracy, metrics.step);
   events.scalar('train/learning_rate', metrics.learningRate, metrics.step);
   for (const [name, value] of Object.entries(metrics.val ?? {}))
     events.scalar(`val/${name}`, value, metrics.step);

@@ -13,7 +13,14 @@ export {
 export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
 export { chooseMode, type Mode } from './mode.ts';
 export { type NoiseOptions, type NoisyConfidences, noisyConfidences } from './noisy-confidences.ts';
-export { type NetworkOutput, type PredictOptions, predict, type SplitPredictions } from './predict.ts';
+export { importModel, importObjective, type OwnCode } from './own-code.ts';
+export {
+  type NetworkOutput,
+  outputOf,
+  type PredictOptions,
+  predict,
+  type SplitPredictions,
+} from './predict.ts';
 export {
   type EpochMetrics,
   fingerprint,
@@ -22,3 +29,4 @@ export {
   writeAtomically,
 } from './run-folder.ts';
 export { loadTeacher, teacherFingerprint, teacherWeights } from './teacher.ts';
+export type { ValFigures } from './val-figures.ts';

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { narrowSubset, type Subset } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import { gatherInputs } from '../tasks/index.ts';
 import { aten, Generator, noGrad, type Tensor, tidy } from '../torch/index.ts';
 import { type OpenRun, openRun } from './evaluate-run.ts';
-import { logitsIn, toImages } from './predict.ts';
+import { logitsIn } from './predict.ts';
 
 export interface NoiseOptions {
   /** Images to sample, spread evenly over the subset; all where it has no more. */
@@ -69,7 +70,7 @@ export async function noisyConfidences(
       signal?.throwIfAborted();
       const seen = tidy(() =>
         noGrad(() => {
-          const image = toImages(batch, run.mode).narrow(0, i, 1);
+          const image = gatherInputs(batch.inputs, run.mode.device).images!.narrow(0, i, 1);
           const chosen = noisyProbabilities(run, image, selection, sigma, generator)
             .mean([0])
             .argmax()
@@ -109,7 +110,7 @@ function noisyProbabilities(
     const shape = [Math.min(BATCH, copies - done), ...image.shape.slice(1)];
     const noise = aten.randn(shape, { generator, device: image.device });
     const noisy = noise.mul_(sigma).add_(image).contiguous({ memory_format: 'channels_last' });
-    parts.push(logitsIn(mode, model, noisy).softmax(1));
+    parts.push(logitsIn(mode, model, { images: noisy }).softmax(1));
   }
   return aten.cat(parts);
 }

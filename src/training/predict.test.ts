@@ -14,7 +14,7 @@ test('under bfloat16 the two largest of 165 logits are not tied', () => {
   const ties = tidy(() =>
     noGrad(() => {
       const images = aten.randn([512, 1, 32, 32], { generator });
-      const top = logitsIn(mode, model, images).topk(2, 1)[0];
+      const top = logitsIn(mode, model, { images }).topk(2, 1)[0];
       return top.select(1, 0).eq(top.select(1, 1)).sum().item();
     }),
   );

@@ -1,17 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Batch, BatchLoader } from '../data/index.ts';
+import { type BatchLoader, needOneOfK, type Targets, takeTargets } from '../data/index.ts';
+import { PenumbraError } from '../errors.ts';
 import { type Predictions, predictions } from '../metrics/index.ts';
-import type { Classifier } from '../models/index.ts';
-import { autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';
+import type { Network } from '../models/index.ts';
+import { gatherInputs, type InputBatch, taskOf } from '../tasks/index.ts';
+import { autocast, noGrad, type Tensor, tidy } from '../torch/index.ts';
+import type { Module } from '../torch/nn/index.ts';
 import type { Mode } from './mode.ts';
-
-/** A batch's images as a tensor [N, channels, H, W] in the mode's device; over the batch's own memory on the CPU. */
-export function toImages(batch: Batch, mode: Pick<Mode, 'device'>): Tensor {
-  const images = fromTypedArray(batch.images, { shape: batch.shape });
-  // N×H×W×C memory seen as [N, C, H, W] is the channels-last layout, without a copy.
-  const ordered = batch.layout === 'NHWC' ? images.permute([0, 3, 1, 2]) : images;
-  return mode.device === 'cpu' ? ordered : ordered.to({ device: mode.device });
-}
 
 /** Runs `forward` in the mode's precision; its result comes back in float32. */
 export function inMode(mode: Mode, forward: () => Tensor): Tensor {
@@ -23,28 +18,43 @@ export function inMode(mode: Mode, forward: () => Tensor): Tensor {
 }
 
 /**
- * A network's logits [N, K], float32. Under autocast the last layer alone is computed in float32: in bfloat16 the two
- * largest of 165 logits would be exactly equal for one image in fifty.
+ * A network's logits [N, K], float32. Under autocast the last layer alone is computed in float32, where the network
+ * names it: in bfloat16 the two largest of 165 logits would be exactly equal for one image in fifty.
  */
-export function logitsIn(mode: Mode, model: LogitsOf, images: Tensor): Tensor {
-  if (mode.precision === 'float32' || !hasHead(model)) return inMode(mode, () => model.forward(images));
-  const features = inMode(mode, () => model.features(images));
-  const logits = model.submodule(model.head).forward(features);
+export function logitsIn(mode: Mode, model: LogitsOf, inputs: InputBatch): Tensor {
+  if (model.forwardInputs !== undefined) return inMode(mode, () => model.forwardInputs!(inputs));
+  const images = needImages(inputs);
+  const head = mode.precision === 'float32' ? null : headOf(model);
+  if (head === null) return inMode(mode, () => model.forward(images));
+  const features = inMode(mode, () => model.features!(images));
+  const logits = head.forward(features);
   features.dispose();
   return logits;
 }
 
 /** What of a network gives logits. */
-export type LogitsOf =
-  | Pick<Classifier, 'forward'>
-  | Pick<Classifier, 'features' | 'head' | 'submodule' | 'forward'>;
+export type LogitsOf = Pick<Network, 'forward' | 'forwardInputs' | 'features' | 'head'> &
+  Partial<Pick<Network, 'submodule'>>;
 
-function hasHead(model: LogitsOf): model is Pick<Classifier, 'features' | 'head' | 'submodule' | 'forward'> {
-  return 'head' in model;
+/** The last layer, of a network that names it and gives what goes into it. */
+function headOf(model: LogitsOf): Module | null {
+  if (model.head === undefined || model.features === undefined) return null;
+  return model.submodule?.(model.head) ?? null;
+}
+
+/** @throws `training/no-images` */
+function needImages({ images }: InputBatch): Tensor {
+  if (images !== undefined) return images;
+  throw new PenumbraError(
+    'training/no-images',
+    'the samples have no images, and the network takes nothing else',
+    {
+      hint: 'choose a network that takes tokens (forwardInputs), or data with images',
+    },
+  );
 }
 
 export interface PredictOptions {
-  readonly activation?: 'softmax' | 'sigmoid';
   /** Whether to keep the penultimate layer's outputs. Default: false. */
   readonly features?: boolean;
   /** Called after every batch with the number of samples done. */
@@ -53,6 +63,17 @@ export interface PredictOptions {
 
 /** What a network says of a split, and of which samples (broken files are left out). */
 export interface SplitPredictions extends Predictions {
+  /** N×K, row-major, in [0, 1]; rows sum to 1 for one label of K. */
+  readonly probabilities: Float32Array;
+  /**
+   * N true classes in [0, K).
+   * @throws `data/findings` where the targets are findings
+   */
+  readonly labels: Int32Array;
+  /** K: classes, or findings. */
+  readonly classes: number;
+  /** What is true of the N samples. */
+  readonly targets: Targets;
   /** Sample numbers in the split. */
   readonly indices: Int32Array;
 }
@@ -65,20 +86,24 @@ export interface NetworkOutput extends SplitPredictions {
   readonly features?: Float32Array;
 }
 
-/** Logits and probabilities for every sample of a loader's split, in evaluation mode. */
+/**
+ * Logits and probabilities for every sample of a loader's split, in evaluation mode.
+ * @param targets of that split
+ * @throws `training/features` where they are asked for and the network does not give them
+ */
 export async function predict(
-  model: Classifier,
+  model: Network,
   loader: BatchLoader,
-  classes: number,
+  targets: Targets,
   mode: Mode,
   options: PredictOptions = {},
 ): Promise<NetworkOutput> {
   const probabilities: Float32Array[] = [];
   const logits: Float32Array[] = [];
   const features: Float32Array[] = [];
-  const labels: Int32Array[] = [];
   const indices: Int32Array[] = [];
-  const head = options.features ? model.submodule(model.head) : null;
+  const task = taskOf(targets.kind);
+  const head = options.features ? needHead(model) : null;
   const training = model.training;
   model.eval();
   let done = 0;
@@ -86,19 +111,17 @@ export async function predict(
     for await (const batch of loader.epoch(0)) {
       tidy(() =>
         noGrad(() => {
-          const images = toImages(batch, mode);
+          const inputs = gatherInputs(batch.inputs, mode.device);
           // Without dropout the head sees the features as they are.
-          const f = head && inMode(mode, () => model.features(images));
-          const z = head ? head.forward(f!) : logitsIn(mode, model, images);
-          const p = options.activation === 'sigmoid' ? z.sigmoid() : z.softmax(1);
-          probabilities.push(p.toTypedArray() as Float32Array);
+          const f = head && inMode(mode, () => model.features!(needImages(inputs)));
+          const z = head ? head.forward(f!) : logitsIn(mode, model, inputs);
+          probabilities.push(task.probabilities(z).toTypedArray() as Float32Array);
           logits.push(z.toTypedArray() as Float32Array);
           if (f) features.push(f.toTypedArray() as Float32Array);
         }),
       );
-      labels.push(batch.labels);
       indices.push(batch.indices);
-      done += batch.labels.length;
+      done += batch.indices.length;
       batch.release();
       options.onProgress?.(done);
       await setImmediate(); // Signals and messages of decoding threads are heard between batches.
@@ -106,12 +129,50 @@ export async function predict(
   } finally {
     model.train(training);
   }
-  return {
-    ...predictions(join(probabilities, Float32Array), join(labels, Int32Array), { classes }),
+  const shown = join(indices, Int32Array);
+  return outputOf({
+    probabilities: join(probabilities, Float32Array),
     logits: join(logits, Float32Array),
     ...(head && { features: join(features, Float32Array) }),
-    indices: join(indices, Int32Array),
-  };
+    targets: takeTargets(targets, shown),
+    indices: shown,
+  });
+}
+
+/**
+ * Outputs of their parts, checked.
+ * @throws `metrics/probability` for what is no probability, and for one label of K what `predictions` throws
+ */
+export function outputOf(
+  parts: Pick<NetworkOutput, 'probabilities' | 'logits' | 'features' | 'targets' | 'indices'>,
+): NetworkOutput {
+  const { probabilities, targets } = parts;
+  const output = { ...parts, classes: targets.names.length };
+  if (targets.kind === 'one-of-k') {
+    const { labels } = predictions(probabilities, targets.values, { classes: output.classes });
+    return { ...output, labels };
+  }
+  const bad = probabilities.findIndex((p) => !(p >= 0 && p <= 1));
+  if (bad >= 0) {
+    throw new PenumbraError('metrics/probability', `${probabilities[bad]} is no probability`, {
+      where: { row: Math.floor(bad / output.classes), finding: targets.names[bad % output.classes]! },
+      hint: 'the network’s weights are not finite: train again with a lower learning rate',
+    });
+  }
+  // A copy of the output does without the property, and reading it says what is wrong.
+  return Object.defineProperty(output, 'labels', {
+    enumerable: false,
+    get: () => needOneOfK(targets, 'the labels of an output'),
+  }) as unknown as NetworkOutput;
+}
+
+/** @throws `training/features` */
+function needHead(model: Network): Module {
+  const head = headOf(model);
+  if (head !== null) return head;
+  throw new PenumbraError('training/features', 'this network does not give the input of its last layer', {
+    hint: 'a network with `head`, `featureSize` and `features` does',
+  });
 }
 
 function join<A extends Float32Array | Int32Array>(parts: readonly A[], type: new (length: number) => A): A {

@@ -14,8 +14,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Targets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { resolveConfig, type TrainConfig } from './config.ts';
+import type { OwnCode } from './own-code.ts';
+import type { ValFigures } from './val-figures.ts';
 
 /** What a run was made of: `config.json`. */
 export interface RunDescription {
@@ -24,10 +27,11 @@ export interface RunDescription {
     /** As given on the command line. */
     readonly path: string;
     readonly name: string;
+    /** K names: of the classes, or of the findings. */
     readonly classes: readonly string[];
     readonly trainSamples: number;
     readonly valSamples: number;
-    /** Identifies the training split: a hash over its size, labels and groups. */
+    /** Identifies the training split: a hash over its size, names and targets. */
     readonly fingerprint: string;
   };
   readonly model: {
@@ -37,6 +41,8 @@ export interface RunDescription {
     /** How logits become probabilities. */
     readonly activation: 'softmax' | 'sigmoid';
   };
+  /** Files of the user's own that the run was made by. */
+  readonly code?: { readonly objective?: OwnCode; readonly model?: OwnCode };
   /** Identifies the weights of the teacher that the setting names, where the objective learns from one. */
   readonly teacher?: string;
   readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };
@@ -52,9 +58,12 @@ export interface EpochMetrics {
   readonly learningRate: number;
   /** The objective's own loss, mean over the epoch's samples: not comparable between objectives. */
   readonly trainLoss: number;
-  readonly trainTop1: number;
+  /** One label of K: the share that was right. */
+  readonly trainTop1?: number;
+  /** Findings: the share of known values on whose side of 1/2 the probability was. */
+  readonly trainAccuracy?: number;
   /** On the validation split; absent where there is none or the epoch was not evaluated. */
-  readonly val?: { readonly nll: number; readonly top1: number; readonly ece: number };
+  readonly val?: ValFigures;
   readonly seconds: number;
   readonly imagesPerSecond: number;
 }
@@ -121,6 +130,7 @@ export class RunFolder {
     }
     const difference = firstDifference(essence(this.description()), essence(description), '');
     if (difference === null) return;
+    if (difference.startsWith('code.')) throw changedCode(this, difference);
     throw new PenumbraError('training/other-run', `${this.path} holds another run: ${difference}`, {
       hint: 'choose another --out folder, or the settings of the first run to go on with it',
       where: { file: this.file('config.json') },
@@ -233,16 +243,15 @@ export function writeAtomically(path: string, content: string): void {
 }
 
 /** Identifies a split by what a model can learn from it, without reading every image. */
-export function fingerprint(split: {
-  length: number;
-  labels: Int32Array;
-  classes: readonly string[];
-}): string {
-  return createHash('sha256')
-    .update(`${split.length}\0${split.classes.join('\0')}\0`)
-    .update(new Uint8Array(split.labels.buffer, split.labels.byteOffset, split.labels.byteLength))
-    .digest('hex')
-    .slice(0, 16);
+export function fingerprint({ length, targets }: { length: number; targets: Targets }): string {
+  const { names, values } = targets;
+  const hash = createHash('sha256').update(`${length}\0${names.join('\0')}\0`);
+  const arrays = targets.kind === 'findings' ? [values, targets.mask, targets.rates] : [values];
+  for (const [i, array] of arrays.entries()) {
+    if (i > 0) hash.update(`\0${i}\0`);
+    if (array) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  }
+  return hash.digest('hex').slice(0, 16);
 }
 
 /** Settings that change no number, or only say where something lies whose content is compared. */
@@ -255,10 +264,16 @@ const notCompared = [
 ] as const;
 
 /** What must be equal for a run to be the same. A setting that is newer than the run had its default. */
-function essence({ config, data, mode, teacher }: RunDescription): unknown {
+function essence({ config, data, mode, teacher, code }: RunDescription): unknown {
   const settings: Partial<TrainConfig> = { ...resolveConfig({}), ...config };
   for (const name of notCompared) delete settings[name];
-  return { config: settings, data: { classes: data.classes, fingerprint: data.fingerprint }, teacher, mode };
+  return {
+    config: settings,
+    data: { classes: data.classes, fingerprint: data.fingerprint },
+    teacher,
+    code: { objective: code?.objective?.sha256, model: code?.model?.sha256 },
+    mode,
+  };
 }
 
 function firstDifference(a: unknown, b: unknown, path: string): string | null {
@@ -274,6 +289,20 @@ function firstDifference(a: unknown, b: unknown, path: string): string | null {
     return null;
   }
   return a === b ? null : `${path} is ${JSON.stringify(a)} there and ${JSON.stringify(b)} now`;
+}
+
+/** Weights that two versions of a file made would be of neither. */
+function changedCode(folder: RunFolder, difference: string): PenumbraError {
+  const what = difference.startsWith('code.model') ? 'model' : 'objective';
+  const file = folder.description().code?.[what]?.file ?? 'the file';
+  return new PenumbraError(
+    'training/changed-code',
+    `${folder.path} was begun with another ${file}: ${difference}`,
+    {
+      hint: `restore the ${what}'s file as it was to go on with the run, or choose another --out folder`,
+      where: { file },
+    },
+  );
 }
 
 function isAlive(pid: number): boolean {

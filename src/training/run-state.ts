@@ -17,6 +17,8 @@ export interface Progress {
   lossSum: number;
   correct: number;
   seen: number;
+  /** Labels, or known findings, among what was seen: what the sums are divided by. */
+  terms: number;
   /** Seconds spent in the running epoch, by all sessions. */
   seconds: number;
   /** Files that could not be read so far. */
@@ -24,7 +26,7 @@ export interface Progress {
 }
 
 export function freshProgress(): Progress {
-  return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, seconds: 0, broken: [] };
+  return { epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seen: 0, terms: 0, seconds: 0, broken: [] };
 }
 
 interface Stateful {

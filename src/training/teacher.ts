@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { PenumbraError } from '../errors.ts';
-import type { Classifier } from '../models/index.ts';
+import type { Network } from '../models/index.ts';
 import { Generator, readSafetensors, Scope, tidy } from '../torch/index.ts';
 import { buildModel } from './build.ts';
 import type { TrainConfig } from './config.ts';
@@ -43,7 +43,7 @@ export function loadTeacher(
   input: { size: number; channels: 1 | 3 },
   classes: number,
   mode: Pick<Mode, 'device'>,
-): Classifier {
+): Network {
   const file = teacherWeights(path);
   const model = tidy(() => buildModel(config, input, classes, new Generator(config.seed), mode));
   using _scope = new Scope();

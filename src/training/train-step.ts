@@ -1,52 +1,94 @@
 import type { Batch } from '../data/index.ts';
-import type { Objective, ObjectiveBatch } from '../objectives/index.ts';
-import { aten, fromTypedArray, type Generator, noGrad, type Tensor, tensor, tidy } from '../torch/index.ts';
+import { PenumbraError } from '../errors.ts';
+import type { ObjectiveRun, Seen } from '../objectives/index.ts';
+import { gatherInputs, type InputBatch, reorder, type TargetBatch, weigh } from '../tasks/index.ts';
+import { aten, type Generator, noGrad, type Tensor, tensor, tidy } from '../torch/index.ts';
 import type { Optimizer } from '../torch/optim/index.ts';
 import type { Mode } from './mode.ts';
-import { type LogitsOf, logitsIn, toImages } from './predict.ts';
+import { type LogitsOf, logitsIn } from './predict.ts';
 
 /** What a step changes, and how it computes. */
 export interface Trainee {
   readonly model: LogitsOf;
   readonly optimizer: Optimizer;
-  readonly objective: Objective;
+  readonly objective: Pick<ObjectiveRun, 'task' | 'loss' | 'observe'>;
   readonly mode: Mode;
   /** A frozen network in evaluation mode, where the objective learns from one. */
   readonly teacher?: LogitsOf | undefined;
   /** Beta's parameter; draws from `generator`. */
   readonly mixup?: { readonly alpha: number; readonly generator: Generator } | undefined;
+  /** [K]: what each class counts, or each finding's presence. */
+  readonly classWeights?: Tensor | undefined;
+}
+
+/** What one batch gave. */
+export interface StepResult {
+  /** The batch's mean loss. */
+  readonly loss: number;
+  /** How many of its labels, or known findings, the network got right before the update. */
+  readonly correct: number;
+  /** How many labels, or known findings, it had. */
+  readonly terms: number;
+}
+
+/** One update by one batch. Leaves no tensor behind beside the gradients, which the next step forgets. */
+export function trainStep(trainee: Trainee, batch: Batch, epoch: number): StepResult {
+  trainee.optimizer.zeroGrad();
+  const result = addGradients(trainee, batch, epoch, 'mean');
+  trainee.optimizer.step();
+  return result;
 }
 
 /**
- * One update by one batch: forward pass, loss, gradients, optimizer, and what the objective observes. Leaves no tensor
- * behind beside the gradients, which the next step forgets. Under mixup the objective observes the mixed images with the
- * labels that they show most of.
- * @returns the batch's mean loss, and how many of its images the network got right before the update
+ * One update by several batches whose gradients are added up, each by its number of labels or known findings: that of
+ * one large batch, where the loss is a mean over them and no layer looks at the whole batch.
  */
-export function trainStep(trainee: Trainee, batch: Batch, epoch: number): { loss: number; correct: number } {
-  const { model, optimizer, objective, mode, teacher } = trainee;
-  return tidy(() => {
-    const labels = fromTypedArray(batch.labels).to({ device: mode.device, dtype: 'int64' });
-    const mix = trainee.mixup && drawMix(batch.labels.length, trainee.mixup, mode.device);
-    const original = toImages(batch, mode);
-    const images = mix ? mixed(original, mix) : original;
-    const teacherLogits = teacher && noGrad(() => logitsIn(mode, teacher, images));
-    const logits = logitsIn(mode, model, images);
-    const seen = {
-      logits,
-      labels,
-      indices: batch.indices,
-      images,
-      epoch,
-      ...(teacherLogits && { teacherLogits }),
-    };
-    const loss = mix ? mixedLoss(objective, seen, mix) : objective.loss(seen);
-    optimizer.zeroGrad();
-    loss.backward();
+export class AccumulatedStep {
+  private readonly trainee: Trainee;
+  private terms = 0;
+
+  constructor(trainee: Trainee) {
+    this.trainee = trainee;
+    trainee.optimizer.zeroGrad();
+  }
+
+  add(batch: Batch, epoch: number): StepResult {
+    const result = addGradients(this.trainee, batch, epoch, 'sum');
+    this.terms += result.terms;
+    return result;
+  }
+
+  /** The optimizer's step by what was added. */
+  update(): void {
+    const { optimizer } = this.trainee;
+    tidy(() => optimizer.scaleGradients(1 / Math.max(1, this.terms)));
     optimizer.step();
+  }
+}
+
+/**
+ * Forward pass, loss, gradients, and what the objective observes. Under mixup it observes the mixed images with the
+ * labels that they show most of.
+ */
+function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' | 'sum'): StepResult {
+  const { model, objective, mode, teacher, classWeights } = trainee;
+  const { task } = objective;
+  return tidy(() => {
+    const plain = task.gather(batch.targets, undefined, mode.device);
+    const targets = classWeights === undefined ? plain : weigh(plain, classWeights);
+    const mix = trainee.mixup && drawMix(batch.indices.length, trainee.mixup, mode.device);
+    const original = gatherInputs(batch.inputs, mode.device);
+    const inputs = mix ? mixed(original, mix) : original;
+    const teacherLogits = teacher && noGrad(() => logitsIn(mode, teacher, inputs));
+    const logits = logitsIn(mode, model, inputs);
+    const { indices } = batch;
+    const seen: Seen = { logits, targets, indices, inputs, epoch, ...(teacherLogits && { teacherLogits }) };
+    const loss = mix ? mixedLoss(objective, seen, mix) : objective.loss(seen);
+    const terms = task.terms(targets);
+    (of === 'mean' ? loss : loss.mul(terms)).backward();
     const detached = { ...seen, logits: logits.detach() };
-    objective.observe?.(detached);
-    return { loss: loss.item(), correct: detached.logits.argmax(1).eq(labels).sum().item() };
+    noGrad(() => objective.observe(detached));
+    return { loss: loss.item(), correct: task.correct(detached.logits, targets), terms };
   });
 }
 
@@ -71,22 +113,31 @@ function drawMix(
   };
 }
 
-function mixed(images: Tensor, { share, partners }: Mix): Tensor {
+function mixed(inputs: InputBatch, { share, partners }: Mix): InputBatch {
+  const { images, tokens } = inputs;
+  if (images === undefined || tokens !== undefined) {
+    throw new PenumbraError('training/mixup', 'mixup mixes images, and these samples have texts', {
+      hint: 'leave mixup at 0',
+    });
+  }
   const others = images.index_select(0, partners.to({ device: images.device }));
-  return others.mul_(1 - share).add_(images, { alpha: share });
+  return { images: others.mul_(1 - share).add_(images, { alpha: share }) };
 }
 
 /** share·L(y) + (1 − share)·L(y of the partners), of the same logits. */
-function mixedLoss(objective: Objective, batch: ObjectiveBatch, { share, partners }: Mix): Tensor {
+function mixedLoss(objective: Trainee['objective'], seen: Seen, { share, partners }: Mix): Tensor {
   const order = partners.toTypedArray() as BigInt64Array;
-  const other = {
-    ...batch,
-    labels: batch.labels.index_select(0, partners.to({ device: batch.labels.device })),
-    indices: Int32Array.from(order, (i) => batch.indices[Number(i)]!),
-    ...(batch.rates && { rates: batch.rates.index_select(0, partners.to({ device: batch.rates.device })) }),
+  const other: Seen = {
+    ...seen,
+    targets: reorder(seen.targets, partners.to({ device: deviceOf(seen.targets) })),
+    indices: Int32Array.from(order, (i) => seen.indices[Number(i)]!),
   };
   return objective
-    .loss(batch)
+    .loss(seen)
     .mul(share)
     .add(objective.loss(other), { alpha: 1 - share });
+}
+
+function deviceOf(targets: TargetBatch): string {
+  return (targets.kind === 'one-of-k' ? targets.labels : targets.values).device;
 }

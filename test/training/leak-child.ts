@@ -5,6 +5,7 @@
 
 import { BatchLoader, openDataset } from '../../src/data/index.ts';
 import { createObjective, parseObjective } from '../../src/objectives/index.ts';
+import { oneOfK } from '../../src/tasks/index.ts';
 import { Generator, memoryStatistics, setThreads, type Tensor, tidy } from '../../src/torch/index.ts';
 import { BatchNorm2d, Conv2d, chain, Linear, Module } from '../../src/torch/nn/index.ts';
 import { SGD } from '../../src/torch/optim/index.ts';
@@ -41,7 +42,7 @@ setThreads(1);
 const train = openDataset('phantom', { phantom: { images: 200, size: 32 } }).splits.train!;
 const generator = new Generator(0);
 const model = tidy(() => new Small(generator)).to({ memoryFormat: 'channels_last' });
-const context = { classes: 5, samples: train.length, epochs: 1, device: 'cpu', generator };
+const context = { task: oneOfK, classes: 5, samples: train.length, epochs: 1, device: 'cpu', generator };
 const objective = tidy(() => createObjective(parseObjective(method), context));
 const optimizer = new SGD(model.namedParameters(), { learningRate: 0.01, momentum: 0.9, nesterov: true });
 const precision = precisionName === 'bfloat16' ? 'bfloat16' : 'float32';
@@ -68,7 +69,7 @@ async function advance(steps: number): Promise<void> {
       step++;
       if (step > 1) tensors.add(unreleased());
     }
-    tidy(() => objective.endEpoch?.());
+    tidy(() => objective.endEpoch());
   }
   globalThis.gc!();
 }

@@ -7,9 +7,11 @@ import { SampleReader } from '../../src/data/sample-reader.ts';
 import {
   createObjective,
   type Objective,
-  type ObjectiveBatch,
+  ObjectiveRun,
   parseObjective,
+  type Seen,
 } from '../../src/objectives/index.ts';
+import { needLabels, oneOfK } from '../../src/tasks/index.ts';
 import { Generator, keep, Scope, type Tensor, tensor, tidy } from '../../src/torch/index.ts';
 import { Linear, Module } from '../../src/torch/nn/index.ts';
 import { SGD } from '../../src/torch/optim/index.ts';
@@ -153,11 +155,14 @@ describe('mixup', () => {
       release() {},
     });
 
+  const spy = (objective: Objective) => new ObjectiveRun({ name: 'spy' }, objective, oneOfK);
+
   /** One step, and everything that the objective was shown. */
   function step(alpha: number, seed: number) {
     const shown: { labels: number[]; indices: number[]; loss: number }[] = [];
     let observed: number[] = [];
     const inner = createObjective(parseObjective('ls'), {
+      task: oneOfK,
       classes: 3,
       epochs: 1,
       samples: 20,
@@ -165,21 +170,20 @@ describe('mixup', () => {
       generator: new Generator(0),
     });
     const ints = (labels: Tensor) => Array.from(labels.toTypedArray() as BigInt64Array, Number);
-    const objective: Objective = {
-      name: 'spy',
-      activation: 'softmax',
-      loss(b: ObjectiveBatch) {
+    const objective = spy({
+      loss(b) {
         const loss = inner.loss(b);
-        shown.push({ labels: ints(b.labels), indices: Array.from(b.indices), loss: loss.item() });
+        shown.push({
+          labels: ints(needLabels(b.targets).labels),
+          indices: Array.from(b.indices),
+          loss: loss.item(),
+        });
         return loss;
       },
-      observe: ({ labels }) => {
-        observed = ints(labels);
+      observe: ({ targets }) => {
+        observed = ints(needLabels(targets).labels);
       },
-      stateDict: () => new Map(),
-      loadStateDict() {},
-      dispose() {},
-    };
+    });
     const model = tidy(() => new Flat());
     const optimizer = new SGD(model.namedParameters(), { learningRate: 0 });
     const mode = { device: 'cpu', precision: 'float32', threads: 1, reason: '' } as const;
@@ -223,20 +227,16 @@ describe('mixup', () => {
   ])('the share of a step follows Beta(%f, the same), folded to its larger half', (alpha, mean) => {
     // Image i is the number i throughout, so that the share follows from what the objective is shown.
     const numbered = batchOf(Float32Array.from({ length: 20 }, (_, at) => Math.floor(at / 4)));
-    const seen: ObjectiveBatch[] = [];
+    const seen: Seen[] = [];
     const shown: number[][] = [];
-    const objective: Objective = {
-      name: 'spy',
-      activation: 'softmax',
+    const objective = spy({
       loss(b) {
         seen.push(b);
-        shown.push(Array.from(b.images.select(1, 0).select(1, 0).select(1, 0).toTypedArray(), Number));
-        return b.logits.cross_entropy_loss(b.labels);
+        const { images } = b.inputs;
+        shown.push(Array.from(images!.select(1, 0).select(1, 0).select(1, 0).toTypedArray(), Number));
+        return b.logits.cross_entropy_loss(needLabels(b.targets).labels);
       },
-      stateDict: () => new Map(),
-      loadStateDict() {},
-      dispose() {},
-    };
+    });
     const fc = tidy(() => new Linear(4, 3, new Generator(1)));
     const model = { forward: (images: Tensor) => fc.forward(images.flatten(1)) };
     const optimizer = new SGD(fc.namedParameters(), { learningRate: 0 });

@@ -1,0 +1,33 @@
+import type { Inputs } from '../data/index.ts';
+import { fromTypedArray, type Tensor } from '../torch/index.ts';
+
+/** What a network is given of N samples: images, tokens, or both. */
+export interface InputBatch {
+  /** [N, channels, H, W], float32. */
+  readonly images?: Tensor;
+  /** [N, L], int64: token numbers. */
+  readonly tokens?: Tensor;
+  /** [N, L], bool: true for a token of the text, false for padding. */
+  readonly tokenMask?: Tensor;
+}
+
+/** A batch's inputs as tensors in a device; images over the batch's own memory on the CPU, valid until its `release`. */
+export function gatherInputs({ images, tokens }: Inputs, device: string): InputBatch {
+  return {
+    ...(images && { images: placed(imagesOf(images), device) }),
+    ...(tokens && {
+      tokens: fromTypedArray(tokens.values, { shape: tokens.shape }).to({ device, dtype: 'int64' }),
+      tokenMask: fromTypedArray(tokens.mask, { shape: tokens.shape }).to({ device, dtype: 'bool' }),
+    }),
+  };
+}
+
+function imagesOf({ values, shape, layout }: NonNullable<Inputs['images']>): Tensor {
+  const images = fromTypedArray(values, { shape });
+  // N×H×W×C memory seen as [N, C, H, W] is the channels-last layout, without a copy.
+  return layout === 'NHWC' ? images.permute([0, 3, 1, 2]) : images;
+}
+
+function placed(tensor: Tensor, device: string): Tensor {
+  return device === 'cpu' ? tensor : tensor.to({ device });
+}
