@@ -75,6 +75,7 @@ export function failedRow(id: string, reason: string, extractor: string, version
     finding: '',
     status: 'failed',
     probability: null,
+    deviation: null,
     label: null,
     rate: null,
     evidence: [],

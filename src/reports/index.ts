@@ -36,6 +36,13 @@ export {
 } from './lexicon/lexicon.ts';
 export { type Candidate, checkCoverage, checkExamples, mineLexicon } from './mine/index.ts';
 export {
+  correctedRates,
+  type LabelErrors,
+  probabilityToRate,
+  type RatePolicy,
+  wordingRates,
+} from './rate.ts';
+export {
   type AppliedCue,
   type Assessor,
   type AssessorOptions,
@@ -56,11 +63,10 @@ export {
   scoreMentions,
   scoreReports,
 } from './score/score.ts';
-export {
-  type Evidence,
-  type FindingRow,
-  labelAndRate,
-  type Report,
-  type Section,
-  type Status,
+export type {
+  Evidence,
+  FindingRow,
+  Report,
+  Section,
+  Status,
 } from './types.ts';

@@ -28,6 +28,17 @@ export type Section =
   | 'recommendation'
   | 'body';
 
+/** All sections, in the order of the numbers that stand for them. */
+export const sectionNames: readonly Section[] = [
+  'body',
+  'findings',
+  'impression',
+  'history',
+  'comparison',
+  'technique',
+  'recommendation',
+];
+
 /**
  * A few words of the report that carry a judgement, and where they stand.
  * `start` and `end` are UTF-16 offsets (JavaScript's string indices) into the report's text, or into the text of that
@@ -48,9 +59,14 @@ export interface FindingRow {
   readonly status: Status;
   /** P(finding) in [0, 1] that the wording expresses; null where it expresses none. */
   readonly probability: number | null;
+  /**
+   * Standard deviation of `probability`, as far as the hedge's place in the published ranking is uncertain; 0 for a
+   * definite statement, null where it is not known or there is no probability.
+   */
+  readonly deviation: number | null;
   /** 1 where `probability` ≥ 0.5, else 0; null where it is null (methods.md, B.2). */
   readonly label: 0 | 1 | null;
-  /** The smoothing rate 2·min(p, 1−p) in [0, 1] that makes (1−r)·y + r/2 equal p; null where p is. */
+  /** The smoothing rate 2·min(p, 1−p) in [0, 1] that makes (1−r)·y + r/2 equal p (`rate.ts`); null where p is. */
   readonly rate: number | null;
   /** The deciding mention first: its words, then the cues that judged it; then the other mentions. */
   readonly evidence: readonly Evidence[];
@@ -67,18 +83,4 @@ export interface Report {
   readonly id: string;
   readonly text?: string;
   readonly sections?: readonly { readonly section: Section; readonly text: string }[];
-}
-
-/** The label and rate of a probability (methods.md, B.2). */
-export function labelAndRate(probability: number | null): { label: 0 | 1 | null; rate: number | null } {
-  if (probability === null) return { label: null, rate: null };
-  return {
-    label: probability >= 0.5 ? 1 : 0,
-    rate: round(2 * Math.min(probability, 1 - probability)),
-  };
-}
-
-/** Six decimals are more than any wording holds, and keep 1 − 0.839 from printing as 0.16100000000000003. */
-export function round(x: number): number {
-  return Math.round(x * 1e6) / 1e6;
 }

@@ -362,6 +362,7 @@ describe('extract', () => {
       'finding',
       'status',
       'probability',
+      'deviation',
       'label',
       'rate',
       'evidence',

@@ -15,28 +15,52 @@ import {
   scoreReports,
 } from '../../src/reports/index.ts';
 import { parseCsv } from '../../src/reports/io/csv.ts';
+import { wordClasses } from '../../src/reports/lexicon/lexicon.ts';
 import { readGold } from '../../src/reports/score/gold.ts';
+import { marked, meets, readCases } from './cases.ts';
 
-/** "No [effusion]." as text and span. */
-function marked(sentence: string): { text: string; span: [number, number] } {
-  const start = sentence.indexOf('[');
-  return { text: sentence.replace(/[[\]]/g, ''), span: [start, sentence.indexOf(']') - 1] };
-}
-
-const traps = readFileSync(new URL('../fixtures/reports/traps.tsv', import.meta.url), 'utf8')
-  .trim()
-  .split('\n')
-  .slice(1)
-  .map((line) => line.split('\t') as [string, string, string]);
+const traps = readCases('traps.tsv') as [string, string, string][];
 
 describe('the trap file', () => {
   test('holds at least 300 different sentences', () => {
     expect(new Set(traps.map(([, sentence]) => sentence)).size).toBeGreaterThanOrEqual(300);
   });
   test.each(traps)('%s: %s', (_, sentence, expected) => {
-    const { text, span } = marked(sentence.replaceAll('\\n', '\n'));
+    const { text, span } = marked(sentence);
     expect(assessMention(text, span).status).toBe(expected);
   });
+});
+
+/** The judgement of a case: of the marked span where it names no finding, otherwise of the report's row. */
+function judged(finding: string, sentence: string): { status: string; probability: number | null } {
+  if (finding !== '-') return assessReport(sentence).find((row) => row.finding === finding)!;
+  const { text, span } = marked(sentence);
+  return assessMention(text, span);
+}
+
+describe('the directions of hedges', () => {
+  test.each(readCases('direction.tsv'))('%s, %s: %s', (_, expected, sentence) => {
+    const { status, probability } = judged('-', sentence!);
+    expect([meets(expected!, status, probability), status, probability]).toEqual([true, status, probability]);
+  });
+});
+
+describe('phrases that were got wrong', () => {
+  test.each(readCases('phrases.tsv'))('%s, %s %s: %s', (_, finding, expected, sentence) => {
+    const { status, probability } = judged(finding!, sentence!);
+    expect([meets(expected!, status, probability), status, probability]).toEqual([true, status, probability]);
+  });
+});
+
+/** Written before the rules were changed for it, and not looked at since: the figure stands for what was not foreseen. */
+test('the held-out cases: at least 93 % right', () => {
+  const cases = readCases('held-out.tsv');
+  expect(cases.length).toBe(234);
+  const right = cases.filter(([, finding, expected, sentence]) => {
+    const { status, probability } = judged(finding!, sentence!);
+    return meets(expected!, status, probability);
+  });
+  expect(right.length / cases.length).toBeGreaterThanOrEqual(0.93);
 });
 
 describe('the lexicon', () => {
@@ -56,7 +80,8 @@ describe('the lexicon', () => {
     const { text, span } = marked(example);
     const assessment = assessor.assessMention(text, span);
     expect(assessment.status).toBe(entry.expected);
-    if (entry.kind !== 'extent') expect(assessor.cuesIn(text).map((cue) => cue.line)).toContain(line);
+    if (!['extent', 'ahead'].includes(entry.kind))
+      expect(assessor.cuesIn(text).map((cue) => cue.line)).toContain(line);
     if (entry.kind === 'hedge')
       expect([entry.probability, entry.probabilityAfter]).toContain(assessment.probability);
     const without = { ...lexicon, entries: lexicon.entries.filter((other) => other !== entry) };
@@ -64,9 +89,8 @@ describe('the lexicon', () => {
   });
 
   test('every entry that judges has an example', () => {
-    const classes = ['verb', 'starter', 'preposition', 'adjective', 'subject', 'extent'];
     for (const entry of lexicon.entries)
-      expect(entry.example !== '' || classes.includes(entry.kind)).toBe(true);
+      expect(entry.example !== '' || ['behind', ...wordClasses].includes(entry.kind)).toBe(true);
   });
 
   const data = process.env.PENUMBRA_TEST_DATA;
@@ -126,7 +150,7 @@ describe('the findings files', () => {
     const set = findingSet(name);
     const assessor = createAssessor({ findings: set });
     for (const { finding, role, phrases } of set.phrases) {
-      if (role !== 'mention') continue;
+      if (role !== 'mention' && role !== 'device') continue;
       for (const phrase of phrases) {
         const row = assessor
           .assessReport({ id: '', text: `There was ${phrase} today.` })

@@ -6,7 +6,7 @@ import {
   createAssessor,
   type FindingRow,
   type GoldMention,
-  labelAndRate,
+  probabilityToRate,
   scoreMentions,
   scoreReports,
 } from '../../src/reports/index.ts';
@@ -86,7 +86,8 @@ describe('reports', () => {
           finding: 'F',
           status: p === 0 ? 'absent' : p === 1 ? 'present' : 'uncertain',
           probability: p,
-          ...labelAndRate(p),
+          deviation: null,
+          ...probabilityToRate(p),
           evidence: [],
           extractor: 'rules',
           version: '0',

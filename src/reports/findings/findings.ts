@@ -7,13 +7,22 @@ import { parseTable, readAsset } from '../lexicon/table.ts';
  * What a phrase of a findings file is.
  *
  * - `mention`: names the finding.
+ * - `device`: names something that was put in; the same, but "status post" does not make it a thing of the past.
  * - `structure`: names a part of the body; only with a state word ("enlarged", "normal") does it say something.
  * - `ignore`: looks like a mention and is none ("pericardial effusion" for pleural effusion).
  * - `abnormality`: something else that is abnormal; it speaks against "No Finding".
  * - `normality`: says that nothing was found ("no acute cardiopulmonary abnormality"); it speaks for it.
  * - `spelling`: the word is a word of its own and no misspelling of one of the others.
  */
-export const roles = ['mention', 'structure', 'ignore', 'abnormality', 'normality', 'spelling'] as const;
+export const roles = [
+  'mention',
+  'device',
+  'structure',
+  'ignore',
+  'abnormality',
+  'normality',
+  'spelling',
+] as const;
 export type Role = (typeof roles)[number];
 
 export interface FindingPhrase {
@@ -90,7 +99,7 @@ export function parseFindings(text: string, name: string): FindingSet {
     };
     if (!roles.includes(role)) fail(`the role is "${role}"`, `Expected one of: ${roles.join(', ')}.`);
     const finding = cells.finding === '-' ? '' : cells.finding!;
-    if ((role === 'mention' || role === 'structure') && finding === '') {
+    if ((role === 'mention' || role === 'device' || role === 'structure') && finding === '') {
       fail(`a ${role} belongs to no finding`, 'Name the finding in the first column.');
     }
     if (finding !== '') findings.add(finding);

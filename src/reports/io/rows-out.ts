@@ -47,7 +47,7 @@ export function rowLines(rows: readonly FindingRow[]): string {
       finding = JSON.stringify(row.finding);
       if (findingJson.size < 10_000) findingJson.set(row.finding, finding);
     }
-    lines += `{"id":${idJson},"finding":${finding},"status":"${row.status}","probability":${row.probability},"label":${row.label},"rate":${row.rate},"evidence":[`;
+    lines += `{"id":${idJson},"finding":${finding},"status":"${row.status}","probability":${row.probability},"deviation":${row.deviation},"label":${row.label},"rate":${row.rate},"evidence":[`;
     const { evidence } = row;
     for (let i = 0; i < evidence.length; i++) {
       const e: Evidence = evidence[i]!;
@@ -67,7 +67,7 @@ const findingJson = new Map<string, string>();
 
 /** The columns of the output, as DuckDB names their types. */
 export const rowColumns =
-  "{id:'VARCHAR', finding:'VARCHAR', status:'VARCHAR', probability:'DOUBLE', label:'TINYINT', rate:'DOUBLE', " +
+  "{id:'VARCHAR', finding:'VARCHAR', status:'VARCHAR', probability:'DOUBLE', deviation:'DOUBLE', label:'TINYINT', rate:'DOUBLE', " +
   'evidence:\'STRUCT(phrase VARCHAR, "start" INTEGER, "end" INTEGER, section VARCHAR, sentence VARCHAR)[]\', ' +
   "extractor:'VARCHAR', version:'VARCHAR', reason:'VARCHAR'}";
 

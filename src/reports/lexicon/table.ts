@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PenumbraError } from '../../errors.ts';
 
@@ -65,4 +66,20 @@ export function readAsset(path: string): string {
     hint: 'Install the package again.',
     where: { file: path },
   });
+}
+
+/**
+ * A hash of sources of the package (paths below `reports/`), for versions of what they make: remarks do not count, so
+ * that a better word in one of them leaves stored rows valid. Both the sources and what is compiled from them give the
+ * same.
+ */
+export function sourcesHash(paths: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const path of paths) {
+    for (const line of readAsset(path).split('\n')) {
+      const code = line.trim();
+      if (code !== '' && !/^(\/\/|\/\*|\*)/.test(code)) hash.update(code).update('\n');
+    }
+  }
+  return hash.digest('hex');
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type FindingRow, labelAndRate, type Status } from '../types.ts';
+import { probabilityToRate } from '../rate.ts';
+import type { FindingRow, Status } from '../types.ts';
 import { crossCheck } from './cross-check.ts';
 import { failedRow } from './rows.ts';
 
@@ -14,7 +15,8 @@ function row(
     finding: 'Edema',
     status,
     probability,
-    ...labelAndRate(probability),
+    deviation: null,
+    ...probabilityToRate(probability),
     evidence: [{ phrase: extractor, start: extractor.length, end: 9, section: 'body', sentence: '' }],
     extractor,
     version: extractor,

@@ -1,13 +1,14 @@
-import { Segmenter, Sentences, sectionNames } from '../text/segment.ts';
+import { defaultLexicon } from '../lexicon/lexicon.ts';
+import { Segmenter, Sentences } from '../text/segment.ts';
 import { Tokens, tokenize } from '../text/tokenize.ts';
 import { Vocabulary } from '../text/vocabulary.ts';
-import type { Evidence, Report, Section } from '../types.ts';
+import { type Evidence, type Report, type Section, sectionNames } from '../types.ts';
 import { blankInvisible, lookAlikes } from './defuse.ts';
 
 /** Finds quotations in a report. Made once, used for many reports. */
 export class QuoteFinder {
   private readonly vocabulary = new Vocabulary();
-  private readonly segmenter = new Segmenter(this.vocabulary);
+  private readonly segmenter = new Segmenter(this.vocabulary, defaultLexicon().language);
   private readonly tokens = new Tokens();
   private readonly sentences = new Sentences();
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../random.ts';
 import { findingSet, parseFindings } from '../findings/findings.ts';
-import { labelAndRate } from '../types.ts';
+import { probabilityToRate } from '../rate.ts';
 import { backOff, createLlmExtractor, type LlmOptions } from './extractor.ts';
 import { type Level, levels, meaningOf } from './levels.ts';
 import { createPrompt } from './prompt.ts';
@@ -100,9 +100,15 @@ test('the levels fall from present to absent, and their values are those of the 
   const scale = values.slice(0, values.indexOf(0) + 1) as number[];
   expect(scale).toEqual([...scale].sort((a, b) => b - a));
   for (const level of Object.keys(levels) as Level[]) {
-    expect(meaningOf(level)).toEqual({ ...levels[level], ...labelAndRate(levels[level].probability) });
+    expect(meaningOf(level)).toEqual({ ...levels[level], ...probabilityToRate(levels[level].probability) });
   }
-  expect(meaningOf(null)).toEqual({ status: 'not_mentioned', probability: null, label: null, rate: null });
+  expect(meaningOf(null)).toEqual({
+    status: 'not_mentioned',
+    probability: null,
+    deviation: null,
+    label: null,
+    rate: null,
+  });
 });
 
 test.each([

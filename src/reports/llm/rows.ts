@@ -46,6 +46,7 @@ export function failedRow(id: string, finding: string, reason: string, stamp: Ro
     finding,
     status: 'failed',
     probability: null,
+    deviation: null,
     label: null,
     rate: null,
     evidence: [],

@@ -2,7 +2,7 @@ import type { FindingSet } from '../findings/findings.ts';
 import type { Lexicon } from '../lexicon/lexicon.ts';
 import { createAssessor } from '../rules/assess.ts';
 import type { Report, Status } from '../types.ts';
-import { CorpusReader, looksLikeDoubt } from './corpus.ts';
+import { CorpusReader } from './corpus.ts';
 
 /** An entry whose example does not come out as it says. */
 export interface WrongExample {
@@ -40,7 +40,8 @@ export function checkExamples(lexicon: Lexicon, findings: FindingSet): WrongExam
     const text = example.replace(/[[\]]/g, '');
     const got = assessor.assessMention(text, [start, example.indexOf(']') - 1]).status;
     // A word of extent is no cue of its own; it changes what a denial is worth.
-    const unseen = kind !== 'extent' && !assessor.cuesIn(text).some((cue) => cue.line === line);
+    const unseen =
+      kind !== 'extent' && kind !== 'ahead' && !assessor.cuesIn(text).some((cue) => cue.line === line);
     if (got !== expected || unseen) wrong.push({ line, phrase: pattern, expected, got, unseen });
   }
   return wrong;
@@ -73,7 +74,7 @@ export async function checkCoverage(
         for (const { start, end } of found) inMention.fill(1, start, end);
         words.forEach((word, i) => {
           if (cue[i]! >= 0 && (i === 0 || cue[i - 1] !== cue[i])) seen[cue[i]!]!++;
-          if (inMention[i] || !looksLikeDoubt(word)) return;
+          if (inMention[i] || !lexicon.language.looksLikeDoubt(word)) return;
           doubts++;
           if (cue[i]! >= 0) return;
           free++;

@@ -1,7 +1,7 @@
 import type { FindingSet } from '../findings/findings.ts';
 import { cueKinds, type Lexicon } from '../lexicon/lexicon.ts';
 import { type CompiledRules, compileRules, firstClass } from '../rules/compile.ts';
-import { Sentence } from '../rules/sentence.ts';
+import { Matches } from '../rules/match.ts';
 import { Sentences } from '../text/segment.ts';
 import { Tokens, tokenize, WORDLIKE } from '../text/tokenize.ts';
 import type { Report } from '../types.ts';
@@ -22,11 +22,11 @@ export class CorpusReader {
   readonly rules: CompiledRules;
   private readonly tokens = new Tokens();
   private readonly sentences = new Sentences();
-  private readonly sentence: Sentence;
+  private readonly sentence: Matches;
 
   constructor(lexicon: Lexicon, findings: FindingSet) {
     this.rules = compileRules(lexicon, findings);
-    this.sentence = new Sentence(this.rules);
+    this.sentence = new Matches(this.rules);
   }
 
   /** The sentences of a report that mention a finding. */
@@ -46,7 +46,9 @@ export class CorpusReader {
         sentence.read(tokens, from, to);
         const mentions: { start: number; end: number; finding: string }[] = [];
         for (let m = 0; m < sentence.mentions; m++) {
-          const meaning = rules.meanings[sentence.mentionMeaning[m]!]!.find((x) => x.role === 'mention');
+          const meaning = rules.meanings[sentence.mentionMeaning[m]!]!.find(
+            (x) => x.role === 'mention' || x.role === 'device',
+          );
           if (meaning === undefined) continue;
           mentions.push({
             start: sentence.mentionStart[m]! - from,
@@ -73,16 +75,4 @@ export class CorpusReader {
   kindOf(entry: number): (typeof cueKinds)[number] {
     return cueKinds[this.rules.kind[entry]!]!;
   }
-}
-
-/**
- * Stems of words that express doubt in English reports. They only point at places where a person should look; what
- * is a hedge, and how strong, the lexicon says.
- */
-const stems =
-  /^(suspic|suspect|suggest|possib|probab|likel|unlikel|question|exclud|exclus|appear(s|ed)?$|appar|seem|may$|maybe|might|could|favou?r|presum|consider(s|ed|ation|ations)?$|concern|worri|worry|compatib|consisten|potential|doubt|equivoc|indetermin|uncertain|unclear|unsure|perhaps|conceiv|plausib|suppos|assum|impress|believ|feel$|felt$|think$|thought|hint|resembl|mimic|simulat|differential|versus|vs$|query|indicat|rais|ambigu|borderline|cannot|difficult|hard$|speculat|tentativ|reminisc|evok)/;
-
-/** Does the word look like one of doubt? */
-export function looksLikeDoubt(word: string): boolean {
-  return stems.test(word);
 }

@@ -1,9 +1,10 @@
 import type { FindingSet } from '../findings/findings.ts';
+import type { Language } from '../lexicon/language.ts';
 import type { CueKind, Lexicon } from '../lexicon/lexicon.ts';
+import { round } from '../round.ts';
 import { IS_ADJECTIVE, IS_STARTER } from '../rules/compile.ts';
 import type { Report } from '../types.ts';
-import { round } from '../types.ts';
-import { CorpusReader, looksLikeDoubt } from './corpus.ts';
+import { CorpusReader } from './corpus.ts';
 
 /** An expression that the lexicon does not have, for a person to accept or refuse. */
 export interface Candidate {
@@ -73,6 +74,7 @@ export async function mineLexicon(
   options: MineOptions = {},
 ): Promise<Candidate[]> {
   const reader = new CorpusReader(lexicon, findings);
+  const { language } = lexicon;
   const { wordClass, vocabulary } = reader.rules;
   const minCount = options.minCount ?? 3;
   const usages = new Map<string, Usage>();
@@ -152,7 +154,9 @@ export async function mineLexicon(
                 }
                 if (
                   clean &&
-                  !words.slice(i, to).every((word) => isDescribing.has(word) || functionWords.has(word))
+                  !words
+                    .slice(i, to)
+                    .every((word) => isDescribing.has(word) || language.functionWords.has(word))
                 ) {
                   note(i, to, -1, forward);
                 }
@@ -170,7 +174,7 @@ export async function mineLexicon(
   const candidates: Candidate[] = [];
   for (const [phrase, usage] of usages) {
     if (usage.entry >= 0 || usage.count < minCount) continue;
-    const doubt = phrase.split(' ').some(looksLikeDoubt);
+    const doubt = phrase.split(' ').some(language.looksLikeDoubt);
     const vector = vectorOf(usage, weights);
     const near = knownVectors
       .map((other) => ({ other, likeness: cosine(vector, other.vector) }))
@@ -213,15 +217,15 @@ export async function mineLexicon(
     });
   }
   candidates.sort((a, b) => b.score - a.score || (a.phrase < b.phrase ? -1 : 1));
-  return withoutParts(candidates).slice(0, options.limit ?? 200);
+  return withoutParts(candidates, language).slice(0, options.limit ?? 200);
 }
 
 /**
  * One phrase of several that were seen in the same places: "suspicion for" and not "suspicion" (what follows belongs
  * to it), "suspicion for" and not "density suspicion for" (what stands before and shows no doubt does not).
  */
-function withoutParts(candidates: readonly Candidate[]): Candidate[] {
-  const doubts = (phrase: string): boolean => phrase.split(' ').some(looksLikeDoubt);
+function withoutParts(candidates: readonly Candidate[], language: Language): Candidate[] {
+  const doubts = (phrase: string): boolean => phrase.split(' ').some(language.looksLikeDoubt);
   return candidates.filter(
     (one) =>
       !candidates.some((other) => {
@@ -241,12 +245,6 @@ function withoutParts(candidates: readonly Candidate[]): Candidate[] {
       }),
   );
 }
-
-const functionWords = new Set(
-  'the a an of in on at to with and or by from for as is are was were be been this that there it its has have had which'.split(
-    ' ',
-  ),
-);
 
 /** Letters only, and no mark for a word that was removed (Open-i writes XXXX, MIMIC-CXR ___). */
 function isWord(word: string): boolean {

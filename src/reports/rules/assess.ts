@@ -1,18 +1,19 @@
 import { PenumbraError } from '../../errors.ts';
-import { type FindingSet, findingSet } from '../findings/findings.ts';
+import { type FindingSet, findingSet, type Role } from '../findings/findings.ts';
 import { type CueKind, cueKinds, defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
-import { Sentences, sectionNames } from '../text/segment.ts';
+import { probabilityToRate } from '../rate.ts';
+import { Sentences } from '../text/segment.ts';
 import { Tokens, tokenize } from '../text/tokenize.ts';
 import {
   type Evidence,
   type FindingRow,
-  labelAndRate,
   type Report,
   type Section,
   type Status,
+  sectionNames,
 } from '../types.ts';
 import { type CompiledRules, compileRules } from './compile.ts';
-import { type Judgement, Sentence } from './sentence.ts';
+import { Judge, type Judgement, type Named } from './judge.ts';
 
 /** Options of `createAssessor`; everything has a default. */
 export interface AssessorOptions {
@@ -39,6 +40,8 @@ export interface MentionAssessment {
   readonly status: Exclude<Status, 'not_mentioned' | 'failed'>;
   /** P(finding) in [0, 1]; null where the status expresses none. */
   readonly probability: number | null;
+  /** Its standard deviation, as in `FindingRow`. */
+  readonly deviation: number | null;
   readonly label: 0 | 1 | null;
   readonly rate: number | null;
   /** The cues that decided, in the order of the text; empty for a plain assertion. */
@@ -98,6 +101,7 @@ export function assessReport(report: Report | string): FindingRow[] {
 interface Candidate {
   status: Status;
   probability: number | null;
+  deviation: number | null;
   /** 2 in the impression, 1 elsewhere. */
   weight: number;
   /** "No new …" and the like deny only a part; they overturn nothing. */
@@ -119,9 +123,12 @@ class RulesAssessor implements Assessor {
   readonly version: string;
   private readonly rules: CompiledRules;
   private readonly longest: number;
+  /** By finding: is it something that was put in? */
+  private readonly devices: readonly boolean[];
+  private readonly enoughDenied: number;
   private readonly tokens = new Tokens();
   private readonly sentences = new Sentences();
-  private readonly sentence: Sentence;
+  private readonly sentence: Judge;
 
   constructor(rules: CompiledRules, longest: number) {
     this.rules = rules;
@@ -129,7 +136,12 @@ class RulesAssessor implements Assessor {
     this.lexicon = rules.lexicon;
     this.version = rules.version;
     this.longest = longest;
-    this.sentence = new Sentence(rules);
+    const { findings, phrases, noFinding } = rules.findings;
+    const devices = new Set(phrases.filter(({ role }) => role === 'device').map(({ finding }) => finding));
+    this.devices = findings.map((finding) => devices.has(finding));
+    const others = findings.filter((finding, f) => finding !== noFinding && !this.devices[f]).length;
+    this.enoughDenied = Math.min(deniedForNoFinding, others);
+    this.sentence = new Judge(rules);
   }
 
   assessMention(text: string, span: readonly [number, number]): MentionAssessment {
@@ -163,19 +175,22 @@ class RulesAssessor implements Assessor {
     // Is it a structure by the findings file? Then its state decides; otherwise the span is read as it stands.
     sentence.read(tokens, from, to);
     let judgement: Judgement | null = null;
-    for (let m = 0; m < sentence.mentions; m++) {
-      if (sentence.mentionStart[m]! > first || sentence.mentionEnd[m]! < last) continue;
-      const meaning = this.rules.meanings[sentence.mentionMeaning[m]!]!;
-      if (meaning.some((x) => x.role === 'structure')) judgement = sentence.judge(m, true);
+    let device = false;
+    for (let m = 0; m < sentence.matches.mentions; m++) {
+      if (sentence.matches.mentionStart[m]! > first || sentence.matches.mentionEnd[m]! < last) continue;
+      const meaning = this.rules.meanings[sentence.matches.mentionMeaning[m]!]!;
+      if (meaning.some((x) => x.role === 'structure')) judgement = sentence.judge(m, 'structure');
+      device ||= meaning.some((x) => x.role === 'device');
     }
     if (judgement === null) {
       sentence.read(tokens, from, to, first, last);
-      judgement = sentence.judge(0, false)!;
+      judgement = sentence.judge(0, device ? 'device' : 'finding')!;
     }
     return {
       status: judgement.status as MentionAssessment['status'],
       probability: judgement.probability,
-      ...labelAndRate(judgement.probability),
+      deviation: judgement.deviation,
+      ...probabilityToRate(judgement.probability),
       cues: judgement.cues.map((c) => this.cue(text, c)),
       state: judgement.state,
       polarity: judgement.polarity,
@@ -189,7 +204,7 @@ class RulesAssessor implements Assessor {
     const { findings } = this.findings;
     const candidates: Candidate[][] = findings.map(() => []);
     const state: Overall = { normality: undefined, abnormality: false };
-    let statements = 0;
+    let denied = 0;
     if (report.text !== undefined) this.collect(report.text, 'body', candidates, state);
     for (const { section, text } of report.sections ?? []) {
       if (text !== '') this.collect(text, section, candidates, state);
@@ -207,6 +222,7 @@ class RulesAssessor implements Assessor {
           finding,
           status: 'not_mentioned',
           probability: null,
+          deviation: null,
           label: null,
           rate: null,
           evidence: none,
@@ -215,16 +231,17 @@ class RulesAssessor implements Assessor {
         };
         continue;
       }
-      if (finding !== 'Support Devices' && decided.probability !== null) {
+      if (!this.devices[f] && decided.probability !== null) {
         if (decided.status !== 'absent') others = Math.max(others, decided.probability);
-        statements++;
+        else if (decided.probability <= nearlySure) denied++;
       }
-      const { label, rate } = labelAndRate(decided.probability);
+      const { label, rate } = probabilityToRate(decided.probability);
       rows[f] = {
         id,
         finding,
         status: decided.status,
         probability: decided.probability,
+        deviation: decided.deviation,
         label,
         rate,
         evidence: decided.evidence,
@@ -234,12 +251,13 @@ class RulesAssessor implements Assessor {
     }
     const noFinding = this.findings.noFinding === undefined ? -1 : findings.indexOf(this.findings.noFinding);
     if (noFinding >= 0) {
-      const said = state.normality !== undefined || statements > 0;
+      const said = state.normality !== undefined || denied >= this.enoughDenied;
       if (said && others === 0 && !state.abnormality) {
         rows[noFinding] = {
           ...rows[noFinding]!,
           status: 'present',
           probability: 1,
+          deviation: 0,
           label: 1,
           rate: 0,
           evidence: state.normality ?? none,
@@ -255,8 +273,8 @@ class RulesAssessor implements Assessor {
     const found: (AppliedCue & { readonly line: number })[] = [];
     for (let s = 0; s < sentences.count; s++) {
       sentence.read(tokens, sentences.from[s]!, sentences.to[s]!);
-      for (let c = 0; c < sentence.cues; c++) {
-        found.push({ ...this.cue(text, c), line: this.lexicon.entries[sentence.cueEntry[c]!]!.line });
+      for (let c = 0; c < sentence.matches.cues; c++) {
+        found.push({ ...this.cue(text, c), line: this.lexicon.entries[sentence.matches.cueEntry[c]!]!.line });
       }
     }
     return found;
@@ -282,13 +300,13 @@ class RulesAssessor implements Assessor {
       if (!asserting.has(section)) continue;
       const from = sentences.from[s]!;
       const to = sentences.to[s]!;
-      if (!sentence.mayMention(tokens, from, to)) continue;
+      if (!sentence.matches.mayMention(tokens, from, to)) continue;
       sentence.read(tokens, from, to);
-      if (sentence.mentions === 0) continue;
+      if (sentence.matches.mentions === 0) continue;
       const around = this.words(text, from, to);
       const weight = section === 'impression' ? 2 : 1;
-      for (let m = 0; m < sentence.mentions; m++) {
-        const meanings = rules.meanings[sentence.mentionMeaning[m]!]!;
+      for (let m = 0; m < sentence.matches.mentions; m++) {
+        const meanings = rules.meanings[sentence.matches.mentionMeaning[m]!]!;
         for (let k = 0; k < meanings.length; k++) {
           const { role, finding } = meanings[k]!;
           if (role === 'ignore' || role === 'spelling') continue;
@@ -296,7 +314,7 @@ class RulesAssessor implements Assessor {
             state.normality ??= this.evidenceOf(text, m, null, section, around);
             continue;
           }
-          const judgement = sentence.judge(m, role === 'structure');
+          const judgement = sentence.judge(m, namedBy(role));
           if (judgement === null) continue;
           if (role === 'abnormality') {
             if (judgement.status === 'present' || judgement.status === 'uncertain') state.abnormality = true;
@@ -309,6 +327,7 @@ class RulesAssessor implements Assessor {
           candidates[finding]!.push({
             status: judgement.status,
             probability: judgement.probability,
+            deviation: judgement.deviation,
             weight,
             partial: judgement.status === 'absent' && judgement.probability! > 0,
             evidence,
@@ -332,18 +351,19 @@ class RulesAssessor implements Assessor {
       const end = tokens.end[to - 1]!;
       return { phrase: text.slice(start, end), start, end, section, sentence: around };
     };
-    const evidence = [words(sentence.mentionStart[m]!, sentence.mentionEnd[m]!)];
+    const evidence = [words(sentence.matches.mentionStart[m]!, sentence.matches.mentionEnd[m]!)];
     if (judgement !== null) {
-      for (const c of judgement.cues) evidence.push(words(sentence.cueStart[c]!, sentence.cueEnd[c]!));
+      for (const c of judgement.cues)
+        evidence.push(words(sentence.matches.cueStart[c]!, sentence.matches.cueEnd[c]!));
     }
     return evidence;
   }
 
   private cue(text: string, c: number): AppliedCue {
     const { tokens, sentence, rules } = this;
-    const entry = sentence.cueEntry[c]!;
-    const start = tokens.start[sentence.cueStart[c]!]!;
-    const end = tokens.end[sentence.cueEnd[c]! - 1]!;
+    const entry = sentence.matches.cueEntry[c]!;
+    const start = tokens.start[sentence.matches.cueStart[c]!]!;
+    const end = tokens.end[sentence.matches.cueEnd[c]! - 1]!;
     return {
       phrase: text.slice(start, end),
       start,
@@ -357,6 +377,19 @@ class RulesAssessor implements Assessor {
     return text.slice(this.tokens.start[from]!, this.tokens.end[to - 1]!);
   }
 }
+
+/** What a mention of this role names, as judging asks. */
+function namedBy(role: Role): Named {
+  return role === 'structure' || role === 'device' ? role : 'finding';
+}
+
+/**
+ * "No Finding" without a word that all is well needs so many findings denied ("no consolidation, effusion, or
+ * pneumothorax"): one or two denials answer a question, and say nothing of the rest.
+ */
+const deniedForNoFinding = 3;
+/** Up to this probability a finding is denied as a whole, not in part ("no large …", "no new …"). */
+const nearlySure = 0.05;
 
 const none: readonly Evidence[] = Object.freeze([]);
 

@@ -1,4 +1,5 @@
-import type { Section } from '../types.ts';
+import type { Language } from '../lexicon/language.ts';
+import { type Section, sectionNames } from '../types.ts';
 import {
   AFTER_BLANK_LINE,
   AFTER_BULLET,
@@ -15,141 +16,8 @@ import {
 import { Trie } from './trie.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
-/** Sections by number, as `Sentences.section` stores them. */
-export const sectionNames: readonly Section[] = [
-  'body',
-  'findings',
-  'impression',
-  'history',
-  'comparison',
-  'technique',
-  'recommendation',
-];
 const BODY = 0;
 const IMPRESSION = 2;
-
-/** Headings as they are written in reports, lower case. A heading ends with a colon or stands alone on its line. */
-const headings: Readonly<Record<Section, readonly string[]>> = {
-  body: ['final report', 'report', 'addendum', 'wet read', 'wet read version', 'preliminary report'],
-  findings: [
-    'findings',
-    'finding',
-    'findings and impression',
-    'findings/impression',
-    'observations',
-    'description',
-    'chest findings',
-    'radiographic findings',
-  ],
-  impression: [
-    'impression',
-    'impressions',
-    'impression and recommendation',
-    'impression and recommendations',
-    'impression/recommendation',
-    'conclusion',
-    'conclusions',
-    'opinion',
-    'summary',
-    'assessment',
-    'interpretation',
-    'final diagnosis',
-    'radiologic diagnosis',
-  ],
-  history: [
-    'history',
-    'clinical history',
-    'patient history',
-    'relevant history',
-    'medical history',
-    'past medical history',
-    'indication',
-    'indications',
-    'clinical indication',
-    'clinical indications',
-    'indication for study',
-    'indication for exam',
-    'clinical information',
-    'clinical details',
-    'clinical data',
-    'clinical statement',
-    'clinical question',
-    'reason',
-    'reason for exam',
-    'reason for examination',
-    'reason for study',
-    'reason for this examination',
-    'reason for the exam',
-    'history and indication',
-    'admitting diagnosis',
-    'medical condition',
-    'underlying medical condition',
-    'symptoms',
-    'presenting complaint',
-  ],
-  comparison: [
-    'comparison',
-    'comparisons',
-    'comparison study',
-    'comparison studies',
-    'compared to',
-    'compared with',
-    'prior studies',
-    'previous studies',
-    'reference exam',
-    'reference examination',
-  ],
-  technique: [
-    'technique',
-    'exam',
-    'examination',
-    'examinations',
-    'study',
-    'type of examination',
-    'type of exam',
-    'procedure',
-    'procedures',
-    'views',
-    'protocol',
-    'contrast',
-    'exam date',
-    'date',
-    'date of exam',
-    'date and time of exam',
-    'radiologist',
-    'signed',
-    'electronically signed by',
-    'dictated by',
-  ],
-  recommendation: [
-    'recommendation',
-    'recommendations',
-    'recommendation(s)',
-    'notification',
-    'notifications',
-    'follow up',
-    'suggestion',
-    'advice',
-    'plan',
-  ],
-};
-
-const abbreviations = [
-  'vs',
-  'dr',
-  'drs',
-  'mr',
-  'mrs',
-  'ms',
-  'st',
-  'approx',
-  'cf',
-  'e.g',
-  'i.e',
-  'viz',
-  'prev',
-  'poss',
-];
 
 /** Sentences of one text: token ranges [from, to) and the section each stands in. Reused from text to text. */
 export class Sentences {
@@ -184,12 +52,12 @@ export class Segmenter {
   private readonly colon: number;
   private readonly closing: number;
 
-  constructor(vocabulary: Vocabulary) {
+  constructor(vocabulary: Vocabulary, language: Language) {
     const scratch = new VocabularyFiller(vocabulary);
     sectionNames.forEach((name, section) => {
-      for (const heading of headings[name]) this.headings.add(scratch.ids(heading), 0, section);
+      for (const heading of language.headings[name]) this.headings.add(scratch.ids(heading), 0, section);
     });
-    for (const word of abbreviations) this.abbreviation.add(vocabulary.add(word));
+    for (const word of language.abbreviations) this.abbreviation.add(vocabulary.add(word));
     this.stop = vocabulary.add('.');
     this.question = vocabulary.add('?');
     this.exclamation = vocabulary.add('!');

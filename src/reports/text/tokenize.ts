@@ -4,9 +4,9 @@ import { fold, foldHash, type Vocabulary } from './vocabulary.ts';
 export const AFTER_NEWLINE = 1;
 /** An empty line stands before the token. */
 export const AFTER_BLANK_LINE = 2;
-/** The token starts with an ASCII capital. */
+/** The token starts with a capital (ASCII or Latin-1). */
 export const CAPITAL = 4;
-/** A word of two or more letters, all of them ASCII capitals. */
+/** A word of two or more letters, all of them capitals. */
 export const ALL_CAPITALS = 8;
 export const NUMBER = 16;
 /** White space (or the beginning of the text) stands before the token. */
@@ -71,6 +71,10 @@ for (let c = 0; c < 128; c++) {
   else if (c === 95) classes[c] = LETTER; // "___" stands for a word that was removed
 }
 
+function isCapital(c: number): boolean {
+  return (c >= 65 && c <= 90) || (c >= 0xc0 && c <= 0xde && c !== 0xd7);
+}
+
 function classOf(c: number): number {
   if (c < 128) return classes[c]!;
   if (c === 0x2019) return APOSTROPHE;
@@ -113,7 +117,7 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
         for (;;) {
           const unit = text.charCodeAt(i);
           hash = foldHash(hash, fold(unit));
-          if (unit < 65 || unit > 90) capitals = false;
+          if (!isCapital(unit)) capitals = false;
           i++;
           if (i >= length) break;
           const next = text.charCodeAt(i);
@@ -133,7 +137,7 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
           if (next === 46 && i - start > 1 && after === LETTER && text.charCodeAt(i - 2) === 46) continue;
           break;
         }
-        if (c >= 65 && c <= 90) flags |= CAPITAL;
+        if (isCapital(c)) flags |= CAPITAL;
         if (capitals && i - start > 1) flags |= ALL_CAPITALS;
         tokens.push(
           start,

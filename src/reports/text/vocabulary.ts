@@ -68,9 +68,10 @@ export class Vocabulary {
   }
 }
 
-/** One UTF-16 unit as rules see it: ASCII lower case, and the typographic apostrophe as the plain one. */
+/** One UTF-16 unit as rules see it: lower case (ASCII, Latin-1), and the typographic apostrophe as the plain one. */
 export function fold(code: number): number {
   if (code >= 65 && code <= 90) return code + 32;
+  if (code >= 0xc0 && code <= 0xde && code !== 0xd7) return code + 32;
   return code === 0x2019 ? 39 : code;
 }
 

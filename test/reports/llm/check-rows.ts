@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { z } from 'zod';
-import { type FindingRow, labelAndRate, type Report } from '../../../src/reports/index.ts';
+import { type FindingRow, probabilityToRate, type Report } from '../../../src/reports/index.ts';
 import { findings } from './fault-server.ts';
 
 const row = z.strictObject({
@@ -57,7 +57,7 @@ export function expectRows(rows: readonly FindingRow[], report: Report): void {
     const result = row.safeParse(value);
     expect(result.error?.issues ?? []).toEqual([]);
     expect(value.id).toBe(report.id);
-    expect({ label: value.label, rate: value.rate }).toEqual(labelAndRate(value.probability));
+    expect({ label: value.label, rate: value.rate }).toEqual(probabilityToRate(value.probability));
     if (value.status === 'failed') expect(value.reason).toBeDefined();
     for (const { start, end, phrase, sentence } of value.evidence) {
       expect(report.text!.slice(start, end)).toBe(phrase);
