@@ -7,6 +7,7 @@ import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
 import { dataFormats, registerFormat } from './format.ts';
 import type { Listing } from './part.ts';
 import { phantomDataset } from './phantom-dataset.ts';
+import { BUILT } from './read-built.ts';
 import { CHEXPERT } from './read-chexpert.ts';
 import { CLASS_FOLDERS } from './read-class-folders.ts';
 import { IDX } from './read-idx-folder.ts';
@@ -28,10 +29,10 @@ export interface OpenOptions extends DatasetOptions {
  * - a folder of IDX files (`train-images-idx3-ubyte` …, also `.gz`), or one such image file;
  * - a MedMNIST file (`.npz`);
  * - RadImageNet's folder with `RadiologyAI_train.csv`, `_val` and `_test`, or one of these tables;
- * - a `.csv` of `file,label`, or a folder with `train.csv` (and `val.csv`, `test.csv`) or a single `.csv`;
+ * - a `.csv` of `file,label` or of `file` and a column per finding, or a folder with `train.csv` (and `val.csv`, `test.csv`) or a single `.csv`;
  * - a folder of class folders, or of `train`/`val`/`test` folders of class folders, with PNG or JPEG files;
  * - NIH ChestX-ray14's folder with `Data_Entry_2017.csv`, CheXpert's with `train.csv` and `valid.csv`, MIMIC-CXR-JPG's with
- *   its tables: K findings an image;
+ *   its tables, and what `penumbra dataset build` wrote: K findings an image;
  * - the word `phantom`: virtual radiographs (a folder of that name is opened as `./phantom`).
  *
  * Images are not decoded here: files that turn out broken are left out and listed by the loader.
@@ -53,7 +54,7 @@ export function openDataset(path: string, options: OpenOptions = {}): Dataset {
 }
 
 // The one that is registered last is asked first: what is particular comes after what is general.
-for (const format of [CLASS_FOLDERS, TABLES, NPZ, RADIMAGENET, IDX, CHEXPERT, MIMIC_CXR, NIH])
+for (const format of [CLASS_FOLDERS, TABLES, NPZ, RADIMAGENET, IDX, CHEXPERT, MIMIC_CXR, NIH, BUILT])
   registerFormat(format);
 
 function readListing(path: string, options: DatasetOptions): Listing {

@@ -23,7 +23,7 @@ import { sharedRows } from './rows.ts';
 import { indicesWhere } from './samples.ts';
 import { splitOfName } from './split.ts';
 import { stringAt } from './string-table.ts';
-import { readHeader, readRows, type TableFile, type TableRows } from './table-rows.ts';
+import { type RowVisitor, readHeader, readRows, type TableFile, type TableRows } from './table-rows.ts';
 import { type Targets, takeTargets } from './targets.ts';
 import { type FilePixels, SPLIT_NAMES } from './types.ts';
 
@@ -84,16 +84,21 @@ function readLabels(
   return { format: 'csv', parts: partsOf(rows, oneOfK(classes, labels), tables, root), skipped: [] };
 }
 
-/** Reads tables with a column per finding. */
+/**
+ * Reads tables with a column per finding.
+ *
+ * @param place where a listed file is, relative to the root. Default: where it is listed.
+ */
 export function readFindingColumns(
   tables: readonly TableFile[],
   options: DatasetOptions & { readonly root: string },
+  place?: (file: string) => string,
 ): Listing {
   const { columns = {}, root, classes, findings: choice } = options;
   const collected = new FindingColumns(classes, choice);
-  const rows = readRows(tables, columns, root, (header, path, at) =>
-    collected.open(header, path, new Set(Object.values(at).filter((i) => i !== undefined))),
-  );
+  const visit: RowVisitor = (header, path, at) =>
+    collected.open(header, path, new Set(Object.values(at).filter((i) => i !== undefined)));
+  const rows = readRows(tables, columns, root, { visit, place });
   const { path } = tables[0];
   const findings = collected.build(path);
   const { leftAside } = collected;

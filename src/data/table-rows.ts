@@ -42,23 +42,29 @@ const COLUMN_ROLES = ['file', 'label', 'split', 'group', 'site'] as const;
 /** What a reader takes from each row besides; it is shown the header first. `false` leaves the row out. */
 export type RowVisitor = (header: readonly string[], path: string, at: Positions) => (row: CsvRow) => unknown;
 
+interface RowOptions {
+  readonly visit?: RowVisitor | undefined;
+  readonly place?: ((file: string) => string) | undefined;
+}
+
 /**
  * Reads tables with columns for the file and the label, and perhaps for the split, the group and the site, and holds
  * every listed file against what is there.
  *
  * @param root the folder that the files are relative to.
- * @param visit takes what else is wanted; with it a table needs no label.
+ * @param more.visit takes what else is wanted; with it a table needs no label.
+ * @param more.place where a listed file is, relative to the root. Default: where it is listed.
  * @throws {PenumbraError} for a column, field or file that is missing, and for a file that is listed twice.
  */
 export function readRows(
   tables: readonly TableFile[],
   columns: ColumnNames,
   root: string,
-  visit?: RowVisitor,
+  more: RowOptions = {},
 ): TableRows {
   const rows = new RowCollector(tables);
   for (const [table, { path, split }] of tables.entries())
-    rows.addTable(table, readBytes(path), split, columns, visit);
+    rows.addTable(table, readBytes(path), split, columns, more);
   rows.checkFiles(root);
   return rows.build();
 }
@@ -100,7 +106,7 @@ export class RowCollector {
     bytes: Buffer,
     split: SplitName | undefined,
     columns: ColumnNames,
-    visit?: RowVisitor,
+    { visit, place }: RowOptions = {},
   ): void {
     const { path } = this.tables[table];
     let at: Positions | undefined;
@@ -110,7 +116,7 @@ export class RowCollector {
         const header = row.texts();
         at = positionsOf(header, columns, path, split, visit === undefined);
         take = visit?.(header, path, at);
-      } else if (take === undefined || take(row) !== false) this.addRow(row, at, table, split);
+      } else if (take === undefined || take(row) !== false) this.addRow(row, at, table, split, place);
     });
     if (at === undefined) {
       throw new PenumbraError('data/columns', `${path} is empty`, {
@@ -185,7 +191,13 @@ export class RowCollector {
     };
   }
 
-  private addRow(row: CsvRow, at: Positions, table: number, tableSplit: SplitName | undefined): void {
+  private addRow(
+    row: CsvRow,
+    at: Positions,
+    table: number,
+    tableSplit: SplitName | undefined,
+    place?: (file: string) => string,
+  ): void {
     const { bytes, starts, ends, line } = row;
     const { path } = this.tables[table];
     const file = at.file!;
@@ -198,11 +210,14 @@ export class RowCollector {
         { where: { file: path, line } },
       );
     }
-    const cut = afterLastSlash(row, file);
+    const cut = place === undefined ? afterLastSlash(row, file) : -1;
     if (cut >= 0) {
       this.files.add(bytes, starts[file], ends[file]);
       this.folderOf.push(this.folders.add(bytes, starts[file], cut));
-    } else this.addFile(posix.normalize(row.text(file).replaceAll('\\', '/')));
+    } else {
+      const name = posix.normalize(row.text(file).replaceAll('\\', '/'));
+      this.addFile(place === undefined ? name : place(name));
+    }
     if (at.label !== undefined) this.labelOf.push(addField(this.labels, row, at.label));
     if (at.group !== undefined) this.groupOf.push(addField(this.groups, row, at.group));
     if (at.site !== undefined) this.siteOf.push(addField(this.sites, row, at.site));

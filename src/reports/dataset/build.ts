@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
 import { shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
@@ -84,6 +84,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
           version,
           name: out.split(/[\\/]/).filter(Boolean).at(-1) ?? out,
           source: images.kind,
+          imageRoot: relative(resolve(out), resolve(images.root)).split(sep).join('/') || '.',
           files: [...options.rows, ...images.files].map((file) => ({
             file: file.split(/[\\/]/).at(-1)!,
             bytes: statSync(file).size,
@@ -233,6 +234,14 @@ async function assignSplits(
   await run(
     'CREATE OR REPLACE TABLE joined AS SELECT j.* REPLACE (s.side AS split) FROM joined j JOIN sides s ON j.patient = s.patient',
   );
+  const [train] = await run("SELECT count(*) FROM joined WHERE split = 'train'");
+  if (Number(train![0]) === 0) {
+    throw new PenumbraError(
+      'dataset/splits',
+      `Of ${patients.length} patients the shares ${options.val} and ${options.test} leave none to train on.`,
+      { hint: 'Ask for smaller shares or another seed, or give more patients.' },
+    );
+  }
 }
 
 async function write(run: Run, draft: string, findings: readonly string[]): Promise<void> {

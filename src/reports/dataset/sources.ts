@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
 import { sqlText, type Tables } from '../io/tables.ts';
 
@@ -20,6 +20,8 @@ export interface Images {
   readonly givenLabels: boolean;
   /** The images came with splits. */
   readonly givenSplits: boolean;
+  /** The folder that the images' paths are relative to. */
+  readonly root: string;
 }
 
 const chexpertFindings = [
@@ -91,6 +93,7 @@ async function readMimic(tables: Tables, folder: string): Promise<Images> {
     files: [metadata, split, chexpert].filter((file) => file !== undefined),
     givenLabels: chexpert !== undefined,
     givenSplits: split !== undefined,
+    root: folder,
   };
 }
 
@@ -114,7 +117,13 @@ async function readChexpert(
   const has = chexpertFindings.filter((finding) => names.includes(finding));
   if (has.length > 0) await given(tables, path, report, has);
   else await noneGiven(tables);
-  return { kind: 'chexpert', files: [path], givenLabels: has.length > 0, givenSplits: false };
+  return {
+    kind: 'chexpert',
+    files: [path],
+    givenLabels: has.length > 0,
+    givenSplits: false,
+    root: dirname(path),
+  };
 }
 
 async function readTable(
@@ -157,7 +166,13 @@ async function readTable(
   await tables.run(`CREATE TABLE images AS SELECT ${name(image)} AS image, ${name(report)} AS report, ${name(patient)} AS patient,
       ${word} AS split, NULL::VARCHAR AS view FROM ${table(tables, path)}`);
   await noneGiven(tables);
-  return { kind: 'table', files: [path], givenLabels: false, givenSplits: split !== undefined };
+  return {
+    kind: 'table',
+    files: [path],
+    givenLabels: false,
+    givenSplits: split !== undefined,
+    root: dirname(path),
+  };
 }
 
 async function given(

@@ -6,6 +6,8 @@ export interface DatasetSummary {
   readonly version: string;
   readonly name: string;
   readonly source: Images['kind'];
+  /** The folder that the images' paths are relative to, relative to the data set's own. */
+  readonly imageRoot: string;
   readonly files: readonly { readonly file: string; readonly bytes: number }[];
   readonly extractors: readonly { readonly extractor: string; readonly version: string }[];
   readonly images: number;
