@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /** Folders that are tried, and files that each way is tried on. */
 const MOST_FOLDERS = 64;
@@ -19,7 +19,7 @@ export function findFiles(root: string, listed: readonly string[]): (file: strin
   let best = { found: 0, drop: 0, folder: '' };
   for (const folder of ['', ...foldersIn(root)]) {
     for (let drop = 0; drop <= depth; drop++) {
-      const found = sample.filter((file) => existsSync(join(root, placed(file, drop, folder)))).length;
+      const found = sample.filter((file) => existsSync(resolve(root, placed(file, drop, folder)))).length;
       if (found > best.found) best = { found, drop, folder };
       if (found === sample.length) return (file) => placed(file, drop, folder);
     }

@@ -1,4 +1,4 @@
-import { readdirSync, readSync } from 'node:fs';
+import { existsSync, readdirSync, readSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { openRegular, readRegular } from '../files/index.ts';
@@ -67,6 +67,12 @@ export function readRows(
     rows.addTable(table, readBytes(path), split, columns, more);
   rows.checkFiles(root);
   return rows.build();
+}
+
+/** The files of a folder by numbers in [0, count); −1 for one that is not there. */
+interface NumberedFiles {
+  readonly count: number;
+  numberOf(row: number): number;
 }
 
 /** A row of one's own making, for layouts whose tables need to be joined. */
@@ -142,29 +148,20 @@ export class RowCollector {
 
   /**
    * Folder by folder, since one folder's names fit into the processor's cache: each file must be in the folder's
-   * listing (one system call a folder, not one a file), and in no other row.
+   * listing (a few system calls a folder, not one a file), and in no other row.
    */
   checkFiles(root: string): void {
-    const { files, folders } = this;
+    const { folders } = this;
     const { starts, members } = groupRows(this.folderOf.view(), folders.length);
     const missing: number[] = [];
     const again: { row: number; before: number }[] = [];
     const scratch = Buffer.alloc(1 << 12);
     for (const [folder, name] of folders.texts().entries()) {
       const own = members.subarray(starts[folder], starts[folder + 1]);
-      const names = namesIn(resolve(root, name));
-      const prefix = Buffer.byteLength(name);
-      const rowOf = new Int32Array(names.length).fill(-1);
-      let find: (row: number) => number;
-      if (names.length <= FEW) {
-        find = (row) => names.indexOf(stringAt(files, row).slice(name.length));
-      } else {
-        const there = new StringIndex();
-        for (const file of names) there.add(scratch, 0, scratch.write(file));
-        find = (row) => there.find(files.bytes, startOf(files, row) + prefix, files.ends[row]);
-      }
+      const files = own.length <= FEW ? this.askForFew(own, root) : this.listMany(name, root, scratch);
+      const rowOf = new Int32Array(files.count).fill(-1);
       for (const row of own) {
-        const number = find(row);
+        const number = files.numberOf(row);
         if (number < 0) missing.push(row);
         else if (rowOf[number] >= 0) again.push({ row, before: rowOf[number] });
         else rowOf[number] = row;
@@ -262,6 +259,35 @@ export class RowCollector {
     return { file: this.tables[table].path, line: this.lineOf.view()[row] };
   }
 
+  /** Numbers the files of some rows by asking for each: −1 for one that is not there. */
+  private askForFew(rows: Uint32Array, root: string): NumberedFiles {
+    const names = Array.from(rows, (row) => stringAt(this.files, row));
+    return {
+      count: names.length,
+      numberOf: (row) => {
+        const number = names.indexOf(names[rows.indexOf(row)]);
+        const name = names[number];
+        // Not `resolve`, which takes as long as the question itself.
+        return existsSync(name.startsWith('/') ? name : `${root}/${name}`) ? number : -1;
+      },
+    };
+  }
+
+  /** The same from the listing of their folder. */
+  private listMany(folder: string, root: string, scratch: Buffer): NumberedFiles {
+    const { files } = this;
+    const there = new StringIndex();
+    for (const file of namesIn(resolve(root, folder))) there.add(scratch, 0, scratch.write(file));
+    const prefix = Buffer.byteLength(folder);
+    return {
+      count: there.length,
+      numberOf: (row) => {
+        const start = row === 0 ? 0 : files.ends[row - 1];
+        return there.find(files.bytes, start + prefix, files.ends[row]);
+      },
+    };
+  }
+
   private missingFiles(root: string, missing: readonly number[]): PenumbraError {
     const { file, line } = this.placeOf(missing[0]);
     const first = missing.slice(0, 5).map((row) => stringAt(this.files, row));
@@ -293,8 +319,8 @@ export class RowCollector {
   }
 }
 
-/** In a folder of so few files, comparing with each is faster than an index. */
-const FEW = 16;
+/** So few files are found sooner than their folder is listed, which takes five system calls. */
+const FEW = 4;
 
 const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
@@ -385,10 +411,6 @@ function groupRows(of: Int32Array, groups: number): { starts: Uint32Array; membe
   const members = new Uint32Array(of.length);
   for (let row = 0; row < of.length; row++) members[next[of[row]]++] = row;
   return { starts, members };
-}
-
-function startOf(files: Pick<StringTable, 'ends'>, row: number): number {
-  return row === 0 ? 0 : files.ends[row - 1];
 }
 
 /** Names in a folder; none where it is not there. */
