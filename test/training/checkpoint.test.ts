@@ -48,6 +48,8 @@ describe('200 kills (-9) at random moments of writing', () => {
   const KILLS = 200;
   // Starting a process takes longer than killing it: while one starts, another is killed.
   const LANES = 4;
+  /** So many must hit the writing, or the test shows nothing. On a busy machine more kills miss it. */
+  const HITS = KILLS / 10;
 
   test('the newest checkpoint is always whole: the one announced last, or the one after it', {
     timeout: 900_000,
@@ -59,7 +61,7 @@ describe('200 kills (-9) at random moments of writing', () => {
       const run = new RunFolder(join(root, `lane-${number}`));
       const folder = run.checkpoints;
       mkdirSync(folder, { recursive: true });
-      for (let kill = 0; kill < KILLS / LANES; kill++) {
+      for (let kill = 0; kill < KILLS / LANES || (interrupted < HITS && done < 5 * KILLS); kill++) {
         const child = spawn(process.execPath, [writer, folder], {
           stdio: ['ignore', 'pipe', 'inherit'],
           env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'compiled') },
@@ -86,9 +88,8 @@ describe('200 kills (-9) at random moments of writing', () => {
       }
     };
     await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)));
-    expect(done).toBe(KILLS);
-    // The kills did hit the writing.
-    expect(interrupted).toBeGreaterThan(KILLS / 10);
+    expect(done).toBeGreaterThanOrEqual(KILLS);
+    expect(interrupted).toBeGreaterThanOrEqual(HITS);
   });
 });
 
