@@ -2,7 +2,7 @@
  * After training, on validation samples: maps from logits to probabilities that can be believed, prediction sets that
  * cover, and certificates of confidence under noise. Pure functions of arrays; knows nothing of runs, files or tensors.
  */
-export type { CalibratorReport } from './calibrator.ts';
+export type { CalibrationMethod, CalibratorReport, FitSet, Fitted } from './calibrator.ts';
 export {
   type CertificateMethod,
   type Certificates,
@@ -24,8 +24,23 @@ export {
   conformalSets,
   fitConformal,
 } from './conformal.ts';
+export { ensembleProbabilities } from './ensemble.ts';
+export {
+  type FindingCalibrator,
+  type FindingMethod,
+  type FindingReport,
+  type FindingSet,
+  type FindingValues,
+  findingCalibratorLabel,
+  findingCalibratorNames,
+  fitFindingCalibrator,
+  loadFindingCalibrator,
+  registerFindingCalibrator,
+  type SavedFindingCalibrator,
+} from './findings/index.ts';
 export type { HistogramOptions, HistogramParameters } from './histogram.ts';
 export type { IsotonicOptions, IsotonicParameters } from './isotonic.ts';
+export type { MatrixOptions, MatrixParameters } from './matrix.ts';
 export {
   type ClassSets,
   type PredictionSets,
@@ -41,8 +56,10 @@ export {
   type CalibratorParameters,
   calibratorLabel,
   calibratorNames,
+  defaultCalibrators,
   fitCalibrator,
   loadCalibrator,
+  registerCalibrator,
   type SavedCalibrator,
 } from './registry.ts';
 export { logitsOf, softmax } from './softmax.ts';

@@ -9,41 +9,83 @@ import {
 } from './calibrator.ts';
 import { type HistogramOptions, type HistogramParameters, histogram } from './histogram.ts';
 import { type IsotonicOptions, type IsotonicParameters, isotonic } from './isotonic.ts';
+import { dirichlet, type MatrixOptions, type MatrixParameters, matrix } from './matrix.ts';
 import { softmax } from './softmax.ts';
 import { type TemperatureOptions, type TemperatureParameters, temperature } from './temperature.ts';
 import { type VectorOptions, type VectorParameters, vector } from './vector.ts';
 
-/** The options of each calibrator. */
+/** The options of each calibrator that comes with the package. */
 export interface CalibratorOptions {
   readonly temperature: TemperatureOptions;
   readonly vector: VectorOptions;
   readonly isotonic: IsotonicOptions;
   readonly histogram: HistogramOptions;
+  readonly matrix: MatrixOptions;
+  readonly dirichlet: MatrixOptions;
 }
 
-/** The fitted parameters of each calibrator: plain data. */
+/** The fitted parameters of each: plain data. */
 export interface CalibratorParameters {
   readonly temperature: TemperatureParameters;
   readonly vector: VectorParameters;
   readonly isotonic: IsotonicParameters;
   readonly histogram: HistogramParameters;
+  readonly matrix: MatrixParameters;
+  readonly dirichlet: MatrixParameters;
 }
 
 export type CalibratorName = keyof CalibratorParameters;
 
-const methods: {
-  readonly [N in CalibratorName]: CalibrationMethod<CalibratorParameters[N], CalibratorOptions[N]>;
-} = { temperature, vector, isotonic, histogram };
+type OptionsOf<N extends string> = N extends CalibratorName ? CalibratorOptions[N] : object;
+type ParametersOf<N extends string> = N extends CalibratorName ? CalibratorParameters[N] : unknown;
 
-/** In the order in which they are shown. */
-export const calibratorNames = Object.keys(methods) as readonly CalibratorName[];
+const methods = new Map<string, CalibrationMethod<unknown, object>>();
+const names: string[] = [];
+
+/** Every calibrator there is, those registered from outside included. */
+export const calibratorNames: readonly string[] = names;
+
+/** Those that a comparison fits unless it is told which, in the order in which they are shown. */
+export const defaultCalibrators: readonly CalibratorName[] = [
+  'temperature',
+  'vector',
+  'isotonic',
+  'histogram',
+];
+
+/**
+ * Adds a calibrator under a name of its own; from then on it is fitted, saved and loaded like the others.
+ *
+ * @example
+ * registerCalibrator('platt-of-my-own', { label: 'Mine', options: [], fit, valid, apply });
+ * fitCalibrator('platt-of-my-own', logits, labels, 5);
+ *
+ * @throws PenumbraError `calibration/registered` where the name is taken
+ */
+export function registerCalibrator<P, O extends object>(name: string, method: CalibrationMethod<P, O>): void {
+  if (methods.has(name)) {
+    throw new PenumbraError('calibration/registered', `There is already a calibrator "${name}".`, {
+      hint: 'Register it once, under another name.',
+      where: { name },
+    });
+  }
+  methods.set(name, method as unknown as CalibrationMethod<unknown, object>);
+  names.push(name);
+}
+
+registerCalibrator('temperature', temperature);
+registerCalibrator('vector', vector);
+registerCalibrator('isotonic', isotonic);
+registerCalibrator('histogram', histogram);
+registerCalibrator('matrix', matrix);
+registerCalibrator('dirichlet', dirichlet);
 
 /** A fitted map from logits to calibrated probabilities. `JSON.stringify` writes it, {@link loadCalibrator} reads it. */
-export interface Calibrator<N extends CalibratorName = CalibratorName> {
+export interface Calibrator<N extends string = string> {
   readonly name: N;
   /** K. */
   readonly classes: number;
-  readonly parameters: CalibratorParameters[N];
+  readonly parameters: ParametersOf<N>;
   readonly report: CalibratorReport;
   /**
    * Calibrated probabilities.
@@ -57,17 +99,17 @@ export interface Calibrator<N extends CalibratorName = CalibratorName> {
 }
 
 /** What a calibrator's file holds. */
-export interface SavedCalibrator<N extends CalibratorName = CalibratorName> {
+export interface SavedCalibrator<N extends string = string> {
   readonly version: 1;
   readonly name: N;
   readonly classes: number;
-  readonly parameters: CalibratorParameters[N];
+  readonly parameters: ParametersOf<N>;
   readonly report: CalibratorReport;
 }
 
 /** `temperature` → Temperature scaling. */
-export function calibratorLabel(name: CalibratorName): string {
-  return methods[checkName(name)].label;
+export function calibratorLabel(name: string): string {
+  return methodOf(name).label;
 }
 
 /**
@@ -84,14 +126,14 @@ export function calibratorLabel(name: CalibratorName): string {
  * @throws PenumbraError `calibration/unknown`, `calibration/option`, `calibration/empty`, `calibration/shape`,
  *   `calibration/logits`, `calibration/label`
  */
-export function fitCalibrator<N extends CalibratorName>(
+export function fitCalibrator<N extends string>(
   name: N,
   logits: Floats,
   labels: ArrayLike<number>,
   classes: number,
-  options: CalibratorOptions[N] = {},
+  options: OptionsOf<N> = {} as OptionsOf<N>,
 ): Calibrator<N> {
-  const method = methods[checkName(name)];
+  const method = methodOf(name);
   for (const option of Object.keys(options)) {
     if ((method.options as readonly string[]).includes(option)) continue;
     throw new PenumbraError('calibration/option', `${name} has no option "${option}".`, {
@@ -101,7 +143,7 @@ export function fitCalibrator<N extends CalibratorName>(
   }
   const set = fitSet(logits, labels, classes);
   const { parameters, report } = method.fit(set, options);
-  return calibrator(name, classes, parameters, {
+  return calibrator(name, classes, parameters as ParametersOf<N>, {
     samples: labels.length,
     nllBefore: meanNll(set, (part, out) => softmax(part, classes, 1, out)),
     nllAfter: meanNll(set, (part, out) => method.apply(parameters, part, classes, out)),
@@ -123,19 +165,20 @@ export function loadCalibrator(json: unknown): Calibrator {
   if (typeof saved !== 'object' || saved === null) return fail('it is not an object');
   const { version, name, classes, parameters, report } = saved;
   if (version !== 1) return fail(`its version is ${JSON.stringify(version)}, not 1`);
-  if (typeof name !== 'string' || !Object.hasOwn(methods, name)) {
+  const method = typeof name === 'string' ? methods.get(name) : undefined;
+  if (method === undefined) {
     return fail(`its name is ${JSON.stringify(name)}, not one of ${calibratorNames.join(', ')}`);
   }
   if (!Number.isInteger(classes) || classes! < 2) return fail(`classes is ${JSON.stringify(classes)}`);
-  if (!methods[name].valid(parameters, classes!)) return fail(`wrong parameters for ${name}`);
+  if (!method.valid(parameters, classes!)) return fail(`wrong parameters for ${name}`);
   if (typeof report !== 'object' || report === null) return fail('its report is missing');
-  return calibrator(name, classes!, parameters, report);
+  return calibrator(name!, classes!, parameters, report);
 }
 
-function calibrator<N extends CalibratorName>(
+function calibrator<N extends string>(
   name: N,
   classes: number,
-  parameters: CalibratorParameters[N],
+  parameters: ParametersOf<N>,
   report: CalibratorReport,
 ): Calibrator<N> {
   const saved = { version: 1, name, classes, parameters, report } as const;
@@ -149,7 +192,7 @@ function calibrator<N extends CalibratorName>(
       if (out.length !== logits.length) {
         throw new PenumbraError('calibration/shape', `out has ${out.length} numbers, not ${logits.length}.`);
       }
-      methods[name].apply(parameters, logits, classes, out);
+      methodOf(name).apply(parameters, logits, classes, out);
       return out;
     },
     toJSON: () => saved,
@@ -172,9 +215,10 @@ function meanNll(set: FitSet, apply: (part: Floats, out: Float32Array) => void):
   return sum / labels.length;
 }
 
-function checkName<N extends CalibratorName>(name: N): N {
-  if (Object.hasOwn(methods, name)) return name;
+function methodOf(name: string): CalibrationMethod<unknown, object> {
+  const method = methods.get(name);
+  if (method !== undefined) return method;
   throw new PenumbraError('calibration/unknown', `There is no calibrator "${name}".`, {
-    hint: `One of: ${calibratorNames.join(', ')}.`,
+    hint: `One of: ${names.join(', ')}.`,
   });
 }

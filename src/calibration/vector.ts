@@ -94,7 +94,7 @@ function fitVector(set: FitSet, options: VectorOptions): Fitted<VectorParameters
 }
 
 /** The fit set without the classes that have no sample; `of` are the classes that stay. */
-function withSamples(set: FitSet): FitSet & { readonly of: readonly number[] } {
+export function withSamples(set: FitSet): FitSet & { readonly of: readonly number[] } {
   const { logits, labels, classes, support } = set;
   const of = Array.from(support.keys()).filter((k) => support[k]! > 0);
   if (of.length === classes) return { ...set, of };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CalibratorName, calibratorNames, fitCalibrator } from '../calibration/index.ts';
+import { type CalibratorName, defaultCalibrators, fitCalibrator } from '../calibration/index.ts';
 import { pickSamples, type Subset } from '../data/index.ts';
 import { sampleFor } from '../embeddings/index.ts';
 import {
@@ -134,7 +134,7 @@ async function judge(
     : undefined;
 
   const calibration: CalibratedResults[] = [await uncalibrated(comparison, methods, summaryOptions)];
-  const calibrators = (config.calibration ?? calibratorNames) as readonly CalibratorName[];
+  const calibrators = (config.calibration ?? defaultCalibrators) as readonly CalibratorName[];
   if (calibrators.length === 0) absent.calibration = 'not asked for';
   else if (reason !== undefined) absent.calibration = reason;
   else {

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { calibratorNames } from '../calibration/index.ts';
+import { defaultCalibrators } from '../calibration/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { engineInfo } from '../torch/index.ts';
 import { RunFolder, writeAtomically } from '../training/index.ts';
@@ -167,7 +167,7 @@ async function judgeStudy(
       return cell === undefined ? [] : [{ id, parameters: cell.comparison.model.parameters }];
     }),
     seeds: study.seeds,
-    calibrators: study.config.calibration ?? calibratorNames,
+    calibrators: study.config.calibration ?? defaultCalibrators,
     level: settings.level,
     replicates: settings.replicates,
     bins: settings.bins,
