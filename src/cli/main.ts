@@ -10,6 +10,7 @@ import { register as registerDoctor } from './doctor.ts';
 import { register as registerEmbed } from './embed.ts';
 import { register as registerEvaluate } from './evaluate.ts';
 import { register as registerExtract } from './extract.ts';
+import { register as registerJudge } from './judge.ts';
 import { register as registerLexicon } from './lexicon.ts';
 import { register as registerPhantom } from './phantom.ts';
 import { register as registerReports } from './reports.ts';
@@ -23,6 +24,7 @@ const verbs: ((program: Command) => void)[] = [
   registerStudy,
   registerTrain,
   registerEvaluate,
+  registerJudge,
   registerEmbed,
   registerPhantom,
   registerExtract,
@@ -43,6 +45,7 @@ Examples:
                                                         one network from image files, IDX files or a table
   $ penumbra evaluate RUN DATA --split test --json figures.json
                                                         accuracy and calibration of a trained run, with intervals
+  $ penumbra judge hard=a.csv ols=b.csv                   predictions made anywhere, judged and compared
   $ penumbra extract reports/ --out rows.jsonl            findings with their certainty from radiology reports
 
 Every verb explains itself: penumbra <verb> --help`;

@@ -229,6 +229,7 @@ class Job {
   }
 
   private resample(figures: readonly Figure[], take: (figure: Figure, made: Made) => void): void {
+    if (figures.length === 0) return; // Drawing alone would take long where samples are many.
     const undefinedMeasure: Measure = () => Number.NaN;
     const items = figures.flatMap((figure) => this.columns.map((k) => ({ figure, k })));
     const values = this.seen.map((runs) => items.map(() => runs.map(() => Number.NaN)));
@@ -527,6 +528,7 @@ function spreadOf(stats: readonly (Statistic | undefined)[], groups: GroupSums, 
   const values = stats.map((one) => one?.value() ?? Number.NaN);
   const value = mean(values);
   if (Number.isNaN(value) || bare) return { value, sums: new Float64Array(0), betweenRuns: 0 };
+  if (stats.length === 1) return { value, sums: groups.of(stats[0]!.influence()), betweenRuns: 0 };
   const sums = new Float64Array(groups.units);
   for (const one of stats) {
     const own = groups.of(one!.influence());

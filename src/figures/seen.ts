@@ -1,6 +1,6 @@
 import type { Findings } from '../data/targets.ts';
 import {
-  argsort,
+  argsortForGood,
   type BinOptions,
   type ByConfidence,
   byConfidence,
@@ -105,7 +105,7 @@ export class Seen {
     return this.keep(`ranked ${k}`, () => {
       const { probability, target, mask, positives, negatives } = this.column(k);
       if (positives === 0 || negatives === 0) return undefined;
-      const all = argsort(probability);
+      const all = argsortForGood(probability);
       const order = new Int32Array(positives + negatives);
       let m = 0;
       for (let t = 0; t < all.length; t++) {

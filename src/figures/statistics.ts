@@ -36,7 +36,9 @@ export function meanStatistic(values: ArrayLike<number>, mask?: Uint8Array): Sta
       measure: () => meanMeasure(values),
       influence: () => {
         const centre = mean(values);
-        return Float64Array.from(values, (v) => v - centre);
+        const result = new Float64Array(values.length);
+        for (let i = 0; i < result.length; i++) result[i] = values[i]! - centre;
+        return result;
       },
       cost: values.length,
     };

@@ -41,7 +41,8 @@ export interface FindingSummary {
 export interface Bins {
   /** Of equal width: the top-1 confidence against being right, or all findings' probabilities against what is there. */
   readonly bins: readonly ReliabilityBin[];
-  readonly binsEqualMass: readonly ReliabilityBin[];
+  /** One of K. */
+  readonly binsEqualMass?: readonly ReliabilityBin[];
   /** Against the true probability of the predicted class, where a posterior is known. */
   readonly truthBins?: readonly ReliabilityBin[];
 }
@@ -166,7 +167,6 @@ function findingsOf(seen: readonly Seen[]) {
   const outcome = concatenate(all.map((one) => one.outcome));
   return {
     bins: binsOf(confidence, outcome, options),
-    binsEqualMass: confidence.length === 0 ? [] : reliabilityEqualMass(confidence, outcome, options),
     findings: findings.names.map((name, k): FindingSummary => {
       const { known, positives } = seen[0]!.column(k);
       return { name, known, positives, bins: binsOf(all[k]!.confidence, all[k]!.outcome, options) };

@@ -95,7 +95,7 @@ export {
 export { brier, NLL_FLOOR, nll, sampleBrier, sampleNll } from './scoring.ts';
 export { holm, type McNemar, mcnemar } from './significance.ts';
 export { smoothEce } from './smooth-ece.ts';
-export { argsort } from './sort.ts';
+export { argsort, argsortForGood } from './sort.ts';
 export {
   type ClassSummary,
   type Comparison,

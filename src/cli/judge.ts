@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ThresholdRule } from '../figures/index.ts';
+import type { JudgeInput, JudgeOptions } from '../judge/index.ts';
+import { whole } from './options.ts';
+
+export function register(program: Command): void {
+  program
+    .command('judge')
+    .description(
+      'Judges and compares predictions made anywhere: accuracy, calibration, intervals, paired tests. Needs no engine.',
+    )
+    .argument(
+      '<files...>',
+      'predictions: .csv, .parquet or .npz; NAME=FILE names a method, and files of one name are its seeds',
+    )
+    .option('--labels <file>', 'labels apart from the predictions, matched by id')
+    .option(
+      '--fit <file>',
+      'predictions on other samples to fit on: one for all, or one for each file',
+      gather,
+    )
+    .option('--group <column>', 'column of patients: intervals and tests then go by patient')
+    .option('--stratum <column>', 'column of strata (modality, sex, site …): figures of each')
+    .option('--id <column>', 'column of sample ids (default: id, name, file, image …)')
+    .option('--label <column>', 'column of labels, one of K classes (default: label, target, y_true …)')
+    .option(
+      '--probability-columns <names>',
+      'columns of probabilities or logits: a,b,c or a pattern such as "p_*" (default: p_*, prob_*, logit_* …)',
+      list,
+    )
+    .option(
+      '--label-columns <names>',
+      'findings: the columns of labels, likewise (default: y_*, label_* …)',
+      list,
+    )
+    .addOption(
+      new Option('--logits', 'the columns hold logits (default: found out)').conflicts('probabilities'),
+    )
+    .option('--probabilities', 'the columns hold probabilities')
+    .option('--baseline <name>', 'the method that others are compared with (default: the first)')
+    .option('--all-pairs', 'compare every pair of methods')
+    .option(
+      '--threshold <rule>',
+      'findings with --fit: how operating points are chosen: youden, f1, sensitivity=0.9, specificity=0.9 (default: youden)',
+      rule,
+    )
+    .option('--bins <n>', 'bins of the published calibration errors (default: 15)', whole)
+    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole)
+    .option('--seed <n>', 'names the stream of random numbers (default: 0)', whole)
+    .option('--json <file>', 'write all figures (fractions) with intervals, differences and bins')
+    .addHelpText(
+      'after',
+      `
+A table has a row for each sample. One label of K: id, label, p_<class> …, where a label is a class name or its number.
+Findings: id, then y_<finding> and p_<finding> for each, blank where a finding is not known. An .npz holds arrays
+probabilities (or logits) N×K, labels N or N×K, and ids and classes where there are some. Several files are matched by
+id, so that their order does not count. What \`penumbra evaluate --predictions\` writes is read as it is.
+
+Examples:
+  $ penumbra judge predictions.csv
+  $ penumbra judge hard=hard.csv ols=ols.csv --json figures.json
+  $ penumbra judge hard=h0.csv hard=h1.csv ols=o0.csv ols=o1.csv --group patient
+  $ penumbra judge test.parquet --fit val.parquet --stratum modality
+  $ penumbra judge logits.npz --labels truth.csv --id image_id --logits`,
+    )
+    .action(judge);
+}
+
+interface Flags {
+  labels?: string;
+  fit?: string[];
+  group?: string;
+  stratum?: string;
+  id?: string;
+  label?: string;
+  probabilityColumns?: string[];
+  labelColumns?: string[];
+  logits?: boolean;
+  probabilities?: boolean;
+  baseline?: string;
+  allPairs?: boolean;
+  threshold?: ThresholdRule;
+  bins?: number;
+  replicates?: number;
+  seed?: number;
+  json?: string;
+}
+
+async function judge(names: string[], flags: Flags): Promise<void> {
+  const { judgeFigures, judgeJson, loadPredictions, renderJudgement } = await import('../judge/index.ts');
+  const { checkResult, writeResult } = await import('../files/index.ts');
+  const { createProgress } = await import('./progress.ts');
+  const inputs = names.map(input);
+  const read = [
+    ...inputs.map(({ file }) => file),
+    ...(flags.fit ?? []),
+    ...(flags.labels ? [flags.labels] : []),
+  ];
+  if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs: read });
+
+  let progress: ReturnType<typeof createProgress> | undefined;
+  let label = '';
+  const { logits, probabilities, json, ...rest } = flags;
+  const options: JudgeOptions = {
+    ...rest,
+    ...(logits === true && { scale: 'logits' }),
+    ...(probabilities === true && { scale: 'probabilities' }),
+    onProgress(what, done, total) {
+      if (what !== label) {
+        progress?.done();
+        progress = createProgress({ label: what, total, unit: what === 'reading' ? 'files' : 'figures' });
+        label = what;
+      }
+      progress?.update(done);
+    },
+  };
+  const loaded = await loadPredictions(inputs, options);
+  const result = judgeFigures(loaded, options);
+  progress?.done();
+  process.stdout.write(
+    renderJudgement(result, {
+      width: process.stdout.columns ?? 100,
+      color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
+    }),
+  );
+  if (json !== undefined) {
+    writeResult(json, `${JSON.stringify(judgeJson(result), null, 1)}\n`, { kind: 'json', inputs: read });
+    process.stderr.write(`figures: ${json}\n`);
+  }
+}
+
+/** `NAME=FILE`, or a file, which may have an equals sign in its name. */
+function input(text: string): JudgeInput {
+  const at = text.indexOf('=');
+  if (at <= 0 || existsSync(text)) return { file: text };
+  return { name: text.slice(0, at), file: text.slice(at + 1) };
+}
+
+function gather(file: string, before: string[] = []): string[] {
+  return [...before, file];
+}
+
+function list(text: string): string[] {
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  if (names.length === 0)
+    throw new InvalidArgumentError('expected names of columns: a,b,c or a pattern p_*.');
+  return names;
+}
+
+function rule(text: string): ThresholdRule {
+  if (text === 'youden' || text === 'f1') return text;
+  const [, name, share] = /^(sensitivity|specificity)=(.+)$/.exec(text) ?? [];
+  const value = Number(share);
+  if (name === undefined || !(value > 0 && value <= 1)) {
+    throw new InvalidArgumentError('expected youden, f1, sensitivity=SHARE or specificity=SHARE.');
+  }
+  return name === 'sensitivity' ? { sensitivity: value } : { specificity: value };
+}
