@@ -13,8 +13,14 @@ const compiled = existsSync(mainFile) && findNode() !== undefined;
 // Whoever only reads the help should not wait for a download.
 const reads =
   ['help', '-V', '--version'].includes(verb) || process.argv.some((word) => /^(-h|--help)$/.test(word));
+// These never load the engine, so that they do without LibTorch; test/setup/engine-free.test.ts holds them to it.
+const engine = !(
+  verb === undefined ||
+  reads ||
+  ['judge', 'extract', 'dataset', 'lexicon', 'reports'].includes(verb)
+);
 // The doctor tells what is missing, so a set-up that fails is no reason to end; it needs the compiled program only.
-if (!(reads && compiled)) await setup({ required: !(verb === 'doctor' && compiled) });
+if (!(reads && compiled)) await setup({ required: !(verb === 'doctor' && compiled), engine });
 const node = findNode();
 if (node === process.execPath) {
   const { run } = await import(pathToFileURL(mainFile).href);

@@ -10,20 +10,22 @@ import { SetupError } from './lib/errors.mjs';
 import { takeLock } from './lib/lock.mjs';
 import { stampFolder } from './lib/paths.mjs';
 import { startLine } from './lib/report.mjs';
-import { describe, readLibTorch, steps } from './lib/steps.mjs';
+import { describe, plainSteps, readLibTorch, steps } from './lib/steps.mjs';
 
 /** Whether every step is done: a few milliseconds, no network. */
-export function isSetUp() {
-  return steps.every((step) => step.isDone());
+export function isSetUp({ engine = true } = {}) {
+  return (engine ? steps : plainSteps).every((step) => step.isDone());
 }
 
 /**
  * Does what is not done yet. Prints a line a step to stderr, nothing when there is nothing to do.
  * When it cannot go on it says why and ends the process with 1 (130 after Ctrl-C): nothing that follows could work.
- * @param {{required?: boolean}} [options] not required: a failure is said, and the caller goes on
+ * @param {{required?: boolean, engine?: boolean}} [options] not required: a failure is said, and the caller goes on;
+ *   no engine: LibTorch and the add-on are left alone
  */
-export async function setup({ required = true } = {}) {
-  if (isSetUp()) return;
+export async function setup({ required = true, engine = true } = {}) {
+  if (isSetUp({ engine })) return;
+  const wanted = engine ? steps : plainSteps;
   let line;
   const unlock = await takeLock(stampFolder, (owner) => {
     process.stderr.write(`another set-up (process ${owner}) is at work here; waiting for it\n`);
@@ -41,9 +43,9 @@ export async function setup({ required = true } = {}) {
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
-    for (const [i, step] of steps.entries()) {
+    for (const [i, step] of wanted.entries()) {
       if (step.isDone()) continue;
-      line = startLine(`[${i + 1}/${steps.length}] ${step.title}`);
+      line = startLine(`[${i + 1}/${wanted.length}] ${step.title}`);
       line.end(await step.run((text) => line.note(text)));
     }
   } catch (error) {

@@ -185,6 +185,28 @@ const typeScript = {
 };
 
 /**
+ * What a verb needs that never loads the engine. Without the typed operators, which only the engine can tell, the sources
+ * are compiled unchecked; a full set-up compiles them anew. @type {Step}
+ */
+const sources = {
+  title: 'TypeScript',
+  isDone: () => typeScript.isDone() || isFresh(stampFolder, 'sources', typeScriptKey(), [mainFile]),
+  async run(say) {
+    if (existsSync(generated) && filesBelow(generated).length > 0) return await typeScript.run(say);
+    clearStamp(stampFolder, 'sources');
+    const key = typeScriptKey();
+    await runLogged(
+      findNode(),
+      [inPackage('typescript', 'bin/tsc'), '-p', 'tsconfig.json', '--noCheck', '--declaration', 'false'],
+      { cwd: root, env: projectEnv(), log: log('typescript'), what: 'the TypeScript build' },
+    );
+    removeStale(join(root, 'dist'), join(root, 'src'));
+    writeStamp(stampFolder, 'sources', key, [mainFile]);
+    return 'compiled to dist, for what needs no engine';
+  },
+};
+
+/**
  * The published package comes compiled and with its packages beside it: there the operators' types are those of the
  * pinned LibTorch, and only the library and the add-on are this machine's.
  * @type {Step[]}
@@ -192,6 +214,9 @@ const typeScript = {
 export const steps = isClone
   ? [tools, packages, node, libTorch, addon, operators, typeScript]
   : [tools, node, libTorch, addon];
+
+/** Without LibTorch and the add-on. @type {Step[]} */
+export const plainSteps = isClone ? [packages, node, sources] : [node];
 
 /** The LibTorch that the set-up found, or undefined before it ran. */
 export function readLibTorch() {
