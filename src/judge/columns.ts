@@ -1,5 +1,5 @@
 import { PenumbraError } from '../errors.ts';
-import { printable } from '../files/index.ts';
+import { printable, shapeOf } from '../files/index.ts';
 import type { ColumnProfile } from './table.ts';
 
 /** Which column is what, as the user says; what is not said is found out. */
@@ -148,8 +148,7 @@ export function predictionRoles(
   const rest = common.rest;
   const chosen = flags.probabilityColumns;
   const wanted = chosen === undefined ? undefined : choose(columns, chosen, file, '--probability-columns');
-  const byForm =
-    wanted === undefined ? bestForm(rest, [...PROBABILITIES, ...LOGITS], truthElsewhere ? 1 : 1) : undefined;
+  const byForm = wanted === undefined ? bestForm(rest, [...PROBABILITIES, ...LOGITS]) : undefined;
   const taken = wanted ?? byForm?.columns;
   const isTaken = (name: string) => taken?.some(({ column }) => column === name) ?? false;
   const open = rest.filter(({ name }) => !isTaken(name));
@@ -279,15 +278,14 @@ function commonRoles(columns: readonly ColumnProfile[], flags: ColumnFlags, file
 }
 
 /** The form that names the most columns; those before it in the list win a tie. */
-function bestForm(columns: readonly ColumnProfile[], forms: readonly string[], least: number) {
+function bestForm(columns: readonly ColumnProfile[], forms: readonly string[]) {
   let best: { form: string; columns: NamedColumn[] } | undefined;
   for (const form of forms) {
     const found = columns.flatMap(({ name, filled, numeric }) => {
       const inner = innerName(form, name);
-      // A finding whose truth is in `y_*` may be called anything, but predictions are numbers.
-      return inner === undefined || filled !== numeric ? [] : [{ column: name, name: inner }];
+      return inner === undefined || (filled > 0 && numeric === 0) ? [] : [{ column: name, name: inner }];
     });
-    if (found.length >= least && found.length > (best?.columns.length ?? 0)) best = { form, columns: found };
+    if (found.length > (best?.columns.length ?? 0)) best = { form, columns: found };
   }
   return best;
 }
@@ -306,7 +304,7 @@ function truthColumns(
     }
     return [];
   }
-  return bestForm(columns, TRUTHS, 1)?.columns ?? [];
+  return bestForm(columns, TRUTHS)?.columns ?? [];
 }
 
 /** `p_*` and `p_edema` → `edema`; any of `_`, `-`, `.`, `:` and space may stand for the `_`. */
@@ -378,7 +376,10 @@ function noColumns(
   columns: readonly ColumnProfile[],
   hint: string,
 ): PenumbraError {
-  const names = columns.map(({ name }) => printable(name).slice(0, 40));
+  // A file without a header: what look like numbers of patients are not printed.
+  const names = columns.map(({ name }) =>
+    /\d{4}/.test(name) ? shapeOf(name) : printable(name).slice(0, 40),
+  );
   const listed = `${names.slice(0, 12).join(', ')}${names.length > 12 ? ` … (${names.length})` : ''}`;
   return new PenumbraError('judge/columns', `${file}: ${what}; its columns are ${listed}.`, {
     hint: `${hint}.`,

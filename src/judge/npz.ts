@@ -143,9 +143,7 @@ function tableOf(
       const { member, c, width } = matrices.get(name)!;
       return (row) => numberText(member.numbers![row * width + c]!);
     }
-    return isTexts(values)
-      ? (row) => (isText(values[row]!) ? values[row]!.trim() : '')
-      : (row) => numberText(values[row]!);
+    return isTexts(values) ? (row) => values[row]!.trim() : (row) => numberText(values[row]!);
   };
   return {
     file: path,

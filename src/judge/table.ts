@@ -1,13 +1,14 @@
+import { readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { openDuckDB, sqlName, sqlText } from '../duckdb.ts';
 import { PenumbraError } from '../errors.ts';
-import { openRegular } from '../files/index.ts';
+import { openRegular, type RegularFile } from '../files/index.ts';
 
 /** What a column holds. */
 export interface ColumnProfile {
   readonly name: string;
-  /** How many cells are not blank. */
+  /** How many cells are not blank; among numbers `NA`, `nan` and the like are. */
   readonly filled: number;
   /** How many of these are numbers. */
   readonly numeric: number;
@@ -35,7 +36,7 @@ export interface Table extends Disposable {
   distinct(column: string): Promise<{ readonly blank: number; readonly repeated: number }>;
 }
 
-/** What stands for "not known" besides nothing at all. */
+/** What stands for "not known" among numbers. */
 const BLANKS = ['', 'na', 'n/a', 'nan', 'null', 'none', '<na>'];
 
 /**
@@ -63,7 +64,7 @@ export async function openTable(path: string, texts: readonly string[] = []): Pr
       )) as [string, string][],
     );
     const names = [...types.keys()];
-    if (!parquet && names.some((name) => /^-?\d*\.\d+(e[+-]?\d+)?$/i.test(name.trim()))) {
+    if (!parquet && !isHeader(firstLine(file), names)) {
       throw new PenumbraError('judge/table', `${path}: its first line does not name the columns.`, {
         hint: 'Write a first line such as: id,label,p_cat,p_dog',
         where: { file: path },
@@ -97,7 +98,8 @@ export async function openTable(path: string, texts: readonly string[] = []): Pr
       const filled = Number(profile![1 + 2 * c]);
       return { name, filled, numeric: isNumber(name) ? filled : Number(profile![2 + 2 * c]) };
     });
-    const shown = (column: string) => `CASE WHEN ${blank(column)} THEN '' ELSE ${text(column)} END`;
+    // A class may be called "none": only what is empty is no text.
+    const shown = (column: string) => `coalesce(${text(column)}, '')`;
     const eachText = (column: string, take: (row: number, text: string) => void) =>
       scan(connection, shown(column), (at, get, many) => {
         const item = get(0);
@@ -151,6 +153,25 @@ export async function openTable(path: string, texts: readonly string[] = []): Pr
   }
 }
 
+/** The first line of a file, as far as its first 256 KiB go. */
+function firstLine({ descriptor, stat }: RegularFile): string {
+  const bytes = Buffer.alloc(Math.min(stat.size, 1 << 18));
+  readSync(descriptor, bytes, 0, bytes.length, 0);
+  const text = bytes.toString('utf8');
+  const end = text.search(/[\r\n]/);
+  return end < 0 ? text : text.slice(0, end);
+}
+
+/** DuckDB may take a later line for the header, or a file without one for one; cells of rows are no names to print. */
+function isHeader(line: string, names: readonly string[]): boolean {
+  const plain = line.replaceAll('""', '"');
+  return names.every(
+    (name) =>
+      !/^-?\d*\.\d+(e[+-]?\d+)?$/i.test(name.trim()) &&
+      (plain.includes(name) || /^column\d+$/.test(name) || plain.includes(name.replace(/_\d+$/, ''))),
+  );
+}
+
 /** Numbers are read as such, in parallel; where a later row holds anything else, the whole table is read as texts. */
 async function loadCsv(connection: DuckDBConnection, path: string, texts: readonly string[]): Promise<void> {
   const read = (options: string) =>
@@ -164,16 +185,9 @@ async function loadCsv(connection: DuckDBConnection, path: string, texts: readon
     .map(([name]) => name!)
     .filter((name) => texts.includes(name) || texts.includes(name.trim().toLowerCase()));
   const types = asTexts.map((name) => `${sqlText(name)}: 'VARCHAR'`).join(', ');
-  const nulls = BLANKS.flatMap((one) =>
-    one === ''
-      ? [one]
-      : [one, one.toUpperCase(), one === 'nan' ? 'NaN' : one[0]!.toUpperCase() + one.slice(1)],
-  );
   try {
     await connection.run(
-      read(
-        `auto_type_candidates = ['DOUBLE', 'VARCHAR'], nullstr = [${[...new Set(nulls)].map(sqlText).join(', ')}]${types === '' ? '' : `, types = {${types}}`}`,
-      ),
+      read(`auto_type_candidates = ['DOUBLE', 'VARCHAR']${types === '' ? '' : `, types = {${types}}`}`),
     );
   } catch {
     await connection.run('DROP TABLE IF EXISTS t');
