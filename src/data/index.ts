@@ -1,8 +1,10 @@
 /** Images with labels: readers that detect the format, splits, decoding and batches. */
+
 export { csvLine, parseCsv } from './csv.ts';
 export type { DatasetOptions } from './dataset.ts';
 export type { FindingsOptions } from './findings-options.ts';
 export { type DataFormat, dataFormats, type Place, registerFormat } from './format.ts';
+export { datasetIdentity, subsetIdentity } from './identity.ts';
 export { BatchLoader } from './loader.ts';
 export { type ClassMap, mapClasses } from './map-classes.ts';
 export { type OpenOptions, openDataset } from './open.ts';

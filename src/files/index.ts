@@ -14,6 +14,7 @@ export {
   appendToLog,
   makeFolder,
   openLog,
+  openNew,
   removeFile,
   removeTemporaries,
   removeTemporariesOf,

@@ -112,6 +112,15 @@ export function openLog(path: string): number {
   }
 }
 
+/** Opens a file that was not there before, to add to its end. @throws `files/exists` where it was */
+export function openNew(path: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND);
+  } catch (error) {
+    throw fileError(error, path, 'written');
+  }
+}
+
 /** Adds to the end of a log, see {@link openLog}. */
 export function appendToLog(path: string, text: string): void {
   const file = openLog(path);

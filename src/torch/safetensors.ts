@@ -1,6 +1,5 @@
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { writeAll, writeWith } from '../files/index.ts';
 import { noGrad } from './autograd.ts';
 import { type FileMap, native } from './native.ts';
 import { aten } from './operators.ts';
@@ -63,30 +62,16 @@ export function writeSafetensors(
     throw new PenumbraError('torch/safetensors', `${path}: ${problem}`, { where: { file: path } });
   };
   const { header, order } = makeHeader(tensors, metadata, fail);
-  const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const file = openSync(temporary, 'w');
-    try {
+    writeWith(path, (file) => {
       writeAll(file, header);
       for (const name of order) writeTensor(file, tensors.get(name)!);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (cause) {
-    try {
-      unlinkSync(temporary);
-    } catch {
-      // It was never made, or is already renamed.
-    }
-    if (cause instanceof PenumbraError) throw cause;
-    throw new PenumbraError('torch/file', `${path} could not be written: ${(cause as Error).message}`, {
-      where: { file: path },
-      cause,
     });
+  } catch (cause) {
+    if (!(cause instanceof PenumbraError) || !cause.code.startsWith('files/')) throw cause;
+    const hint = cause.hint === undefined ? {} : { hint: cause.hint };
+    throw new PenumbraError('torch/file', cause.message, { ...hint, where: { file: path }, cause });
   }
-  syncFolder(dirname(path));
 }
 
 /** The format's own limit. */
@@ -375,24 +360,4 @@ function writeTensor(file: number, tensor: Tensor): void {
       writeAll(file, new Uint8Array(buffer, byteOffset, byteLength));
     }),
   );
-}
-
-/** The system writes at most 2 GB at once, and less where it likes. */
-function writeAll(file: number, bytes: Uint8Array): void {
-  const most = 64 << 20;
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, Math.min(most, bytes.length - at));
-}
-
-/** Makes a renaming last through a power failure, where the system can do so. */
-function syncFolder(folder: string): void {
-  try {
-    const descriptor = openSync(folder, 'r');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch {
-    // Some file systems know no syncing of folders; the file itself is safe.
-  }
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { makeFolder, removeFile } from '../files/index.ts';
 import { disposeAll, readSafetensors, type Tensor, tidy, writeSafetensors } from '../torch/index.ts';
 
 /** Everything that a run needs to go on: numbers and texts as JSON, tensors by name. */
@@ -24,7 +25,7 @@ export function saveCheckpoint<Progress>(
   step: number,
   checkpoint: Checkpoint<Progress>,
 ): string {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const path = join(folder, `step-${String(step).padStart(9, '0')}.safetensors`);
   const progress = JSON.stringify(checkpoint.progress);
   tidy(() => {
@@ -36,7 +37,7 @@ export function saveCheckpoint<Progress>(
       format: 'penumbra-checkpoint-1',
     });
   });
-  for (const old of listCheckpoints(folder).slice(KEPT)) rmSync(join(folder, old), { force: true });
+  for (const old of listCheckpoints(folder).slice(KEPT)) removeFile(join(folder, old));
   return path;
 }
 

@@ -1,5 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Batch, BatchLoader, BrokenFile, Dataset, Subset } from '../data/index.ts';
+import {
+  type Batch,
+  type BatchLoader,
+  type BrokenFile,
+  type Dataset,
+  datasetIdentity,
+  type Subset,
+} from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { loadPretrained, type ModelDefinition, type Network, registerModel } from '../models/index.ts';
 import {
@@ -21,7 +28,7 @@ import { WeightAverage } from './ema.ts';
 import { chooseMode, type Mode } from './mode.ts';
 import { ownCode } from './own-code.ts';
 import { predict } from './predict.ts';
-import { type EpochMetrics, fingerprint, type RunDescription, RunFolder } from './run-folder.ts';
+import { type EpochMetrics, type RunDescription, RunFolder } from './run-folder.ts';
 import { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 import { loadTeacher, teacherFingerprint } from './teacher.ts';
 import { EventWriter } from './tensorboard.ts';
@@ -116,7 +123,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
   checkServes(config.objective, train.targets.kind);
   const task = taskOf(train.targets.kind);
   const folder = new RunFolder(options.folder);
-  using _lock = folder.lock();
+  using lock = folder.lock();
   const mode = chooseMode(config);
   await using loader = trainLoader(config, train);
   await using valLoader = evaluationLoader(config, dataset.splits.val, loader);
@@ -135,15 +142,23 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     }),
   );
   const description = describe(options, model, objective, loader, train, mode);
-  folder.claim(description);
-  if (folder.finished) {
+  let teacher: ReturnType<typeof loadTeacher> | undefined;
+  try {
+    folder.claim(description);
+    if (folder.finished) {
+      objective.dispose();
+      model.dispose();
+      return { finished: true, folder: folder.path, epochs: folder.metrics(), broken: [] };
+    }
+    if (needsTeacher(config.objective)) {
+      const path = config.teacher ?? folder.file('teacher');
+      teacher = loadTeacher(path, config, loader, train.classes.length, mode);
+    }
+  } catch (error) {
     objective.dispose();
     model.dispose();
-    return { finished: true, folder: folder.path, epochs: folder.metrics(), broken: [] };
+    throw error;
   }
-  const teacher = needsTeacher(config.objective)
-    ? loadTeacher(config.teacher ?? folder.file('teacher'), config, loader, train.classes.length, mode)
-    : undefined;
   const optimizer = makeOptimizer(config, model);
   const ema = config.ema > 0 ? new WeightAverage(model, config.ema) : undefined;
   const weights =
@@ -200,6 +215,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     try {
       while (progress.epoch < config.epochs) {
         const completed = await trainEpoch(session);
+        if (!completed) lock.check();
         if (!completed) return { finished: false, folder: folder.path, epochs, broken: progress.broken };
         const metrics = await endEpoch(session);
         epochs.push(metrics);
@@ -227,6 +243,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
       broken: progress.broken,
     });
     if (!config.keepCheckpoints) folder.dropCheckpoints();
+    // A folder that was removed while the last step was under way is no finished run.
+    lock.check();
     return { finished: true, folder: folder.path, epochs, broken: progress.broken };
   } finally {
     ema?.dispose();
@@ -461,7 +479,7 @@ function describe(
       classes: dataset.classes,
       trainSamples: train.length,
       valSamples: dataset.splits.val?.length ?? 0,
-      fingerprint: fingerprint(train),
+      fingerprint: datasetIdentity(options.dataset),
     },
     model: {
       size: loader.size,

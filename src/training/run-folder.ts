@@ -1,21 +1,16 @@
-import { createHash } from 'node:crypto';
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { join, resolve } from 'node:path';
-import type { Targets } from '../data/index.ts';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Subset, subsetIdentity } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import {
+  appendToLog,
+  type Lock,
+  makeFolder,
+  removeFile,
+  removeTemporaries,
+  takeLock,
+  writeWhole,
+} from '../files/index.ts';
 import { resolveConfig, type TrainConfig } from './config.ts';
 import type { OwnCode } from './own-code.ts';
 import type { ValFigures } from './val-figures.ts';
@@ -31,7 +26,7 @@ export interface RunDescription {
     readonly classes: readonly string[];
     readonly trainSamples: number;
     readonly valSamples: number;
-    /** Identifies the training split: a hash over its size, names and targets. */
+    /** Identifies the data of all splits: see `datasetIdentity`. */
     readonly fingerprint: string;
   };
   readonly model: {
@@ -95,8 +90,17 @@ export class RunFolder {
     return this.file('checkpoints');
   }
 
+  /**
+   * Whether the run came to its end.
+   * @throws `training/lost` where it did and its weights are gone: it must neither pass for done nor be lost twice
+   */
   get finished(): boolean {
-    return existsSync(this.file('done.json'));
+    if (!existsSync(this.file('done.json'))) return false;
+    if (existsSync(this.file('model.safetensors'))) return true;
+    throw new PenumbraError('training/lost', `${this.path} is a finished run whose weights are gone`, {
+      hint: 'put its model.safetensors back, or delete its done.json to train it again',
+      where: { file: this.file('model.safetensors') },
+    });
   }
 
   /** @throws `training/run` where the folder holds no run */
@@ -121,10 +125,12 @@ export class RunFolder {
   /**
    * Starts the folder, or checks that an existing one is of the same run.
    * @throws `training/other-run` naming the first setting that differs
+   * @throws `files/exists` where a file of another origin would be overwritten
    */
   claim(description: RunDescription): void {
-    mkdirSync(this.path, { recursive: true });
+    makeFolder(this.path);
     if (!existsSync(this.file('config.json'))) {
+      this.checkForeign();
       writeAtomically(this.file('config.json'), `${JSON.stringify(description, null, 2)}\n`);
       return;
     }
@@ -134,6 +140,22 @@ export class RunFolder {
     throw new PenumbraError('training/other-run', `${this.path} holds another run: ${difference}`, {
       hint: 'choose another --out folder, or the settings of the first run to go on with it',
       where: { file: this.file('config.json') },
+    });
+  }
+
+  /** config.json is the first file that is written: without it, none of the others is of a run. */
+  private checkForeign(): void {
+    const name = [
+      'metrics.jsonl',
+      'model.safetensors',
+      'objective.safetensors',
+      'done.json',
+      'checkpoints',
+    ].find((own) => existsSync(this.file(own)));
+    if (name === undefined) return;
+    throw new PenumbraError('files/exists', `${this.path} is no run, and its ${name} would be overwritten`, {
+      hint: 'choose another --out folder',
+      where: { file: this.file(name) },
     });
   }
 
@@ -157,101 +179,42 @@ export class RunFolder {
   }
 
   appendMetrics(metrics: EpochMetrics): void {
-    appendFileSync(this.file('metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
+    appendToLog(this.file('metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
   }
 
   finish(summary: object): void {
     writeAtomically(this.file('done.json'), `${JSON.stringify(summary, null, 2)}\n`);
   }
 
+  /** Removes the checkpoints, and nothing else that may lie there. */
   dropCheckpoints(): void {
-    rmSync(this.checkpoints, { recursive: true, force: true });
+    if (!existsSync(this.checkpoints)) return;
+    removeTemporaries(this.checkpoints);
+    for (const name of readdirSync(this.checkpoints))
+      if (/^step-\d{9}\.safetensors$/.test(name)) removeFile(join(this.checkpoints, name));
+    if (readdirSync(this.checkpoints).length === 0) rmdirSync(this.checkpoints);
   }
 
   /**
    * Keeps everybody else out of the folder until the returned value is disposed, and clears away what a killed
-   * process left half written.
-   * @throws `training/locked` where a living process, or this one, holds it
+   * process left half written. `check` says whether the folder is still there and still ours.
+   * @throws `training/locked` where another process, or this one, holds it
    */
-  lock(): Disposable {
-    mkdirSync(this.path, { recursive: true });
-    const path = resolve(this.file('run.lock'));
-    // Linked into place with its content: nobody sees a lock without its holder.
-    const mine = `${path}.${process.pid}`;
-    writeFileSync(mine, String(process.pid));
-    try {
-      for (let attempt = 0; !linkIfAbsent(mine, path); attempt++) {
-        const holder = held.has(path) ? process.pid : readHolder(path);
-        if (attempt > 3 || held.has(path) || isAlive(holder)) {
-          throw new PenumbraError('training/locked', `${this.path} is in use by process ${holder}`, {
-            hint: 'wait for it to end, or choose another folder',
-            where: { file: path },
-          });
-        }
-        rmSync(path, { force: true });
-      }
-    } finally {
-      rmSync(mine, { force: true });
-    }
-    held.add(path);
+  lock(): Lock {
+    const lock = takeLock(this.file('run.lock'), { what: this.path, code: 'training/locked' });
     for (const folder of [this.path, this.checkpoints]) removeTemporaries(folder);
-    return {
-      [Symbol.dispose]: () => {
-        held.delete(path);
-        rmSync(path, { force: true });
-      },
-    };
+    return lock;
   }
-}
-
-/** Locks of this process, whose number alone does not tell them from those of an earlier one. */
-const held = new Set<string>();
-
-function linkIfAbsent(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-function readHolder(path: string): number {
-  try {
-    return Number(readFileSync(path, 'utf8'));
-  } catch {
-    return 0; // Released between two looks.
-  }
-}
-
-/** Files that `writeAtomically` and `writeSafetensors` had not renamed yet. */
-function removeTemporaries(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder))
-    if (name.endsWith('.tmp')) rmSync(join(folder, name), { force: true });
 }
 
 /** A file that is there whole or not at all, also after a power failure. */
 export function writeAtomically(path: string, content: string): void {
-  const temporary = `${path}.tmp`;
-  writeFileSync(temporary, content);
-  const file = openSync(temporary, 'r');
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, path);
+  writeWhole(path, content);
 }
 
-/** Identifies a split by what a model can learn from it, without reading every image. */
-export function fingerprint({ length, targets }: { length: number; targets: Targets }): string {
-  const { names, values } = targets;
-  const hash = createHash('sha256').update(`${length}\0${names.join('\0')}\0`);
-  const arrays = targets.kind === 'findings' ? [values, targets.mask, targets.rates] : [values];
-  for (const [i, array] of arrays.entries()) {
-    if (i > 0) hash.update(`\0${i}\0`);
-    if (array) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-  }
-  return hash.digest('hex').slice(0, 16);
+/** Identifies a split: its targets, its patients, its images. */
+export function fingerprint(split: Subset): string {
+  return subsetIdentity(split);
 }
 
 /** Settings that change no number, or only say where something lies whose content is compared. */
@@ -264,12 +227,13 @@ const notCompared = [
 ] as const;
 
 /** What must be equal for a run to be the same. A setting that is newer than the run had its default. */
-function essence({ config, data, mode, teacher, code }: RunDescription): unknown {
+function essence({ config, data, model, mode, teacher, code }: RunDescription): unknown {
   const settings: Partial<TrainConfig> = { ...resolveConfig({}), ...config };
   for (const name of notCompared) delete settings[name];
   return {
     config: settings,
     data: { classes: data.classes, fingerprint: data.fingerprint },
+    model: { size: model.size, channels: model.channels },
     teacher,
     code: { objective: code?.objective?.sha256, model: code?.model?.sha256 },
     mode,
@@ -303,14 +267,4 @@ function changedCode(folder: RunFolder, difference: string): PenumbraError {
       where: { file },
     },
   );
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
+import { makeFolder, openNew, systemCode } from '../files/index.ts';
 
 export interface EventWriterOptions {
   /**
@@ -39,8 +40,8 @@ export class EventWriter implements Disposable {
       const started = Buffer.from([varintTag(SESSION_STATUS), SESSION_START]);
       start.push(event(time, options.resumeStep, bytesField(SESSION_LOG, started)));
     }
-    mkdirSync(folder, { recursive: true });
-    const opened = openNew(folder, Math.floor(time));
+    makeFolder(folder);
+    const opened = openNewest(folder, Math.floor(time));
     this.path = opened.path;
     this.file = opened.file;
     this.append(start);
@@ -193,14 +194,14 @@ function checkStep(step: number): void {
 }
 
 /** A file that was not there before: two sessions in one second get two files. */
-function openNew(folder: string, seconds: number): { path: string; file: number } {
+function openNewest(folder: string, seconds: number): { path: string; file: number } {
   for (let attempt = 0; ; attempt++) {
     const name = `events.out.tfevents.${String(seconds).padStart(10, '0')}.penumbra${attempt === 0 ? '' : `.${attempt}`}`;
     const path = join(folder, name);
     try {
-      return { path, file: openSync(path, 'ax') };
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+      return { path, file: openNew(path) };
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
     }
   }
 }

@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -46,7 +47,7 @@ const phantoms = (classes?: readonly string[]) => {
 
 afterAll(() => rmSync(root, { recursive: true }));
 
-async function train(name: string, settings: TrainOptions, dataset = phantoms()) {
+async function train(name: string, settings: TrainOptions, dataset = phantoms(), onStep = () => {}) {
   const events: FitEvent[] = [];
   // biome-ignore lint/suspicious/noFocusedTests: it trains
   const result = await fit({
@@ -54,7 +55,10 @@ async function train(name: string, settings: TrainOptions, dataset = phantoms())
     dataset,
     dataPath: 'phantom',
     folder: join(root, name),
-    onEvent: (event) => events.push(event),
+    onEvent(event) {
+      events.push(event);
+      if (event.type === 'step') onStep();
+    },
   });
   return { result, events };
 }
@@ -151,11 +155,55 @@ describe('a run folder', () => {
       message: `${folder.path} is in use by process ${process.pid}`,
     });
     lock[Symbol.dispose]();
-    writeFileSync(folder.file('run.lock'), String(process.ppid)); // Another process, and alive.
-    expect(() => folder.lock()).toThrow(`is in use by process ${process.ppid}`);
-    writeFileSync(folder.file('run.lock'), '999999999'); // One that was killed.
+    writeFileSync(folder.file('run.lock'), '999999999'); // What one left that was killed: nobody holds it.
     folder.lock()[Symbol.dispose]();
     expect(existsSync(folder.file('run.lock'))).toBe(false);
+  });
+
+  test('of other images with the same labels is another run, finished or not', async () => {
+    const { splits, ...rest } = phantoms();
+    const { source } = splits.train!;
+    if (source?.kind !== 'memory') throw new Error('phantoms are in memory');
+    const pixels = source.pixels.slice() as typeof source.pixels;
+    pixels[0]! ^= 255;
+    const other = { ...splits.train!, source: { ...source, pixels } };
+    await expect(
+      train('run', { ...tiny, objective: 'ls' }, { ...rest, splits: { ...splits, train: other } }),
+    ).rejects.toMatchObject({
+      code: 'training/other-run',
+      message: expect.stringContaining('data.fingerprint'),
+    });
+    const judged = { ...splits.test!, source: { ...source, pixels } };
+    await expect(
+      train('run', { ...tiny, objective: 'ls' }, { ...rest, splits: { ...splits, test: judged } }),
+    ).rejects.toMatchObject({ code: 'training/other-run' });
+    await expect(train('run', { ...tiny, objective: 'ls', size: 40 })).rejects.toMatchObject({
+      code: 'training/other-run',
+    });
+  });
+
+  test('without its weights does not pass for finished, and a foreign file is not overwritten', async () => {
+    const folder = new RunFolder(join(root, 'run'));
+    renameSync(folder.file('model.safetensors'), folder.file('elsewhere'));
+    await expect(train('run', { ...tiny, objective: 'ls' })).rejects.toMatchObject({ code: 'training/lost' });
+    renameSync(folder.file('elsewhere'), folder.file('model.safetensors'));
+    mkdirSync(join(root, 'mine', 'checkpoints'), { recursive: true });
+    for (const name of ['metrics.jsonl', 'thesis.tmp', 'checkpoints/thesis.tmp'])
+      writeFileSync(join(root, 'mine', name), 'mine');
+    await expect(train('mine', { ...tiny, objective: 'ls' })).rejects.toMatchObject({ code: 'files/exists' });
+    renameSync(join(root, 'mine', 'metrics.jsonl'), join(root, 'mine', 'notes'));
+    await expect(train('mine', { ...tiny, objective: 'ls' })).rejects.toMatchObject({ code: 'files/exists' });
+    renameSync(join(root, 'mine', 'checkpoints'), join(root, 'mine', 'others'));
+    expect((await train('mine', { ...tiny, objective: 'ls' })).result.finished).toBe(true);
+    for (const name of ['notes', 'thesis.tmp', 'others/thesis.tmp'])
+      expect(readFileSync(join(root, 'mine', name), 'utf8')).toBe('mine');
+  });
+
+  test('that is removed while it is trained is no success', async () => {
+    const stopped = train('gone', { ...tiny, objective: 'ls', epochs: 2 }, undefined, () =>
+      rmSync(join(root, 'gone'), { recursive: true, force: true }),
+    );
+    await expect(stopped).rejects.toMatchObject({ code: expect.stringMatching(/^(files|torch)\//) });
   });
 
   test('evaluates its own split, and says what does not fit', async () => {
