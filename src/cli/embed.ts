@@ -4,7 +4,7 @@ import type { EmbeddingSummary, Metric, Projection } from '../embeddings/index.t
 import { PenumbraError } from '../errors.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
 import type { RunFeatures } from '../training/index.ts';
-import { addDataOptions, type DataFlags, openData, whole } from './options.ts';
+import { addDataOptions, addRunOptions, type DataFlags, loadRunCode, openData, whole } from './options.ts';
 
 export function register(program: Command): void {
   const splits = ['train', 'val', 'test'];
@@ -40,7 +40,7 @@ export function register(program: Command): void {
     )
     .option('--sample <n>', 'most images in the picture, every class with its share', positive, 2000)
     .option('--seed <n>', 'of samples and pictures', whole, 0);
-  addDataOptions(command)
+  addRunOptions(addDataOptions(command))
     .addHelpText(
       'after',
       `
@@ -53,6 +53,7 @@ Examples:
 }
 
 interface Flags extends DataFlags {
+  model?: string;
   split: SplitName;
   out?: string;
   json?: string;
@@ -82,6 +83,7 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
 
   if (flags.picture !== undefined) checkResult(flags.picture, { kind: 'svg', inputs });
 
+  await loadRunCode(flags);
   const dataset = openData(path, flags);
   const subset = splitOf(dataset, flags.split);
   // A split that votes for itself is what leaving one out is.

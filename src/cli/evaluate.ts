@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
-import { addDataOptions, type DataFlags, openData, whole } from './options.ts';
+import { addDataOptions, addRunOptions, type DataFlags, loadRunCode, openData, whole } from './options.ts';
 
 export function register(program: Command): void {
   const command = program
@@ -17,7 +17,7 @@ export function register(program: Command): void {
     )
     .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
     .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole);
-  addDataOptions(command)
+  addRunOptions(addDataOptions(command))
     .addHelpText(
       'after',
       `
@@ -29,6 +29,7 @@ Examples:
 }
 
 interface Flags extends DataFlags {
+  model?: string;
   split: SplitName;
   json?: string;
   predictions?: string;
@@ -50,6 +51,7 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
     checkResult(flags.predictions, { kind: format === 'csv' ? 'predictions' : format, inputs });
   }
 
+  await loadRunCode(flags);
   const dataset = openData(path, flags);
   const subset = dataset.splits[flags.split];
   const progress = createProgress({

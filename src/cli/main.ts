@@ -12,6 +12,7 @@ import { register as registerEvaluate } from './evaluate.ts';
 import { register as registerExtract } from './extract.ts';
 import { register as registerJudge } from './judge.ts';
 import { register as registerLexicon } from './lexicon.ts';
+import { asksForMethods, loadMethodsHelp } from './methods-help.ts';
 import { register as registerPhantom } from './phantom.ts';
 import { register as registerReports } from './reports.ts';
 import { register as registerSetup } from './setup.ts';
@@ -72,6 +73,7 @@ export function createProgram(): Command {
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', endOnClosedPipe);
   endWithLauncher();
+  if (asksForMethods(argv)) await loadMethodsHelp();
   const program = createProgram();
   if (argv.length <= 2) {
     program.outputHelp();

@@ -72,7 +72,7 @@ export function addTrainOptions(command: Command): Command {
     .option('--config <file>', 'JSON file of settings; flags win over it')
     .option(
       '--model <name>',
-      'resnet18, mobilenet_v2, vit_b_16 …; a wrong name lists them all (default: resnet18)',
+      'a network from the list below, or a file of your own: ./net.ts (default: resnet18)',
     )
     .addOption(
       new Option('--stem <kind>', 'first layers: small keeps the resolution of small images').choices([
@@ -99,6 +99,23 @@ export function addTrainOptions(command: Command): Command {
       '--mixup <alpha>',
       'mix each batch with itself by shares from Beta(alpha, alpha) (default: 0, off)',
       number,
+    )
+    .option(
+      '--ema <decay>',
+      'average the weights, 0.999 for example; the average is evaluated and saved',
+      number,
+    )
+    .option('--accumulate <n>', 'batches whose gradients are added up for one step (default: 1)', whole)
+    .addOption(
+      new Option(
+        '--sampling <how>',
+        'balanced draws every class, or finding, equally often (default: uniform)',
+      ).choices(['uniform', 'balanced']),
+    )
+    .option(
+      '--class-weights <weights>',
+      'what classes, or the presence of findings, count: balanced, or name=2,other=0.5 (default: alike)',
+      weights,
     )
     .option(
       '--teacher <path>',
@@ -138,6 +155,10 @@ const settingFlags = [
   'channels',
   'cropPadding',
   'mixup',
+  'ema',
+  'accumulate',
+  'sampling',
+  'classWeights',
   'weights',
   'strictWeights',
   'teacher',
@@ -157,6 +178,21 @@ export function trainSettings(flags: Record<string, unknown>): TrainOptions {
   // Commander gives a negatable flag a default of true.
   if (flags.flip === false) settings.flip = false;
   return settings as TrainOptions;
+}
+
+/** The option of verbs that open a trained run. */
+export function addRunOptions(command: Command): Command {
+  return command.option(
+    '--model <file>',
+    'the file of the network, where the run was trained with one of your own: ./net.ts',
+  );
+}
+
+/** Makes the network of `--model` known, before the run is opened. */
+export async function loadRunCode(flags: { model?: string }): Promise<void> {
+  if (flags.model === undefined) return;
+  const { importModel } = await import('../training/index.ts');
+  await importModel(flags.model);
 }
 
 function readConfig(path: string): Record<string, unknown> {
@@ -186,6 +222,17 @@ export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
   return value;
+}
+
+function weights(text: string): 'balanced' | Record<string, number> {
+  if (text === 'balanced') return text;
+  // A class's own name may hold an equals sign.
+  const pairs = text
+    .split(',')
+    .map((pair) => [pair.slice(0, pair.lastIndexOf('=')), pair.slice(pair.lastIndexOf('=') + 1)]);
+  if (pairs.some(([name]) => !name))
+    throw new InvalidArgumentError('expected balanced, or name=weight,name=weight.');
+  return Object.fromEntries(pairs.map(([name, value]) => [name!.trim(), number(value!)]));
 }
 
 function fraction(text: string): number {

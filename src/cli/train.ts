@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { printable } from '../files/index.ts';
+import { methodsHelp } from './methods-help.ts';
 import {
   addDataOptions,
   addTrainOptions,
@@ -14,14 +15,18 @@ export function register(program: Command): void {
   const command = program
     .command('train')
     .description('Trains one network with one objective.')
-    .argument('<data>', 'folder of IDX files, of class folders, or a .csv of file,label; or the word phantom')
+    .argument(
+      '<data>',
+      'folder of IDX files, of class folders, of NIH, CheXpert or MIMIC-CXR files, a table, or the word phantom',
+    )
     .option('--out <folder>', 'the run folder (default: runs/<data>-<model>-<objective>-seed<seed>)')
     .option(
       '--objective <name>',
-      'hard, ls[:epsilon=0.1], ols[:variant=paper|zero-start|fine-grained,alpha=0.5] (default: ols)',
+      'name[:option=value,…] from the list below, or a file of your own: ./mine.ts (default: ols)',
     )
     .option('--seed <n>', 'initial weights, order and augmentation (default: 0)', whole);
   addTrainOptions(addDataOptions(command))
+    .addHelpText('after', methodsHelp)
     .addHelpText(
       'after',
       `
@@ -30,6 +35,7 @@ A run that was stopped goes on when the same command is given again.
 Examples:
   $ penumbra train phantom --objective ols --epochs 5
   $ penumbra train images/ --model resnet50 --objective ls:epsilon=0.1 --out runs/ls
+  $ penumbra train images/ --objective ./mine.ts:beta=0.2 --model ./net.ts
   $ penumbra train table.csv --group '^(P\\d+)' --size 128`,
     )
     .action(train);
@@ -38,11 +44,14 @@ Examples:
 type Flags = DataFlags & Record<string, unknown> & { out?: string; objective?: string; seed?: number };
 
 async function train(path: string, flags: Flags): Promise<void> {
-  const { fit, resolveConfig } = await import('../training/index.ts');
+  const { fit, importModel, importObjective, resolveConfig } = await import('../training/index.ts');
   const { showFit } = await import('./fit-progress.ts');
+  const settings = trainSettings(flags);
+  const objective = flags.objective ?? settings.objective;
   const config = resolveConfig({
-    ...trainSettings(flags),
-    ...(flags.objective !== undefined && { objective: flags.objective }),
+    ...settings,
+    ...(objective !== undefined && { objective: await importObjective(objective) }),
+    ...(settings.model !== undefined && { model: await importModel(settings.model) }),
     ...(flags.seed !== undefined && { seed: flags.seed }),
   });
   const dataset = openData(path, flags);

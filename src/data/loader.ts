@@ -5,7 +5,13 @@ import type { WorkerData, WorkerReply, WorkerRequest } from './decode-worker.ts'
 import { type BatchRequest, type BatchResult, type ReaderSpec, SampleReader } from './sample-reader.ts';
 import { makeBatch } from './subset.ts';
 import { takeTargets } from './targets.ts';
-import { epochOrder, normalizationTerms, type Transform } from './transform.ts';
+import {
+  epochOrder,
+  normalizationTerms,
+  type Transform,
+  type WeightedOrder,
+  weightedOrder,
+} from './transform.ts';
 import type { Batch, BrokenFile, Layout, LoaderOptions, Subset, TokenInput, TokenSource } from './types.ts';
 
 /**
@@ -34,6 +40,7 @@ export class BatchLoader implements AsyncDisposable {
   private readonly subset: Subset;
   private readonly batchSize: number;
   private readonly shuffle: boolean;
+  private readonly weights: Float64Array | undefined;
   private readonly ahead: number;
   private readonly spec: ReaderSpec;
   private readonly signal: AbortSignal | undefined;
@@ -71,6 +78,7 @@ export class BatchLoader implements AsyncDisposable {
     this.channels = options.channels ?? source?.channels ?? 1;
     this.layout = options.layout ?? 'NCHW';
     this.shuffle = options.shuffle ?? false;
+    this.weights = options.weights && checkWeights(options.weights, subset.length);
     const normalization = options.normalization ?? 'symmetric';
     if (normalization !== 'symmetric') checkMeanAndStd(normalization, this.channels);
     const transform: Transform = {
@@ -119,14 +127,18 @@ export class BatchLoader implements AsyncDisposable {
       });
     }
     const from = checked('from', options.from ?? 0, 0, this.batches);
-    const order = epochOrder(this.subset.length, this.shuffle, this.spec.seed, epoch);
+    const { seed } = this.spec;
+    const { order, draws }: Partial<WeightedOrder> & { order: Uint32Array } = this.weights
+      ? weightedOrder(this.weights, seed, epoch)
+      : { order: epochOrder(this.subset.length, this.shuffle, seed, epoch) };
     const queue: Job[] = [];
     let next = from;
     let given = 0;
     const fill = () => {
       while (next < this.batches && queue.length < this.ahead) {
         const start = next++ * this.batchSize;
-        queue.push(this.submit(epoch, order.slice(start, start + this.batchSize)));
+        const end = start + this.batchSize;
+        queue.push(this.submit(epoch, order.slice(start, end), draws?.slice(start, end)));
       }
     };
     this.running = true;
@@ -163,10 +175,10 @@ export class BatchLoader implements AsyncDisposable {
     return this.close();
   }
 
-  private submit(epoch: number, indices: Uint32Array): Job {
+  private submit(epoch: number, indices: Uint32Array, draws: Uint32Array | undefined): Job {
     const values = this.subset.source === undefined ? 0 : this.size * this.size * this.channels;
     const images = this.free.pop() ?? new Float32Array(new SharedArrayBuffer(this.batchSize * values * 4));
-    const request: BatchRequest = { epoch, indices, images };
+    const request: BatchRequest = { epoch, indices, images, ...(draws && { draws }) };
     if (this.local !== undefined)
       return { images, result: this.local.read(request), settle: () => {}, fail: () => {} };
 
@@ -339,6 +351,16 @@ function checked(name: string, value: number, min: number, max = 2 ** 31 - 1): n
     {
       where: { argument: name },
     },
+  );
+}
+
+function checkWeights(weights: Float64Array, length: number): Float64Array {
+  const good = weights.length === length && weights.every((weight) => weight >= 0 && Number.isFinite(weight));
+  if (good && weights.some((weight) => weight > 0)) return weights;
+  throw new PenumbraError(
+    'data/loader-option',
+    `weights must be ${length} numbers of 0 or more, not all 0: one for each sample`,
+    { where: { argument: 'weights' } },
   );
 }
 

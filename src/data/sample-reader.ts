@@ -18,6 +18,8 @@ export interface ReaderSpec {
 export interface BatchRequest {
   readonly epoch: number;
   readonly indices: Uint32Array;
+  /** How often each of them came before in the epoch; never, where it is left out. */
+  readonly draws?: Uint32Array;
   readonly images: Float32Array<SharedArrayBuffer>;
 }
 
@@ -48,7 +50,7 @@ export class SampleReader {
    */
   async read(request: BatchRequest, cancelled: () => boolean = () => false): Promise<BatchResult> {
     const { transform, seed, source } = this.spec;
-    const { indices, images, epoch } = request;
+    const { indices, draws, images, epoch } = request;
     if (source === undefined) return { indices: Int32Array.from(indices), broken: [] };
     const length = transform.size * transform.size * transform.channels;
     const kept = new Int32Array(indices.length);
@@ -65,7 +67,13 @@ export class SampleReader {
         broken.push({ index, reason: pixels.message });
         continue;
       }
-      writeSample(pixels, transform, placeSample(transform, seed, epoch, index), images, count * length);
+      writeSample(
+        pixels,
+        transform,
+        placeSample(transform, seed, epoch, index, draws?.[i]),
+        images,
+        count * length,
+      );
       kept[count++] = index;
     }
     await next; // A cancelled batch may leave one decode under way.

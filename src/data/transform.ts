@@ -22,9 +22,10 @@ export interface Placement {
   readonly flip: boolean;
 }
 
-// Names of the random streams under a seed: the order of an epoch, and one sample's augmentation.
+// Names of the random streams under a seed: the order of an epoch, one sample's augmentation, a weighted order.
 const ORDER_STREAM = 1;
 const AUGMENT_STREAM = 2;
+const WEIGHTED_STREAM = 3;
 
 /** The order of an epoch: sample numbers 0…length−1, shuffled by (seed, epoch) alone. */
 export function epochOrder(length: number, shuffle: boolean, seed: number, epoch: number): Uint32Array {
@@ -33,14 +34,53 @@ export function epochOrder(length: number, shuffle: boolean, seed: number, epoch
   return shuffle ? new Random(seed, ORDER_STREAM, epoch).shuffle(order) : order;
 }
 
-/** Crop and flip of one sample: a function of (seed, epoch, index) alone; the centre without augmentation. */
-export function placeSample(transform: Transform, seed: number, epoch: number, index: number): Placement {
+/** An epoch's samples in order; `draws[i]` says how often the same sample came before in the epoch. */
+export interface WeightedOrder {
+  readonly order: Uint32Array;
+  readonly draws: Uint32Array;
+}
+
+/**
+ * The order of an epoch whose samples come as often as their weights say, to within one: systematic resampling, then
+ * shuffled, by (seed, epoch) alone.
+ * @param weights one for each sample, 0 or more, not all 0
+ */
+export function weightedOrder(weights: Float64Array, seed: number, epoch: number): WeightedOrder {
+  const { length } = weights;
+  const random = new Random(seed, WEIGHTED_STREAM, epoch);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const order = new Uint32Array(length);
+  const offset = random.uniform();
+  let reached = 0;
+  let index = -1;
+  for (let i = 0; i < length; i++) {
+    const at = ((i + offset) / length) * total;
+    // Rounding must not step over the last sample that counts.
+    while (reached <= at && index < length - 1) reached += weights[++index];
+    order[i] = index;
+  }
+  random.shuffle(order);
+  const seen = new Uint32Array(length);
+  return { order, draws: order.map((sample) => seen[sample]++) };
+}
+
+/**
+ * Crop and flip of one sample: a function of (seed, epoch, index) alone; the centre without augmentation.
+ * @param draw how often the sample came before in this epoch: each time it is placed anew
+ */
+export function placeSample(
+  transform: Transform,
+  seed: number,
+  epoch: number,
+  index: number,
+  draw = 0,
+): Placement {
   const { size, resize, augment } = transform;
   if (augment === undefined) {
     const margin = Math.floor((resize - size) / 2);
     return { top: margin, left: margin, flip: false };
   }
-  const random = new Random(seed, AUGMENT_STREAM, epoch, index);
+  const random = new Random(seed, AUGMENT_STREAM, epoch, index, ...(draw > 0 ? [draw] : []));
   const room = resize + 2 * augment.pad - size + 1;
   const top = random.below(room) - augment.pad;
   const left = random.below(room) - augment.pad;

@@ -129,6 +129,11 @@ export interface LoaderOptions {
   readonly augment?: { readonly pad?: number; readonly flip?: boolean };
   /** A new order each epoch. Default: false (stored order). */
   readonly shuffle?: boolean;
+  /**
+   * N weights: an epoch has N samples, each as often as its weight says, to within one, in a new order each epoch.
+   * Default: each once.
+   */
+  readonly weights?: Float64Array;
   /** Drop the last batch of an epoch where it is not full. Default: false. */
   readonly dropLast?: boolean;
   /** Names the streams of the order and of the augmentation. Default: 0. */

@@ -1,4 +1,4 @@
-import { countClasses, type Targets } from '../data/index.ts';
+import { countClasses, countFindings, type Findings, type Targets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import type { Tensor } from '../torch/index.ts';
@@ -22,6 +22,33 @@ export function classWeights(targets: Targets, wanted: ClassWeights): Float32Arr
   const counts = countClasses(targets);
   const mean = weights.reduce((sum, weight, k) => sum + weight * counts[k]!, 0) / targets.values.length;
   return Float32Array.from(weights, (weight) => weight / mean);
+}
+
+/**
+ * Weights of N samples by which each class is drawn as often as every other; of findings, a sample counts as the rarest
+ * finding that it has (y > 1/2), and those without any as one class of their own. Probabilities learnt so belong to that
+ * mix, not to the data's.
+ */
+export function balancedSampling(targets: Targets): Float64Array {
+  const group = targets.kind === 'one-of-k' ? targets.values : rarestFinding(targets);
+  const counts = new Map<number, number>();
+  for (const key of group) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return Float64Array.from(group, (key) => 1 / counts.get(key)!);
+}
+
+/** The number of each sample's rarest finding; K where it has none. */
+function rarestFinding(targets: Findings): Int32Array {
+  const { values, mask, names } = targets;
+  const k = names.length;
+  const positive = countFindings(targets).map((finding) => finding.positive);
+  const rarest = new Int32Array(values.length / k).fill(k);
+  for (let i = 0, at = 0; i < rarest.length; i++) {
+    for (let c = 0; c < k; c++, at++) {
+      if (values[at]! <= 0.5 || (mask !== undefined && mask[at] !== 1)) continue;
+      if (rarest[i] === k || positive[c]! < positive[rarest[i]!]!) rarest[i] = c;
+    }
+  }
+  return rarest;
 }
 
 /** The batch with its weights. @param weights [K], as `classWeights` gives them */

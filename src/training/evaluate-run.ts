@@ -5,6 +5,7 @@ import { taskOf } from '../tasks/index.ts';
 import { Generator, readSafetensors, Scope, tidy } from '../torch/index.ts';
 import { buildModel, loaderOptions } from './build.ts';
 import { chooseMode, type Mode } from './mode.ts';
+import { modelFile } from './own-code.ts';
 import { type NetworkOutput, predict, type SplitPredictions } from './predict.ts';
 import { type RunDescription, RunFolder } from './run-folder.ts';
 
@@ -60,6 +61,28 @@ export async function inspectRun(
   return { output, broken: loader.broken };
 }
 
+/** @throws `training/own-code` for a network whose file is not loaded, `training/changed-code` for another version of it */
+function checkModelFile(folder: string, { code, config }: RunDescription): void {
+  if (code?.model === undefined) return;
+  const { file, sha256 } = code.model;
+  const loaded = modelFile(config.model);
+  if (loaded === undefined) {
+    throw new PenumbraError('training/own-code', `the network of ${folder} was made by ${file}`, {
+      hint: `name that file with --model, or load it with importModel('${file}'); it is code, and is run only when you say so`,
+      where: { file },
+    });
+  }
+  if (loaded.sha256 === sha256) return;
+  throw new PenumbraError(
+    'training/changed-code',
+    `${loaded.file} is not as it was when ${folder} was trained`,
+    {
+      hint: 'restore the file, or train again',
+      where: { file: loaded.file },
+    },
+  );
+}
+
 /** A finished run's network, and the loader that shows it a subset as it was shown its training images. */
 export interface OpenRun extends AsyncDisposable {
   readonly description: RunDescription;
@@ -93,6 +116,7 @@ export function openRun(folder: string, subset: Subset): OpenRun {
       hint: 'go on with it: `penumbra train` with the same settings and --out',
     });
   }
+  checkModelFile(folder, description);
   const mode = chooseMode(config);
   const model = tidy(() => buildModel(config, shape, data.classes.length, new Generator(config.seed), mode));
   {
