@@ -51,7 +51,7 @@ export const teacherFreeRegularization = defineObjective({
     return {
       loss({ logits, targets }) {
         if (targets.kind === 'one-of-k') {
-          const target = aten.one_hot(targets.labels, classes).mul(own).add(every);
+          const target = aten.one_hot(targets.labels, classes).to({ dtype: 'float32' }).mul(own).add(every);
           return task.crossEntropy(logits, target, targets).sub(weight * entropy);
         }
         const present = targets.values.mul(own).add(every);

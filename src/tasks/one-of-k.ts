@@ -34,6 +34,7 @@ export const oneOfK: Task = {
     const { labels, classes } = needLabels(batch);
     return aten
       .one_hot(labels, classes)
+      .to({ dtype: 'float32' })
       .mul(1 - target.smoothing)
       .add(target.smoothing / classes);
   },
