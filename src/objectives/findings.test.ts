@@ -63,7 +63,10 @@ function show(objective: ObjectiveRun, number: number, change: Partial<Findings>
     expect(loss.shape).toEqual([]);
     loss.backward();
     noGrad(() => objective.observe({ ...seen, logits: z.detach() }));
-    return { loss: loss.item(), gradient: Array.from(z.grad!.toTypedArray(), (value) => Number(value) + 0) }; // −0 is 0
+    return {
+      loss: loss.item(),
+      gradient: Array.from(z.grad!.toTypedArray() as Float32Array, (value) => value + 0),
+    }; // −0 is 0
   });
 }
 

@@ -25,16 +25,32 @@ export class ObjectiveRun {
   /** The batch's mean loss, a float32 scalar with gradients. */
   loss(seen: Seen): Tensor {
     const { objective, task } = this;
-    if (objective.loss !== undefined) return objective.loss(seen, task);
-    return task.crossEntropy(seen.logits, objective.target!(seen, task), seen.targets);
+    return this.guard(() => {
+      if (objective.loss !== undefined) return objective.loss(seen, task);
+      return task.crossEntropy(seen.logits, objective.target!(seen, task), seen.targets);
+    });
   }
 
   observe(seen: Seen): void {
-    this.objective.observe?.(seen, this.task);
+    this.guard(() => this.objective.observe?.(seen, this.task));
   }
 
   endEpoch(reduce: (tensor: Tensor) => Tensor = (tensor) => tensor): void {
-    this.objective.endEpoch?.(reduce);
+    this.guard(() => this.objective.endEpoch?.(reduce));
+  }
+
+  /** What goes wrong in a method is said with its name: it may be somebody's own, and no fault of ours. */
+  private guard<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (cause) {
+      if (cause instanceof PenumbraError) throw cause;
+      const place = /\n\s+at .*?([^/\s(]+:\d+):\d+\)?/.exec((cause as Error).stack ?? '')?.[1] ?? '';
+      throw new PenumbraError('objectives/objective', `${this.name}: ${(cause as Error).message}`, {
+        ...(place !== '' && { hint: `at ${place}` }),
+        cause,
+      });
+    }
   }
 
   learningRateScale(epoch: number): number {

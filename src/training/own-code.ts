@@ -126,15 +126,16 @@ function resolveForUsers(): void {
   resolves = true;
   const root = new URL('../../', import.meta.url);
   const own = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
-    exports: Record<string, { default: string }>;
+    exports: Record<string, { default: string } | string>;
   };
   // From the sources where they run, in development.
   const fromSources = import.meta.url.endsWith('.ts');
-  const entries = Object.entries(own.exports).map(([name, target]) => {
+  const entries = Object.entries(own.exports).flatMap(([name, target]) => {
+    if (typeof target === 'string') return [];
     const path = fromSources
       ? target.default.replace('./dist/', './src/').replace(/\.js$/, '.ts')
       : target.default;
-    return [name.replace(/^\./, 'penumbra'), new URL(path, root).href] as const;
+    return [[name.replace(/^\./, 'penumbra'), new URL(path, root).href] as const];
   });
   const addresses = new Map(entries);
   nodeModule.registerHooks?.({

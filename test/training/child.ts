@@ -3,7 +3,7 @@
  * settings, its phantoms, and after which step the process kills itself (with the step's successor already computed).
  */
 import { openDataset } from '../../src/data/index.ts';
-import { fit, resolveConfig, type TrainOptions } from '../../src/training/index.ts';
+import { fit, importObjective, resolveConfig, type TrainOptions } from '../../src/training/index.ts';
 
 export interface ChildRun {
   readonly folder: string;
@@ -13,9 +13,11 @@ export interface ChildRun {
 }
 
 const run = JSON.parse(process.argv[2]!) as ChildRun;
+const { settings } = run;
+const objective = await importObjective(settings.objective ?? 'ols');
 // biome-ignore lint/suspicious/noFocusedTests: it trains
 await fit({
-  config: resolveConfig(run.settings),
+  config: resolveConfig({ ...settings, objective }),
   dataset: openDataset('phantom', { phantom: run.phantom, fractions: { val: 0.1, test: 0.1 } }),
   dataPath: 'phantom',
   folder: run.folder,
