@@ -74,7 +74,7 @@ test('gaps and their covariance are their definition, with patients, masks and s
   });
   // The draws have that covariance, within Monte-Carlo error.
   const count = 20_000;
-  const draws = gaps.draw(new Random(7), count);
+  const draws = gaps.draw(7, count);
   const size = expected.length;
   for (const [a, b] of [
     [0, 0],

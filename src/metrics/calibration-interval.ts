@@ -1,6 +1,5 @@
 import { PenumbraError } from '../errors.ts';
 import { normalQuantile } from '../normal.ts';
-import { Random } from '../random.ts';
 import { quantile } from './bootstrap.ts';
 import { type BinOptions, calibrationError, reliability } from './calibration.ts';
 import { type CalibrationRun, type Gaps, gapsOf } from './calibration-gaps.ts';
@@ -76,7 +75,7 @@ export function calibrationInterval(
     runs.map(() => 1 / runs.length),
     options.groups,
   );
-  const noise = gaps.draw(new Random(seed, 0xca1), draws);
+  const noise = gaps.draw(seed, draws);
   const low = lowerEnd(gaps, noise, draws, level);
   const high = Math.max(low, upperEnd(gaps, noise, draws, level));
   const value = Math.min(high, Math.max(low, debiased(gaps)));
@@ -105,7 +104,10 @@ function lowerEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number)
   const size = values.length;
   const norms = new Float64Array(draws);
   for (let r = 0; r < draws; r++) norms[r] = oneChange(noise, starts, r * size);
-  return Math.max(0, oneChange(values, starts, 0) - quantile(norms.sort(), (1 + level) / 2));
+  // Few patients: the noise of an estimated covariance, as a t-value makes up for that of one variance.
+  const bins = Math.max(...starts.slice(1).map((end, j) => end - starts[j]!));
+  const inflation = Math.sqrt(gaps.units / Math.max(gaps.units / 2, gaps.units - bins));
+  return Math.max(0, oneChange(values, starts, 0) - inflation * quantile(norms.sort(), (1 + level) / 2));
 }
 
 function upperEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number): number {
@@ -114,14 +116,16 @@ function upperEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number)
   const plugIn = absoluteSum(values);
   const total = absoluteSum(errors);
   if (total === 0) return plugIn; // No scatter at all: what was seen is the truth.
-  const sums = new Float64Array(draws);
+  const shape = errors.map((s) => s / total);
+  /** Is the plug-in error that was seen in reach of a true error t? */
   const below = (t: number): boolean => {
+    let less = 0;
     for (let r = 0, at = 0; r < draws; r++) {
       let sum = 0;
-      for (let m = 0; m < size; m++, at++) sum += Math.abs((t * errors[m]!) / total + noise[at]!);
-      sums[r] = sum;
+      for (let m = 0; m < size; m++, at++) sum += Math.abs(t * shape[m]! + noise[at]!);
+      if (sum <= plugIn) less++;
     }
-    return quantile(sums.sort(), (1 - level) / 2) <= plugIn;
+    return less > (draws * (1 - level)) / 2;
   };
   let low = 0;
   let high = Math.min(1, plugIn + 3 * total);
@@ -156,11 +160,11 @@ function debiased({ values, errors }: Pick<Gaps, 'values' | 'errors'>): number {
  * With N₁ as in {@link calibrationInterval}, W = N₁(D_A) − N₁(D_B) is set against its distribution under every pair of
  * true errors (t_A, t_B) with t_A − t_B = δ, along the observed shapes of the gaps, X_A = N₁(t_A·D_A/N₁(D_A) + E_A) and
  * X_B alike with joint noise (E_A, E_B); p(δ) is the largest two-sided p over the pairs that the observed sum N₁(D_A) +
- * N₁(D_B) does not rule out at 0.5 %, plus these 0.5 %. `p` is p(0), and the interval is every δ with p(δ) of at least
- * 1 − level.
+ * N₁(D_B) does not rule out at 1 %, plus this 1 %. The same is done with N₃, which lets the sign change three times, and
+ * the larger p counts. `p` is p(0), and the interval is every δ with p(δ) of at least 1 − level.
  *
- * It compares errors whose calibration curve crosses the diagonal at most once: with several crossings N₁ is below the
- * error, and equal errors can then differ in N₁.
+ * It compares errors whose calibration curves cross the diagonal at most three times: with more crossings both norms are
+ * below the error, and equal errors can then differ in them.
  *
  * @throws as {@link calibrationInterval}; `metrics/shape` where the methods are not of the same samples.
  */
@@ -183,20 +187,27 @@ export function calibrationDifference(
   const a = part(gaps, 0, first.length);
   const b = part(gaps, first.length, first.length + second.length);
   const value = Math.max(0, debiased(a)) - Math.max(0, debiased(b));
-  const normA = oneChange(a.values, a.starts, 0);
-  const normB = oneChange(b.values, b.starts, 0);
-  if (normA === 0 && normB === 0) return { value: 0, low: 0, high: 0, p: 1 };
-  const noise = gaps.draw(new Random(seed, 0xca2), draws);
-  const step = (REACH * Math.max(normA, normB)) / (GRID - 1);
-  const seen: Seen = {
-    a: profile(a, normA, noise, draws, step),
-    b: profile(b, normB, noise, draws, step),
-    difference: normA - normB,
-    sum: normA + normB,
-  };
+  const noise = gaps.draw(seed, draws);
+  const norms = NORMS.map((norm) => ({
+    norm,
+    a: norm(a.values, a.starts, 0),
+    b: norm(b.values, b.starts, 0),
+  }));
+  const most = Math.max(...norms.map((n) => Math.max(n.a, n.b)));
+  if (most === 0) return { value: 0, low: 0, high: 0, p: 1 };
+  const step = (REACH * most) / (GRID - 1);
   // p at every difference of the grid, from −(GRID − 1) to GRID − 1 steps.
-  const ps = Float64Array.from({ length: 2 * GRID - 1 }, (_, at) => largestP(seen, at - (GRID - 1)));
-  const peak = ps.indexOf(ps.reduce((most, p) => Math.max(most, p), 0));
+  const ps = new Float64Array(2 * GRID - 1);
+  for (const { norm, a: seenA, b: seenB } of norms) {
+    const seen: Seen = {
+      a: profile(a, norm, seenA, noise, draws, step),
+      b: profile(b, norm, seenB, noise, draws, step),
+      difference: seenA - seenB,
+      sum: seenA + seenB,
+    };
+    for (let at = 0; at < ps.length; at++) ps[at] = Math.max(ps[at]!, largestP(seen, at - (GRID - 1)));
+  }
+  const peak = ps.indexOf(ps.reduce((largest, p) => Math.max(largest, p), 0));
   // Monotone on both sides of the peak, so that the interval has no holes.
   for (let at = 1; at < peak; at++) ps[at] = Math.max(ps[at]!, ps[at - 1]!);
   for (let at = ps.length - 2; at > peak; at--) ps[at] = Math.max(ps[at]!, ps[at + 1]!);
@@ -205,11 +216,17 @@ export function calibrationDifference(
   return { value: Math.min(high, Math.max(low, value)), low, high, p: ps[GRID - 1]! };
 }
 
-/** Points of the grid of true errors, from 0 to {@link REACH} times the greater norm. */
+/** A norm of the gaps of one method; the run's parts of x start at `starts`, the whole at `offset`. */
+type Norm = (x: Float64Array, starts: readonly number[], offset: number) => number;
+
+/** The test must reject by both: the first has power and little bias, the second knows curves with three crossings. */
+const NORMS: readonly Norm[] = [oneChange, threeChanges];
+
+/** Points of the grid of true errors, from 0 to {@link REACH} times the greatest norm. */
 const GRID = 16;
 const REACH = 1.3;
 /** The chance that the observed sum rules out the true pair, which p pays for. */
-const RULED_OUT = 0.005;
+const RULED_OUT = 0.01;
 
 /** One side's own gaps. `offset` and `stride` say where they stand in the joint noise. */
 interface Part {
@@ -242,7 +259,8 @@ interface Seen {
 
 function profile(
   { values, starts, offset, stride }: Part,
-  norm: number,
+  norm: Norm,
+  seen: number,
   noise: Float64Array,
   draws: number,
   step: number,
@@ -250,12 +268,12 @@ function profile(
   const size = values.length;
   const x = new Float64Array(size);
   return Array.from({ length: GRID }, (_, i) => {
-    const scale = norm === 0 ? 0 : (i * step) / norm;
+    const scale = seen === 0 ? 0 : (i * step) / seen;
     const result = new Float64Array(draws);
     for (let r = 0; r < draws; r++) {
       const at = r * stride + offset;
       for (let m = 0; m < size; m++) x[m] = scale * values[m]! + noise[at + m]!;
-      result[r] = oneChange(x, starts, 0);
+      result[r] = norm(x, starts, 0);
     }
     return result;
   });
@@ -302,11 +320,7 @@ function crossing(ps: Float64Array, peak: number, sign: 1 | -1, alpha: number): 
   return at + (sign * (ps[at]! - alpha)) / (ps[at]! - ps[outside]!);
 }
 
-/**
- * N₁ of each run's part, added up: max(|C_K|, max_j |C_K − 2C_j|) with the running sums C.
- *
- * @param x holds the gaps from `offset` on.
- */
+/** N₁, the largest |signed sum| with at most one change of sign in each run, by running sums C: max(|C_K|, max_j |C_K − 2C_j|). */
 function oneChange(x: Float64Array, starts: readonly number[], offset: number): number {
   let result = 0;
   for (let j = 0; j + 1 < starts.length; j++) {
@@ -321,6 +335,38 @@ function oneChange(x: Float64Array, starts: readonly number[], offset: number): 
       else if (sum > most) most = sum;
     }
     result += Math.max(sum - 2 * least, 2 * most - sum);
+  }
+  return result;
+}
+
+/**
+ * N₃, with at most three changes, by dynamic programming over the number of changes so far, for patterns that start with + (p) and with − (q). Unrolled:
+ * it is the inner loop of the test.
+ */
+function threeChanges(x: Float64Array, starts: readonly number[], offset: number): number {
+  let result = 0;
+  for (let j = 0; j + 1 < starts.length; j++) {
+    const to = offset + starts[j + 1]!;
+    let p0 = 0;
+    let p1 = 0;
+    let p2 = 0;
+    let p3 = 0;
+    let q0 = 0;
+    let q1 = 0;
+    let q2 = 0;
+    let q3 = 0;
+    for (let m = offset + starts[j]!; m < to; m++) {
+      const v = x[m]!;
+      p3 = (p3 > p2 ? p3 : p2) - v;
+      p2 = (p2 > p1 ? p2 : p1) + v;
+      p1 = (p1 > p0 ? p1 : p0) - v;
+      p0 += v;
+      q3 = (q3 > q2 ? q3 : q2) + v;
+      q2 = (q2 > q1 ? q2 : q1) - v;
+      q1 = (q1 > q0 ? q1 : q0) + v;
+      q0 -= v;
+    }
+    result += Math.max(p0, p1, p2, p3, q0, q1, q2, q3);
   }
   return result;
 }
