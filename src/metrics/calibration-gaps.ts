@@ -1,6 +1,6 @@
 import { PenumbraError } from '../errors.ts';
 import { Random } from '../random.ts';
-import { middleBin } from './calibration.ts';
+import { isFraction, middleBin } from './calibration.ts';
 import type { Floats } from './predictions.ts';
 import { argsort } from './sort.ts';
 
@@ -35,7 +35,7 @@ export interface Gaps {
 /** Above this many gaps the covariance is kept as rows (low rank) instead of as a factor: the factor costs M³/3. */
 const MOST_FACTORED = 700;
 /** How many bundles of patients give the rows. */
-const BUNDLES = 512;
+const BUNDLES = 256;
 
 /**
  * Bins every run and estimates the joint covariance of all gaps from independent units (patients; rows where `groups` is
@@ -380,8 +380,7 @@ function checkRuns(runs: readonly CalibrationRun[], groups: ArrayLike<number> | 
     for (let i = 0; i < n; i++) {
       if (mask !== undefined && !mask[i]) continue;
       known++;
-      // Written so that NaN fails too.
-      if (!(confidence[i]! >= 0 && confidence[i]! <= 1.01 && outcome[i]! >= 0 && outcome[i]! <= 1.01)) {
+      if (!isFraction(confidence[i]!) || !isFraction(outcome[i]!)) {
         throw new PenumbraError(
           'metrics/probability',
           `Run ${run}, row ${i}: confidence ${confidence[i]} or outcome ${outcome[i]} is not in [0, 1].`,

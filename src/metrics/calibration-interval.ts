@@ -4,6 +4,7 @@ import { quantile } from './bootstrap.ts';
 import { type BinOptions, calibrationError, reliability } from './calibration.ts';
 import { type CalibrationRun, type Gaps, gapsOf } from './calibration-gaps.ts';
 import { foldedMean } from './debiased-ece.ts';
+import { checkShape, floatsLike, type Predictions } from './predictions.ts';
 
 export interface CalibrationIntervalOptions extends BinOptions {
   /**
@@ -80,6 +81,30 @@ export function calibrationInterval(
   const high = Math.max(low, upperEnd(gaps, noise, draws, level));
   const value = Math.min(high, Math.max(low, debiased(gaps)));
   return { value, low, high, plugIn: plugIn(runs, options) };
+}
+
+/**
+ * The K classes of one-of-K predictions as runs, p_ik against 1[y_i = k]: {@link calibrationInterval} and
+ * {@link calibrationDifference} of them are those of the class-wise error (the mean over classes, see
+ * {@link classwiseEce}). N·K memory.
+ *
+ * @example
+ * const p = predictions([[0.9, 0.1], [0.2, 0.8]], [0, 1]);
+ * classwiseRuns(p).map((run) => Array.from(run.outcome)); // [[1, 0], [0, 1]]
+ */
+export function classwiseRuns(p: Predictions): CalibrationRun[] {
+  checkShape(p);
+  const { probabilities, labels, classes } = p;
+  const n = labels.length;
+  return Array.from({ length: classes }, (_, k) => {
+    const confidence = floatsLike(probabilities, n);
+    const outcome = new Uint8Array(n);
+    for (let i = 0; i < n; i++) {
+      confidence[i] = probabilities[i * classes + k]!;
+      outcome[i] = labels[i] === k ? 1 : 0;
+    }
+    return { confidence, outcome };
+  });
 }
 
 /** Published plug-in error, the mean over runs. */
@@ -188,32 +213,16 @@ export function calibrationDifference(
   const b = part(gaps, first.length, first.length + second.length);
   const value = Math.max(0, debiased(a)) - Math.max(0, debiased(b));
   const noise = gaps.draw(seed, draws);
-  const norms = NORMS.map((norm) => ({
-    norm,
-    a: norm(a.values, a.starts, 0),
-    b: norm(b.values, b.starts, 0),
-  }));
-  const most = Math.max(...norms.map((n) => Math.max(n.a, n.b)));
-  if (most === 0) return { value: 0, low: 0, high: 0, p: 1 };
-  const step = (REACH * most) / (GRID - 1);
-  // p at every difference of the grid, from −(GRID − 1) to GRID − 1 steps.
-  const ps = new Float64Array(2 * GRID - 1);
-  for (const { norm, a: seenA, b: seenB } of norms) {
-    const seen: Seen = {
-      a: profile(a, norm, seenA, noise, draws, step),
-      b: profile(b, norm, seenB, noise, draws, step),
-      difference: seenA - seenB,
-      sum: seenA + seenB,
-    };
-    for (let at = 0; at < ps.length; at++) ps[at] = Math.max(ps[at]!, largestP(seen, at - (GRID - 1)));
-  }
-  const peak = ps.indexOf(ps.reduce((largest, p) => Math.max(largest, p), 0));
-  // Monotone on both sides of the peak, so that the interval has no holes.
-  for (let at = 1; at < peak; at++) ps[at] = Math.max(ps[at]!, ps[at - 1]!);
-  for (let at = ps.length - 2; at > peak; at--) ps[at] = Math.max(ps[at]!, ps[at + 1]!);
-  const low = (crossing(ps, peak, -1, 1 - level) - (GRID - 1)) * step;
-  const high = (crossing(ps, peak, 1, 1 - level) - (GRID - 1)) * step;
-  return { value: Math.min(high, Math.max(low, value)), low, high, p: ps[GRID - 1]! };
+  const knots = NORMS.map((norm) => knotsOf(norm, a, b, noise, draws));
+  if (knots.some((k) => k === null)) return { value: 0, low: 0, high: 0, p: 1 };
+  const p = Math.max(...knots.map((k) => k!.none));
+  // Both norms must leave a difference out.
+  const ends = knots.map((k) => intervalOf([...k!.ps, [0, p] as const], 1 - level));
+  const low = Math.min(...ends.map((e) => e[0]));
+  const high = Math.max(...ends.map((e) => e[1]));
+  // Where the set of differences has a hole at 0, or the norms disagree on its side, p says what the interval says.
+  const consistent = low <= 0 && high >= 0 ? Math.max(p, 1 - level) : p;
+  return { value: Math.min(high, Math.max(low, value)), low, high, p: consistent };
 }
 
 /** A norm of the gaps of one method; the run's parts of x start at `starts`, the whole at `offset`. */
@@ -222,9 +231,8 @@ type Norm = (x: Float64Array, starts: readonly number[], offset: number) => numb
 /** The test must reject by both: the first has power and little bias, the second knows curves with three crossings. */
 const NORMS: readonly Norm[] = [oneChange, threeChanges];
 
-/** Points of the grid of true errors, from 0 to {@link REACH} times the greatest norm. */
-const GRID = 16;
-const REACH = 1.3;
+/** Steps of the grids on each side of what was seen. */
+const STEPS = 10;
 /** The chance that the observed sum rules out the true pair, which p pays for. */
 const RULED_OUT = 0.01;
 
@@ -249,57 +257,104 @@ function part(gaps: Gaps, from: number, to: number): Part {
   };
 }
 
-interface Seen {
-  /** For each true error of the grid, N₁ in every draw. */
-  readonly a: readonly Float64Array[];
-  readonly b: readonly Float64Array[];
-  readonly difference: number;
-  readonly sum: number;
+/** p at some differences; `none` is p at 0. */
+interface Knots {
+  readonly none: number;
+  readonly ps: readonly (readonly [difference: number, p: number])[];
 }
 
+/**
+ * p(δ) by one norm N, at 0 and around what was seen; `null` where there is neither error nor noise. As
+ * |N(d + E) − N(d)| ≤ N(E), a reach q that N(E_A) + N(E_B) all but never exceeds bounds both t_A + t_B and t_A − t_B, so
+ * that the grids are as fine as the noise asks.
+ */
+function knotsOf(norm: Norm, a: Part, b: Part, noise: Float64Array, draws: number): Knots | null {
+  const seen = { a: norm(a.values, a.starts, 0), b: norm(b.values, b.starts, 0) };
+  const sums = new Float64Array(draws);
+  for (let r = 0; r < draws; r++) {
+    const at = r * a.stride;
+    sums[r] = norm(noise, a.starts, at + a.offset) + norm(noise, b.starts, at + b.offset);
+  }
+  const reach = quantile(sums.sort(), 1 - RULED_OUT / 4);
+  if (reach === 0)
+    return seen.a === 0 && seen.b === 0 ? null : { none: seen.a === seen.b ? 1 : RULED_OUT, ps: [] };
+  const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => ((i - STEPS) * reach) / STEPS);
+  const profiles = (part: Part, own: number, ts: readonly number[]): (Float64Array | null)[] =>
+    ts.map((t) => (t < 0 ? null : profile(part, norm, own === 0 ? 0 : t / own, noise, draws)));
+  // Equal errors: t_A = t_B, about half of the sum.
+  const equal = steps.map((step) => Math.max(0, (seen.a + seen.b + step) / 2));
+  const equalA = profiles(a, seen.a, equal);
+  const equalB = profiles(b, seen.b, equal);
+  const none = largestP(
+    equal.map((_, i) => [equalA[i]!, equalB[i]!] as const),
+    seen,
+  );
+  const aroundA = profiles(
+    a,
+    seen.a,
+    steps.map((step) => seen.a + step),
+  );
+  const aroundB = profiles(
+    b,
+    seen.b,
+    steps.map((step) => seen.b + step),
+  );
+  const ps: [number, number][] = [];
+  for (let shift = -STEPS; shift <= STEPS; shift++) {
+    const pairs: (readonly [Float64Array, Float64Array])[] = [];
+    for (let i = 0; i < steps.length; i++) {
+      const x = aroundA[i];
+      const y = aroundB[i - shift];
+      if (x && y) pairs.push([x, y]);
+    }
+    if (pairs.length > 0) ps.push([seen.a - seen.b + (shift * reach) / STEPS, largestP(pairs, seen)]);
+  }
+  return { none, ps };
+}
+
+/** N(scale·D + E) in every draw. */
 function profile(
   { values, starts, offset, stride }: Part,
   norm: Norm,
-  seen: number,
+  scale: number,
   noise: Float64Array,
   draws: number,
-  step: number,
-): Float64Array[] {
+): Float64Array {
   const size = values.length;
   const x = new Float64Array(size);
-  return Array.from({ length: GRID }, (_, i) => {
-    const scale = seen === 0 ? 0 : (i * step) / seen;
-    const result = new Float64Array(draws);
-    for (let r = 0; r < draws; r++) {
-      const at = r * stride + offset;
-      for (let m = 0; m < size; m++) x[m] = scale * values[m]! + noise[at + m]!;
-      result[r] = norm(x, starts, 0);
-    }
-    return result;
-  });
+  const result = new Float64Array(draws);
+  for (let r = 0; r < draws; r++) {
+    const at = r * stride + offset;
+    for (let m = 0; m < size; m++) x[m] = scale * values[m]! + noise[at + m]!;
+    result[r] = norm(x, starts, 0);
+  }
+  return result;
 }
 
-/** The largest p over the pairs of true errors that are `shift` steps apart. */
-function largestP(seen: Seen, shift: number): number {
+/** The largest two-sided p over pairs of true errors that the observed sum does not rule out (all, if it rules out all). */
+function largestP(
+  pairs: readonly (readonly [Float64Array, Float64Array])[],
+  seen: { readonly a: number; readonly b: number },
+): number {
+  const seenDifference = seen.a - seen.b;
+  const seenSum = seen.a + seen.b;
+  // Equal gaps of two methods differ by the rounding of a singular covariance's factor.
+  const same = 1e-6 * seenSum;
   let most = 0;
   let mostOfAll = 0;
   let any = false;
-  // Equal gaps of two methods differ by the rounding of a singular covariance's factor.
-  const same = 1e-6 * seen.sum;
-  for (let i = Math.max(0, shift); i < GRID && i - shift < GRID; i++) {
-    const a = seen.a[i]!;
-    const b = seen.b[i - shift]!;
+  for (const [a, b] of pairs) {
     let below = 1;
     let above = 1;
     let lessSum = 0;
     let moreSum = 0;
     for (let r = 0; r < a.length; r++) {
-      const difference = a[r]! - b[r]!;
+      const difference = a[r]! - b[r]! - seenDifference;
       const sum = a[r]! + b[r]!;
-      if (difference <= seen.difference + same) below++;
-      if (difference >= seen.difference - same) above++;
-      if (sum <= seen.sum) lessSum++;
-      if (sum >= seen.sum) moreSum++;
+      if (difference <= same) below++;
+      if (difference >= -same) above++;
+      if (sum <= seenSum) lessSum++;
+      if (sum >= seenSum) moreSum++;
     }
     const p = Math.min(1, (2 * Math.min(below, above)) / (a.length + 1));
     mostOfAll = Math.max(mostOfAll, p);
@@ -311,13 +366,22 @@ function largestP(seen: Seen, shift: number): number {
   return Math.min(1, (any ? most : mostOfAll) + RULED_OUT);
 }
 
-/** Where p falls below alpha on one side of its peak, linear between the points of the grid. */
-function crossing(ps: Float64Array, peak: number, sign: 1 | -1, alpha: number): number {
-  let at = peak;
-  while (at + sign >= 0 && at + sign < ps.length && ps[at + sign]! >= alpha) at += sign;
-  const outside = at + sign;
-  if (outside < 0 || outside >= ps.length || ps[at]! < alpha) return at;
-  return at + (sign * (ps[at]! - alpha)) / (ps[at]! - ps[outside]!);
+/** Where p, made monotone on both sides of its peak so that there are no holes, falls below alpha; linear between knots. */
+function intervalOf(knots: readonly (readonly [number, number])[], alpha: number): [number, number] {
+  const sorted = [...knots].sort((x, y) => x[0] - y[0]);
+  const ps = sorted.map((knot) => knot[1]);
+  const peak = ps.indexOf(Math.max(...ps));
+  for (let k = 1; k < peak; k++) ps[k] = Math.max(ps[k]!, ps[k - 1]!);
+  for (let k = ps.length - 2; k > peak; k--) ps[k] = Math.max(ps[k]!, ps[k + 1]!);
+  const end = (sign: 1 | -1): number => {
+    let k = peak;
+    while (ps[k + sign] !== undefined && ps[k + sign]! >= alpha) k += sign;
+    const outside = sorted[k + sign];
+    if (outside === undefined || ps[k]! < alpha) return sorted[k]![0];
+    const share = (ps[k]! - alpha) / (ps[k]! - ps[k + sign]!);
+    return sorted[k]![0] + share * (outside[0] - sorted[k]![0]);
+  };
+  return [end(-1), end(1)];
 }
 
 /** N₁, the largest |signed sum| with at most one change of sign in each run, by running sums C: max(|C_K|, max_j |C_K − 2C_j|). */
