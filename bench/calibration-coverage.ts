@@ -185,6 +185,8 @@ const DIFFERENT: readonly (readonly [Side, Side])[] = [
   ],
 ];
 
+const EVERY: readonly (readonly [Side, Side])[] = [...EQUAL, ...DIFFERENT];
+
 function testJob(law: Law, [a, b]: readonly [Side, Side], sampling: Sampling, seeds: number): Job | null {
   const first = truthsOf(law, a[0], a[1], seeds);
   const second = truthsOf(law, b[0], b[1], seeds);
@@ -210,7 +212,7 @@ function testJob(law: Law, [a, b]: readonly [Side, Side], sampling: Sampling, se
         const random = new Random(9, n, seeds, Number(patients), r);
         const { runs, groups } = simulate([...first, ...second], sampling, random);
         const d = calibrationDifference(runs.slice(0, seeds), runs.slice(seeds), {
-          draws: 1000,
+          draws: 500,
           ...(groups === undefined ? {} : { groups }),
         });
         if (d.p < 0.05) rejected++;
@@ -283,20 +285,14 @@ function jobs(): Job[] {
         for (const error of ERRORS)
           found.push(intervalJob(law, error === 0 ? ['constant'] : TURNS, error, { n, patients }, seeds));
   };
-  const tests = (seeds: number, n: number, some: readonly Law[], grouped: readonly boolean[]): void => {
+  const tests = (seeds: number, n: number, some: readonly Law[], patients: boolean, pairs = EVERY): void => {
     if (!only.includes('tests')) return;
-    for (const patients of grouped)
-      for (const law of some)
-        for (const pair of [...EQUAL, ...DIFFERENT]) found.push(testJob(law, pair, { n, patients }, seeds));
+    for (const law of some) for (const pair of pairs) found.push(testJob(law, pair, { n, patients }, seeds));
   };
-  const tested = ['top, wide', 'top, narrow', 'p, rare'] as const;
   for (const n of SIZES) intervals(1, n, laws);
-  if (only.includes('intervals')) {
-    for (const n of SIZES)
-      for (const law of laws)
-        for (const error of [0.03, 0.08, 0.15])
-          found.push(intervalJob(law, ['three crossings'], error, { n, patients: false }, 1));
-  }
+  tests(1, 800, ['top, narrow', 'top, wide', 'p, rare'], false);
+  intervals(3, 200, laws);
+  tests(1, 200, ['top, narrow', 'top, wide', 'p, rare'], false);
   if (only.includes('figures')) {
     for (const [law, shape, error] of [
       ['p, wide', 'constant', 0.03],
@@ -306,12 +302,17 @@ function jobs(): Job[] {
       for (const n of [200, 800])
         for (const patients of [false, true]) found.push(figureJob(law, shape, error, { n, patients }));
   }
-  tests(1, 800, tested, [false, true]);
-  tests(1, 200, tested, [false, true]);
-  intervals(3, 200, laws);
+  tests(1, 800, ['top, narrow', 'top, wide'], true, EQUAL);
+  tests(1, 200, ['top, narrow', 'top, wide'], true, EQUAL);
   intervals(3, 800, laws);
-  tests(3, 800, ['top, wide'], [false]);
-  tests(1, 5000, tested, [false]);
+  if (only.includes('intervals')) {
+    for (const n of SIZES)
+      for (const law of laws)
+        for (const error of [0.03, 0.08, 0.15])
+          found.push(intervalJob(law, ['three crossings'], error, { n, patients: false }, 1));
+  }
+  tests(3, 800, ['top, wide'], false);
+  tests(1, 5000, ['top, narrow', 'top, wide'], false);
   intervals(3, 5000, laws);
   return found.filter((job) => job !== null);
 }

@@ -231,8 +231,9 @@ type Norm = (x: Float64Array, starts: readonly number[], offset: number) => numb
 /** The test must reject by both: the first has power and little bias, the second knows curves with three crossings. */
 const NORMS: readonly Norm[] = [oneChange, threeChanges];
 
-/** Steps of the grids on each side of what was seen. */
-const STEPS = 10;
+/** Steps of the grids on each side of what was seen: of equal errors, and of each method's own. */
+const EQUAL_STEPS = 4;
+const STEPS = 8;
 /** The chance that the observed sum rules out the true pair, which p pays for. */
 const RULED_OUT = 0.01;
 
@@ -278,11 +279,12 @@ function knotsOf(norm: Norm, a: Part, b: Part, noise: Float64Array, draws: numbe
   const reach = quantile(sums.sort(), 1 - RULED_OUT / 4);
   if (reach === 0)
     return seen.a === 0 && seen.b === 0 ? null : { none: seen.a === seen.b ? 1 : RULED_OUT, ps: [] };
-  const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => ((i - STEPS) * reach) / STEPS);
+  const grid = (size: number) => Array.from({ length: 2 * size + 1 }, (_, i) => ((i - size) * reach) / size);
+  const steps = grid(STEPS);
   const profiles = (part: Part, own: number, ts: readonly number[]): (Float64Array | null)[] =>
     ts.map((t) => (t < 0 ? null : profile(part, norm, own === 0 ? 0 : t / own, noise, draws)));
   // Equal errors: t_A = t_B, about half of the sum.
-  const equal = steps.map((step) => Math.max(0, (seen.a + seen.b + step) / 2));
+  const equal = grid(EQUAL_STEPS).map((step) => Math.max(0, (seen.a + seen.b + step) / 2));
   const equalA = profiles(a, seen.a, equal);
   const equalB = profiles(b, seen.b, equal);
   const none = largestP(
@@ -303,9 +305,11 @@ function knotsOf(norm: Norm, a: Part, b: Part, noise: Float64Array, draws: numbe
   for (let shift = -STEPS; shift <= STEPS; shift++) {
     const pairs: (readonly [Float64Array, Float64Array])[] = [];
     for (let i = 0; i < steps.length; i++) {
+      const j = i - shift;
       const x = aroundA[i];
-      const y = aroundB[i - shift];
-      if (x && y) pairs.push([x, y]);
+      const y = aroundB[j];
+      // The sum is within reach, too.
+      if (x && y && Math.abs(i + j - 2 * STEPS) <= STEPS) pairs.push([x, y]);
     }
     if (pairs.length > 0) ps.push([seen.a - seen.b + (shift * reach) / STEPS, largestP(pairs, seen)]);
   }
