@@ -1,5 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Dataset, openDataset, SPLIT_NAMES, type SplitParts } from '../data/index.ts';
+import {
+  type Dataset,
+  type FindingsOptions,
+  openDataset,
+  SPLIT_NAMES,
+  type SplitParts,
+} from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { readRegular } from '../files/index.ts';
 import type { TrainOptions } from '../training/index.ts';
@@ -13,6 +19,12 @@ export interface DataFlags {
   site?: string;
   root?: string;
   allowOutside?: boolean;
+  classes?: string[];
+  kind?: Dataset['kind'];
+  views?: string[];
+  uncertain?: NonNullable<FindingsOptions['uncertain']>;
+  blank?: NonNullable<FindingsOptions['blank']>;
+  values?: NonNullable<FindingsOptions['values']>;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -41,6 +53,35 @@ export function addDataOptions(command: Command): Command {
     )
     .option('--root <folder>', "what a table's paths are relative to (default: its own folder)")
     .option('--allow-outside', 'also read files outside that folder: by ../, absolute paths, or behind links')
+    .option('--classes <names>', 'classes in order, or the findings that are wanted: Edema,Mass', list)
+    .addOption(
+      new Option(
+        '--kind <kind>',
+        'what labels are, where it could be both (default: findings where a label is a|b)',
+      ).choices(['one-of-k', 'findings']),
+    )
+    .option(
+      '--views <names>',
+      'only images of these views: frontal, lateral, or PA,AP as the table has them',
+      list,
+    )
+    .option(
+      '--uncertain <policy>',
+      'findings: what −1 becomes: ignore, zeros, ones, a number from 0 to 1, or rate=0.4 (default: ignore)',
+      uncertainty,
+    )
+    .addOption(
+      new Option('--blank <policy>', 'findings: what a blank becomes (default: ignore)').choices([
+        'ignore',
+        'zeros',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--values <what>',
+        'findings with both: labels with their rates, or probabilities (default: labels)',
+      ).choices(['labels', 'probabilities']),
+    )
     .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
@@ -51,19 +92,49 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(flags.val !== undefined && { val: flags.val }),
     ...(flags.test !== undefined && { test: flags.test }),
   };
-  return openDataset(path, {
+  const { uncertain, blank, values } = flags;
+  const findings = {
+    ...(uncertain !== undefined && { uncertain }),
+    ...(blank !== undefined && { blank }),
+    ...(values !== undefined && { values }),
+  };
+  const dataset = openDataset(path, {
     ...(Object.keys(fractions).length > 0 && { fractions }),
     ...(flags.group !== undefined && { group: flags.group }),
     ...(flags.splits !== undefined && { splits: flags.splits }),
     ...(flags.site !== undefined && { site: flags.site }),
     ...(flags.root !== undefined && { root: flags.root }),
     ...(flags.allowOutside !== undefined && { allowOutside: flags.allowOutside }),
+    ...(flags.classes !== undefined && { classes: flags.classes }),
+    ...(flags.kind !== undefined && { kind: flags.kind }),
+    ...(flags.views !== undefined && { views: flags.views }),
+    ...(Object.keys(findings).length > 0 && { findings }),
     phantom: {
       ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
       ...(flags.phantomSeed !== undefined && { seed: flags.phantomSeed }),
     },
   });
+  for (const note of dataset.notes) process.stderr.write(`note: ${note}\n`);
+  return dataset;
+}
+
+function list(text: string): string[] {
+  return text.split(',').map((name) => name.trim());
+}
+
+/** `ignore`, `zeros`, `ones`, `0.5` or `rate=0.4`. */
+function uncertainty(text: string): NonNullable<FindingsOptions['uncertain']> {
+  if (text === 'ignore' || text === 'zeros' || text === 'ones') return text;
+  const rate = /^rate=(.+)$/.exec(text)?.[1];
+  const value = Number(rate ?? text);
+  if (text.trim() !== '' && rate?.trim() !== '' && Number.isFinite(value)) {
+    if (rate === undefined && value >= 0 && value <= 1) return value;
+    if (rate !== undefined && value > -1 && value < 1) return { rate: value };
+  }
+  throw new InvalidArgumentError(
+    'It is ignore, zeros, ones, a number from 0 to 1, or rate= with a number between −1 and 1.',
+  );
 }
 
 /** Settings of a training run as flags. Flags win over the file that `--config` names. */
@@ -153,11 +224,11 @@ const settingFlags = [
   'warmUp',
   'size',
   'channels',
+  'sampling',
   'cropPadding',
   'mixup',
   'ema',
   'accumulate',
-  'sampling',
   'classWeights',
   'weights',
   'strictWeights',

@@ -51,7 +51,6 @@ export {
   type CalibrationIntervalOptions,
   calibrationDifference,
   calibrationInterval,
-  classwiseRuns,
 } from './calibration-interval.ts';
 export { type DebiasedEceOptions, debiasedEce } from './debiased-ece.ts';
 export { normalizedLogitConfidence } from './logit-confidence.ts';
