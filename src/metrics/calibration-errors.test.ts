@@ -97,6 +97,7 @@ test('SmoothECE of a constant is its gap, and refuses what is not paired', () =>
   const c = new Float64Array(400).fill(0.7);
   const y = Uint8Array.from({ length: 400 }, (_, i) => (i < 200 ? 1 : 0));
   expect(smoothEce(c, y)).toBeCloseTo(0.2, 4);
-  expect(() => smoothEce(c, [1])).toThrow('as many');
-  expect(() => smoothEce(new Float64Array(0), [])).toThrow('no samples');
+  expect(() => smoothEce(c, [1])).toThrow('400 confidences and 1 outcomes');
+  expect(() => smoothEce(c.fill(Number.NaN, 7, 8), y)).toThrow('Row 7');
+  expect(() => smoothEce(new Float64Array(0), [])).toThrow('0 confidences');
 });

@@ -1,6 +1,6 @@
 import { PenumbraError } from '../errors.ts';
-import type { Random } from '../random.ts';
-import { middleBin } from './calibration.ts';
+import { Random } from '../random.ts';
+import { isFraction, middleBin } from './calibration.ts';
 import type { Floats } from './predictions.ts';
 import { argsort } from './sort.ts';
 
@@ -26,14 +26,16 @@ export interface Gaps {
   readonly errors: Float64Array;
   /** Where each run's gaps start, and M at the end. */
   readonly starts: readonly number[];
-  /** `count` draws from N(0, Cov D), one after the other: count×M numbers. */
-  draw(random: Random, count: number): Float64Array;
+  /** How many independent units (patients) there are. */
+  readonly units: number;
+  /** `count` draws from N(0, Cov D), one after the other: count×M numbers. Equal seeds give equal draws. */
+  draw(seed: number, count: number): Float64Array;
 }
 
 /** Above this many gaps the covariance is kept as rows (low rank) instead of as a factor: the factor costs M³/3. */
 const MOST_FACTORED = 700;
 /** How many bundles of patients give the rows. */
-const BUNDLES = 512;
+const BUNDLES = 256;
 
 /**
  * Bins every run and estimates the joint covariance of all gaps from independent units (patients; rows where `groups` is
@@ -64,8 +66,8 @@ export function gapsOf(
   const units = unitsOf(n, groups);
   const scatter = new Scatter(binned, weights, starts, values, units);
   return size <= MOST_FACTORED
-    ? factored(values, starts, scatter.covariance())
-    : lowRank(values, starts, scatter.rows());
+    ? factored(values, starts, units.count, scatter.covariance())
+    : lowRank(values, starts, units.count, scatter.rows());
 }
 
 /** How many bins n rows get. */
@@ -274,34 +276,44 @@ function runOfGap(starts: readonly number[]): Int32Array {
   return result;
 }
 
-function factored(values: Float64Array, starts: readonly number[], covariance: Float64Array): Gaps {
+function factored(
+  values: Float64Array,
+  starts: readonly number[],
+  units: number,
+  covariance: Float64Array,
+): Gaps {
   const size = values.length;
   const errors = new Float64Array(size);
   for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(0, covariance[m * size + m]!));
   const lower = cholesky(covariance, size);
-  const draw = (random: Random, count: number): Float64Array => {
+  const draw = (seed: number, count: number): Float64Array => {
     const result = new Float64Array(count * size);
-    const z = new Float64Array(size);
-    for (let r = 0; r < count; r++) {
-      for (let m = 0; m < size; m++) z[m] = random.normal();
+    const z = standardNormals(seed, count * size);
+    for (let start = 0; start < result.length; start += size) {
       for (let m = 0; m < size; m++) {
         let sum = 0;
-        for (let l = 0, at = m * size; l <= m; l++, at++) sum += lower[at]! * z[l]!;
-        result[r * size + m] = sum;
+        for (let l = 0, at = m * size; l <= m; l++, at++) sum += lower[at]! * z[start + l]!;
+        result[start + m] = sum;
       }
     }
     return result;
   };
-  return { values, errors, starts, draw };
+  return { values, errors, starts, units, draw };
 }
 
-function lowRank(values: Float64Array, starts: readonly number[], rows: readonly Float64Array[]): Gaps {
+function lowRank(
+  values: Float64Array,
+  starts: readonly number[],
+  units: number,
+  rows: readonly Float64Array[],
+): Gaps {
   const size = values.length;
   const errors = new Float64Array(size);
   for (const row of rows) for (let m = 0; m < size; m++) errors[m] = errors[m]! + row[m]! * row[m]!;
   for (let m = 0; m < size; m++) errors[m] = Math.sqrt(errors[m]!);
-  const draw = (random: Random, count: number): Float64Array => {
+  const draw = (seed: number, count: number): Float64Array => {
     const result = new Float64Array(count * size);
+    const random = new Random(seed, STREAM);
     for (let r = 0; r < count; r++) {
       const out = result.subarray(r * size, r * size + size);
       for (const row of rows) {
@@ -311,7 +323,22 @@ function lowRank(values: Float64Array, starts: readonly number[], rows: readonly
     }
     return result;
   };
-  return { values, errors, starts, draw };
+  return { values, errors, starts, units, draw };
+}
+
+/** Names the stream of the draws. */
+const STREAM = 0xca1;
+/** Normal numbers of the last seed, kept for the next figure of the same report (at most 4 MB). */
+let kept = { seed: Number.NaN, values: new Float64Array(0) };
+const MOST_KEPT = 500_000;
+
+function standardNormals(seed: number, count: number): Float64Array {
+  if (kept.seed === seed && kept.values.length >= count) return kept.values;
+  const random = new Random(seed, STREAM);
+  const values = new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = random.normal();
+  if (count <= MOST_KEPT) kept = { seed, values };
+  return values;
 }
 
 /** The lower triangle L of a symmetric, positive semi-definite matrix, LLᵀ; a pivot that is 0 but for rounding gives a column of 0. */
@@ -353,8 +380,7 @@ function checkRuns(runs: readonly CalibrationRun[], groups: ArrayLike<number> | 
     for (let i = 0; i < n; i++) {
       if (mask !== undefined && !mask[i]) continue;
       known++;
-      // Written so that NaN fails too.
-      if (!(confidence[i]! >= 0 && confidence[i]! <= 1.01 && outcome[i]! >= 0 && outcome[i]! <= 1.01)) {
+      if (!isFraction(confidence[i]!) || !isFraction(outcome[i]!)) {
         throw new PenumbraError(
           'metrics/probability',
           `Run ${run}, row ${i}: confidence ${confidence[i]} or outcome ${outcome[i]} is not in [0, 1].`,

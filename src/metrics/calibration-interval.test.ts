@@ -6,6 +6,8 @@ import {
   type CalibrationRun,
   calibrationDifference,
   calibrationInterval,
+  classwiseEce,
+  classwiseRuns,
   ece,
   predictions,
 } from './index.ts';
@@ -74,7 +76,7 @@ test('gaps and their covariance are their definition, with patients, masks and s
   });
   // The draws have that covariance, within Monte-Carlo error.
   const count = 20_000;
-  const draws = gaps.draw(new Random(7), count);
+  const draws = gaps.draw(7, count);
   const size = expected.length;
   for (const [a, b] of [
     [0, 0],
@@ -151,10 +153,22 @@ test('p is below 5 % exactly where the interval leaves 0 out, and turns round wi
   const turned = calibrationDifference([b], [a]);
   expect(turned.p).toBeLessThan(0.05);
   expect(turned.high).toBeLessThan(0);
-  for (let s = 0; s < 30; s++) {
+  for (let s = 0; s < 12; s++) {
     const { low, high, p } = calibrationDifference([draw(s, 300, 0.08)], [draw(100 + s, 300, 0.02)]);
     expect(p < 0.05).toBe(low > 0 || high < 0);
   }
+});
+
+test('a great difference between great samples has a narrow interval', () => {
+  const a = draw(1, 40_000, 0.4);
+  const b = draw(2, 40_000, 0.02);
+  const { value, low, high, p } = calibrationDifference([a], [b]);
+  expect(p).toBeLessThan(0.02);
+  expect(low).toBeGreaterThan(0.36);
+  expect(low).toBeLessThan(0.379);
+  expect(high).toBeGreaterThan(0.381);
+  expect(high).toBeLessThan(0.4);
+  expect(Math.abs(value - 0.38)).toBeLessThan(0.01);
 });
 
 test('the plug-in figure is the published one, and seeds make the interval repeatable', () => {
@@ -210,4 +224,26 @@ test('clear errors', () => {
     'not in [0, 1]',
   );
   expect(() => calibrationDifference([run], [])).toThrow('no runs');
+});
+
+test('class-wise runs have the class-wise error, and classes are not independent samples', () => {
+  const random = new Random(12);
+  const rows = Array.from({ length: 500 }, () => {
+    const p = 0.2 + 0.7 * random.uniform();
+    return [p, 0.7 * (1 - p), 0.3 * (1 - p)];
+  });
+  const p = predictions(
+    rows,
+    rows.map(([a, b]) => {
+      const u = random.uniform();
+      return u < a! - 0.1 ? 0 : u < a! + b! ? 1 : 2;
+    }),
+  );
+  const { value, low, high, plugIn } = calibrationInterval(classwiseRuns(p));
+  expect(plugIn).toBeCloseTo(classwiseEce(p).ece, 12);
+  // The true error: class 0 is 0.1 too sure, class 1 0.1 too little, class 2 right.
+  expect(low).toBeLessThan(0.2 / 3);
+  expect(high).toBeGreaterThan(0.2 / 3);
+  expect(low).toBeGreaterThan(0.02);
+  expect(value).toBeLessThanOrEqual(high);
 });

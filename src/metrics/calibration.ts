@@ -391,7 +391,8 @@ function binCount(bins = 15): number {
   );
 }
 
-function checkPair(confidence: Floats, outcome: ArrayLike<number>): void {
+/** Checks that both have N > 0 entries in [0, 1]. */
+export function checkPair(confidence: Floats, outcome: ArrayLike<number>): void {
   if (confidence.length === 0 || confidence.length !== outcome.length) {
     throw new PenumbraError(
       confidence.length === 0 ? 'metrics/empty' : 'metrics/shape',
@@ -409,6 +410,6 @@ function checkPair(confidence: Floats, outcome: ArrayLike<number>): void {
   }
 }
 
-function isFraction(x: number): boolean {
+export function isFraction(x: number): boolean {
   return x >= 0 && x <= 1 + MAX_TOLERANCE; // False for NaN.
 }

@@ -51,6 +51,7 @@ export {
   type CalibrationIntervalOptions,
   calibrationDifference,
   calibrationInterval,
+  classwiseRuns,
 } from './calibration-interval.ts';
 export { type DebiasedEceOptions, debiasedEce } from './debiased-ece.ts';
 export { normalizedLogitConfidence } from './logit-confidence.ts';

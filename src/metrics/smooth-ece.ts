@@ -1,8 +1,11 @@
-import { PenumbraError } from '../errors.ts';
+import { checkPair } from './calibration.ts';
 import type { Floats } from './predictions.ts';
 
 /** Residuals are put on this many intervals of [0, 1], each split between its two ends: a hundredth of the least width. */
 const CELLS = 8192;
+/** cos(πj/CELLS) for j in [0, 2·CELLS), after which it repeats. */
+const COSINES = Float64Array.from({ length: 2 * CELLS }, (_, j) => Math.cos((Math.PI * j) / CELLS));
+const TURN = 2 * CELLS - 1;
 /** Widths below this are not looked for (the authors' `eps`). */
 const LEAST_WIDTH = 1e-3;
 
@@ -24,26 +27,21 @@ const LEAST_WIDTH = 1e-3;
  * @example
  * smoothEce(new Float64Array(1000).fill(0.8), new Uint8Array(1000).fill(1)).toFixed(3); // '0.200'
  *
- * @throws PenumbraError `metrics/shape`, `metrics/empty`.
+ * @throws PenumbraError `metrics/shape`, `metrics/empty`, `metrics/probability`.
  */
 export function smoothEce(confidence: Floats, outcome: ArrayLike<number>): number {
-  if (confidence.length !== outcome.length) {
-    throw new PenumbraError(
-      'metrics/shape',
-      `Got ${confidence.length} confidences and ${outcome.length} outcomes; they must be as many.`,
-      { hint: 'Give one outcome for each confidence.' },
-    );
-  }
-  if (confidence.length === 0) {
-    throw new PenumbraError('metrics/empty', 'There are no samples to measure.', {
-      hint: 'Check that the split is not empty.',
-    });
-  }
+  checkPair(confidence, outcome);
   const waves = new Waves(residuals(confidence, outcome));
-  let low = LEAST_WIDTH;
+  // From wide to narrow: a narrow kernel takes more waves, and smECE grows as σ falls.
   let high = 1;
-  if (waves.smoothed(low) <= low) return waves.smoothed(low);
-  for (let step = 0; step < 20; step++) {
+  let low = 0.5;
+  for (; low > LEAST_WIDTH && waves.smoothed(low) < low; low /= 2) high = low;
+  if (low <= LEAST_WIDTH) {
+    low = LEAST_WIDTH;
+    const least = waves.smoothed(low);
+    if (least <= low) return least;
+  }
+  for (const wanted = 1e-6 * high; high - low > wanted; ) {
     const middle = (low + high) / 2;
     if (waves.smoothed(middle) < middle) high = middle;
     else low = middle;
@@ -71,26 +69,22 @@ function residuals(confidence: Floats, outcome: ArrayLike<number>): Float64Array
  * reflections included.
  */
 class Waves {
-  private readonly cells: Float64Array;
-  /** cos(πj/CELLS) for j in [0, 2·CELLS). */
-  private readonly cosines = Float64Array.from({ length: 2 * CELLS }, (_, j) =>
-    Math.cos((Math.PI * j) / CELLS),
-  );
+  /** The cells that hold something, and what. */
+  private readonly filled: Int32Array;
+  private readonly values: Float64Array;
   /** Coefficients, worked out when first needed. */
   private readonly coefficients: number[] = [];
 
   constructor(cells: Float64Array) {
-    this.cells = cells;
+    this.filled = Int32Array.from(cells.keys()).filter((j) => cells[j] !== 0);
+    this.values = Float64Array.from(this.filled, (j) => cells[j]!);
   }
 
   private coefficient(k: number): number {
+    const { filled, values } = this;
     for (let next = this.coefficients.length; next <= k; next++) {
       let sum = 0;
-      for (let j = 0, at = 0; j <= CELLS; j++) {
-        sum += this.cells[j]! * this.cosines[at]!;
-        at += next;
-        if (at >= 2 * CELLS) at -= 2 * CELLS;
-      }
+      for (let f = 0; f < filled.length; f++) sum += values[f]! * COSINES[(filled[f]! * next) & TURN]!;
       this.coefficients.push(next === 0 ? sum : 2 * sum);
     }
     return this.coefficients[k]!;
@@ -112,10 +106,8 @@ class Waves {
     for (let j = 0; j <= points; j++) {
       let value = 0;
       const turn = j * stride;
-      for (let k = 0, at = 0; k < many; k++) {
-        value += damped[k]! * this.cosines[at]!;
-        at += turn;
-        if (at >= 2 * CELLS) at -= 2 * CELLS;
+      for (let k = 0; k < many; k++) {
+        value += damped[k]! * COSINES[(k * turn) & TURN]!;
       }
       sum += j === 0 || j === points ? Math.abs(value) / 2 : Math.abs(value);
     }
