@@ -55,6 +55,27 @@ async function epochOf(loader: BatchLoader, epoch: number, from = 0): Promise<Se
   return seen;
 }
 
+test('weighted batches are the same for 0 and 2 workers, and are of the samples that weigh', async () => {
+  const weights = Float64Array.from(memory.labels, (label) => (label === 2 ? 1 : 0));
+  const of = (workers: number) => new BatchLoader(memory, { ...options, size: 24, weights, workers });
+  await using alone = of(0);
+  await using two = of(2);
+  const seen = await epochOf(alone, 1);
+  expect(await epochOf(two, 1)).toEqual(seen);
+  expect(seen.flatMap(({ labels }) => [...labels])).toEqual(new Array(memory.length).fill(2));
+  // The same image in another crop.
+  const images = new Set(seen.map((batch) => batch.images.slice(0, 24 * 24).join()));
+  expect(images.size).toBe(seen.length);
+  for (const bad of [
+    new Float64Array(3),
+    new Float64Array(memory.length),
+    Float64Array.from(weights, () => -1),
+  ])
+    expect(() => new BatchLoader(memory, { ...options, weights: bad })).toThrow(
+      /weights must be \d+ numbers/,
+    );
+});
+
 describe.each([
   ['files', () => files, 32],
   ['files, resized and cropped', () => files, 24],

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Pixels } from './decode.ts';
-import { epochOrder, normalizationTerms, placeSample, type Transform, writeSample } from './transform.ts';
+import {
+  epochOrder,
+  normalizationTerms,
+  placeSample,
+  type Transform,
+  weightedOrder,
+  writeSample,
+} from './transform.ts';
 
 const base: Transform = {
   size: 4,
@@ -25,6 +32,46 @@ test('the order of an epoch is a permutation, new each epoch and seed, the same 
   expect(epochOrder(50, true, 1, 0)).not.toEqual(epochOrder(50, true, 1, 1));
   expect(epochOrder(50, true, 1, 0)).not.toEqual(epochOrder(50, true, 2, 0));
   expect([...epochOrder(3, false, 1, 0)]).toEqual([0, 1, 2]);
+});
+
+test('a weighted order has each sample as often as its weight says, to within one, and counts its draws', () => {
+  const weight = fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 100, noNaN: true }));
+  fc.assert(
+    fc.property(
+      fc.array(weight, { minLength: 1, maxLength: 200 }),
+      fc.nat(),
+      fc.nat(50),
+      (list, seed, epoch) => {
+        fc.pre(list.some((value) => value > 0));
+        const weights = Float64Array.from(list);
+        const { order, draws } = weightedOrder(weights, seed, epoch);
+        expect(weightedOrder(weights, seed, epoch)).toEqual({ order, draws });
+        const total = list.reduce((sum, value) => sum + value, 0);
+        const counts = new Map<number, number>();
+        order.forEach((index, i) => {
+          expect(draws[i]).toBe(counts.get(index) ?? 0);
+          counts.set(index, (counts.get(index) ?? 0) + 1);
+        });
+        list.forEach((value, i) => {
+          const expected = (value / total) * list.length;
+          expect(Math.abs((counts.get(i) ?? 0) - expected)).toBeLessThan(1 + 1e-9);
+          if (value === 0) expect(counts.has(i)).toBe(false);
+        });
+      },
+    ),
+  );
+  const even = new Float64Array(50).fill(0.2);
+  expect([...weightedOrder(even, 1, 0).order].sort((a, b) => a - b)).toEqual([...Array(50).keys()]);
+  expect(weightedOrder(even, 1, 0).order).not.toEqual(weightedOrder(even, 1, 1).order);
+});
+
+test('a sample that is drawn again is placed anew', () => {
+  const transform = { ...base, augment: { pad: 8, flip: true } };
+  const places = Array.from({ length: 20 }, (_, draw) =>
+    JSON.stringify(placeSample(transform, 1, 2, 3, draw)),
+  );
+  expect(places[0]).toBe(JSON.stringify(placeSample(transform, 1, 2, 3)));
+  expect(new Set(places).size).toBeGreaterThan(15);
 });
 
 test('crops cover every place in the padded image and half are mirrored; without augmentation the centre', () => {
