@@ -5,8 +5,12 @@ import { Random } from '../random.ts';
 import {
   conformalMethods,
   conformalSets,
+  fitClassConformal,
   fitConformal,
+  fitShift,
+  fitWeightedConformal,
   type PredictionSets,
+  registerConformalMethod,
   summarizeSets,
 } from './index.ts';
 import { Ranking } from './ranking.ts';
@@ -41,7 +45,12 @@ describe.each(conformalMethods)('%s', (method) => {
           const sure = (by: number) => row.flatMap((s, c) => (s <= quantile + by ? [c] : []));
           // The sums of the definition are rounded in another order.
           expect([sure(-1e-12), sure(1e-12)]).toContainEqual([...sets[i]!].sort((a, b) => a - b));
-          expect(sets[i]!.map((c) => -p[c]!)).toEqual(sets[i]!.map((c) => -p[c]!).sort((a, b) => a - b));
+          if (method === 'ordinal') {
+            const grades = [...sets[i]!].sort((a, b) => a - b);
+            expect(grades).toEqual(grades.map((_, j) => grades[0]! + j)); // No gaps.
+          } else {
+            expect(sets[i]!.map((c) => -p[c]!)).toEqual(sets[i]!.map((c) => -p[c]!).sort((a, b) => a - b));
+          }
         });
       }),
       { numRuns: 100 },
@@ -98,6 +107,125 @@ describe.each(conformalMethods)('%s', (method) => {
       else expect(filled[i]).toHaveLength(1);
     });
   });
+});
+
+test('class-conditional sets cover every class, also a rare one that the others’ sets leave out', () => {
+  const [n, rounds, alpha] = [300, 150, 0.1];
+  const hits = { all: [0, 0, 0], own: [0, 0, 0] };
+  const support = [0, 0, 0];
+  for (let round = 0; round < rounds; round++) {
+    const [held, judged] = [rare(round, n), rare(round + 10_000, n)];
+    const sets = {
+      all: asArrays(fitConformal('lac', held, { alpha, seed: round }).predict(judged.probabilities)),
+      own: asArrays(fitClassConformal('lac', held, { alpha, seed: round }).predict(judged.probabilities)),
+    };
+    judged.labels.forEach((y, i) => {
+      support[y]!++;
+      for (const kind of ['all', 'own'] as const) if (sets[kind][i]!.includes(y)) hits[kind][y]!++;
+    });
+  }
+  const shares = (kind: 'all' | 'own') => hits[kind].map((count, y) => count / support[y]!);
+  expect(shares('all')[2]).toBeLessThan(0.6); // The rare class pays.
+  // One round's coverage of a class with m samples has the variance 0.09/m at both ends; m is 15 for the rare one.
+  shares('own').forEach((share, y) => {
+    const m = support[y]! / rounds;
+    const error = Math.sqrt((0.09 / m + 0.09 / m) / rounds);
+    expect(share, `class ${y}`).toBeGreaterThan(1 - alpha - 4 * error);
+    expect(share, `class ${y}`).toBeLessThan(1 - alpha + 1 / (m * 0.6) + 4 * error);
+  });
+});
+
+test('class-conditional: a class with too few samples is in every set, and is named', () => {
+  const held = rare(1, 60);
+  const labels = held.labels.map((y) => (y === 2 ? 0 : y));
+  const predictor = fitClassConformal('lac', { ...held, labels });
+  expect(predictor.quantiles[2]).toBe(Number.POSITIVE_INFINITY);
+  expect(predictor.support[2]).toBe(0);
+  expect(predictor.warnings.join()).toContain('1 of 3 classes (2) have fewer than the 9');
+  for (const set of asArrays(predictor.predict(held.probabilities))) expect(set).toContain(2);
+  expect(() => fitClassConformal('lac', held, { alpha: 2 })).toThrow('alpha');
+});
+
+describe('weighted sets for another centre', () => {
+  const rounds = 120;
+  const alpha = 0.1;
+
+  test('cover there with the true weights and with those of a classifier; unweighted ones do not', () => {
+    const covered = { plain: 0, weighted: 0, estimated: 0 };
+    for (let round = 0; round < rounds; round++) {
+      const [here, there] = [centre(round, 400, 0), centre(round + 50_000, 200, 1.5)];
+      const other = centre(round + 90_000, 400, 1.5);
+      const ratio = (x: Float64Array) => x.map((v) => Math.exp(1.5 * v - 1.5 ** 2 / 2));
+      const shift = fitShift(here.x, other.x, 1);
+      const predictor = fitWeightedConformal('lac', here.p, ratio(here.x), { alpha });
+      const estimated = fitWeightedConformal('lac', here.p, shift.weights(here.x), { alpha });
+      const sets = {
+        plain: fitConformal('lac', here.p, { alpha }).predict(there.p.probabilities),
+        weighted: predictor.predict(there.p.probabilities, ratio(there.x)),
+        estimated: estimated.predict(there.p.probabilities, shift.weights(there.x)),
+      };
+      for (const kind of ['plain', 'weighted', 'estimated'] as const) {
+        const arrays = asArrays(sets[kind]);
+        there.p.labels.forEach((y, i) => {
+          if (arrays[i]!.includes(y)) covered[kind] += 1 / (200 * rounds);
+        });
+      }
+    }
+    expect(covered.plain).toBeLessThan(0.84);
+    expect(covered.weighted).toBeGreaterThan(0.885);
+    expect(covered.estimated).toBeGreaterThan(0.87);
+    expect(covered.weighted).toBeLessThan(0.95);
+  });
+
+  test('equal weights are no weights', () => {
+    const [held, judged] = [draw(3, 200, 5), draw(4, 100, 5)];
+    for (const method of conformalMethods) {
+      const plain = fitConformal(method, held, { alpha: 0.2 }).predict(judged.probabilities);
+      const predictor = fitWeightedConformal(method, held, new Float64Array(200).fill(3), { alpha: 0.2 });
+      expect(predictor.effectiveSamples).toBeCloseTo(200, 9);
+      expect(predictor.predict(judged.probabilities, new Float64Array(100).fill(3))).toEqual(plain);
+    }
+  });
+
+  test('weights that leave few samples are told; wrong ones refused', () => {
+    const held = draw(3, 50, 3);
+    const one = Float64Array.from({ length: 50 }, (_, i) => (i === 0 ? 1 : 0));
+    const predictor = fitWeightedConformal('lac', held, one);
+    expect(predictor.effectiveSamples).toBe(1);
+    expect(predictor.warnings.join()).toContain('worth 1.0');
+    for (const set of asArrays(predictor.predict(held.probabilities, new Float64Array(50).fill(1))))
+      expect(set).toHaveLength(3);
+    expect(() => fitWeightedConformal('lac', held, [1])).toThrow('1 weights for 50');
+    expect(() => predictor.predict(held.probabilities, [1])).toThrow('1 weights for 50');
+    expect(() =>
+      fitWeightedConformal(
+        'lac',
+        held,
+        one.map((w) => w - 1),
+      ),
+    ).toThrow('Weight 1 is -1');
+  });
+
+  test('a shift of Gaussians is found: the log ratio is δx − δ²/2', () => {
+    const [here, there] = [centre(1, 20_000, 0), centre(2, 10_000, 1)];
+    const { weights, converged } = fitShift(here.x, there.x, 1);
+    expect(converged).toBe(true);
+    for (const x of [-2, -1, 0, 1, 2])
+      expect(Math.log(weights(Float64Array.of(x))[0]!)).toBeCloseTo(x - 0.5, 0.9);
+    const none = fitShift(here.x, centre(3, 20_000, 0).x, 1);
+    for (const x of [-2, 0, 2]) expect(none.weights(Float64Array.of(x))[0]).toBeCloseTo(1, 0.9);
+    expect(() => fitShift(here.x, new Float64Array(0), 1)).toThrow('both centres');
+    expect(() => fitShift(here.x, Float64Array.of(Number.NaN), 1)).toThrow('finite');
+    expect(() => fitShift(here.x, here.x, 3)).toThrow('not rows of 3');
+    expect(() => fitShift(here.x, here.x, 1, { ridge: 0 })).toThrow('ridge');
+  });
+});
+
+test('another kind of sets is registered from outside', () => {
+  registerConformalMethod('rank', { label: 'By rank', score: () => (_before, _own, _u, rank) => rank });
+  const sets = fitConformal('rank', draw(1, 100, 4), { alpha: 0.3 }).predict(draw(2, 20, 4).probabilities);
+  expect(new Set(asArrays(sets).map((s) => s.length)).size).toBe(1);
+  expect(() => registerConformalMethod('lac', null as never)).toThrow('already a conformal method "lac"');
 });
 
 test('other seeds draw other chances', () => {
@@ -188,11 +316,23 @@ function scoresOf(
     const u = randomized ? drawn : 1;
     return row.map((own, k) => {
       if (method === 'lac') return 1 - own;
-      const ahead = row.filter((v, c) => v > own || (v === own && c < k));
+      const ahead =
+        method === 'ordinal' ? aheadOfGrade(row, k) : row.filter((v, c) => v > own || (v === own && c < k));
       const score = ahead.reduce((a, b) => a + b, 0) + u * own;
-      return method === 'aps' ? score : score + lambda * Math.max(0, ahead.length + 1 - kReg);
+      return method !== 'raps' ? score : score + lambda * Math.max(0, ahead.length + 1 - kReg);
     });
   });
+}
+
+/** The probabilities of the grades that join before grade k: those between the mode and k, and what is likelier beyond the mode. */
+function aheadOfGrade(row: readonly number[], k: number): number[] {
+  let grades = [row.indexOf(Math.max(...row))];
+  while (!grades.includes(k)) {
+    const beside = [grades[0]! - 1, grades.at(-1)! + 1].filter((grade) => row[grade] !== undefined);
+    const joins = beside.reduce((best, grade) => (row[grade]! > row[best]! ? grade : best));
+    grades = [...grades, joins].sort((a, b) => a - b);
+  }
+  return grades.filter((grade) => grade !== k).map((grade) => row[grade]!);
 }
 
 function asArrays({ offsets, members }: PredictionSets): number[][] {
@@ -220,6 +360,42 @@ function draw(seed: number, n: number, k: number, worth = 1, coarse = false): Pr
     values.set(fractions, i * k);
   }
   return predictions(values, labels, { classes: k });
+}
+
+/** Three classes; the third is a twentieth of all, and the classifier hardly knows it. */
+function rare(seed: number, n: number): Predictions {
+  const random = new Random(seed, n, 333);
+  const values = new Float64Array(3 * n);
+  const labels = new Int32Array(n);
+  for (let i = 0; i < n; i++) {
+    const u = random.uniform();
+    const y = u < 0.05 ? 2 : u < 0.5 ? 1 : 0;
+    labels[i] = y;
+    const row = [2, 2, -1].map((bias, k) => Math.exp(bias + random.normal() + (k === y ? 2 : 0)));
+    const sum = row.reduce((a, b) => a + b);
+    values.set(
+      row.map((v) => v / sum),
+      3 * i,
+    );
+  }
+  return predictions(values, labels, { classes: 3 });
+}
+
+/** Images x ~ N(shift, 1) whose two labels are harder to tell the larger x is, in the same way at every centre. */
+function centre(seed: number, n: number, shift: number): { x: Float64Array; p: Predictions } {
+  const random = new Random(seed, 91);
+  const x = new Float64Array(n);
+  const values = new Float64Array(2 * n);
+  const labels = new Int32Array(n);
+  for (let i = 0; i < n; i++) {
+    x[i] = random.normal() + shift;
+    const right = 0.5 + 0.5 / (1 + Math.exp(2 * x[i]!));
+    labels[i] = random.uniform() < right ? 1 : 0;
+    // The network says 0.9 and a little either way, however hard the image is.
+    const said = 0.88 + 0.04 * random.uniform();
+    values.set([1 - said, said], 2 * i);
+  }
+  return { x, p: predictions(values, labels, { classes: 2 }) };
 }
 
 function part(p: Predictions, from: number, to: number): Predictions {

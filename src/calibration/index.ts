@@ -16,13 +16,22 @@ export {
   splitDraws,
 } from './certify.ts';
 export {
+  type ClassConformalPredictor,
+  type ClassOrder,
+  type ConformalKind,
   type ConformalMethod,
   type ConformalOptions,
   type ConformalPredictor,
   type ConformalResult,
+  type ConformalScore,
   conformalMethods,
   conformalSets,
+  defaultConformalMethods,
+  fitClassConformal,
   fitConformal,
+  fitWeightedConformal,
+  registerConformalMethod,
+  type WeightedConformalPredictor,
 } from './conformal.ts';
 export { ensembleProbabilities } from './ensemble.ts';
 export {
@@ -62,6 +71,16 @@ export {
   registerCalibrator,
   type SavedCalibrator,
 } from './registry.ts';
+export {
+  controlRisk,
+  type FlaggedImage,
+  type Risk,
+  type RiskControl,
+  type RiskOptions,
+  registerRisk,
+  riskNames,
+} from './risk-control.ts';
+export { fitShift, type Shift, type ShiftOptions } from './shift.ts';
 export { logitsOf, softmax } from './softmax.ts';
 export type { TemperatureOptions, TemperatureParameters } from './temperature.ts';
 export type { VectorOptions, VectorParameters } from './vector.ts';

@@ -54,3 +54,40 @@ export class Ranking {
     return keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
   }
 }
+
+/**
+ * The classes of one row in the order in which an interval grows from the likeliest: each time the likelier of its two
+ * neighbours joins, of equal ones the lower class.
+ */
+export class Contiguous {
+  private readonly classes: number;
+  private probabilities: Floats = new Float32Array(0);
+  private at = 0;
+  /** The interval so far is (low, high), both ends excluded. */
+  private low = 0;
+  private high = 0;
+
+  constructor(classes: number) {
+    this.classes = classes;
+  }
+
+  start(probabilities: Floats, at: number): void {
+    let best = 0;
+    for (let k = 1; k < this.classes; k++) if (probabilities[at + k]! > probabilities[at + best]!) best = k;
+    this.probabilities = probabilities;
+    this.at = at;
+    this.low = best;
+    this.high = best;
+  }
+
+  next(): number {
+    const { probabilities, at, low, high, classes } = this;
+    if (low === high) {
+      this.low--;
+      return this.high++;
+    }
+    if (low < 0 && high >= classes) return -1;
+    const up = low < 0 || (high < classes && probabilities[at + high]! > probabilities[at + low]!);
+    return up ? this.high++ : this.low--;
+  }
+}

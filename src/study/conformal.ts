@@ -1,4 +1,4 @@
-import { type ConformalMethod, conformalMethods, fitConformal } from '../calibration/index.ts';
+import { type ConformalMethod, defaultConformalMethods, fitConformal } from '../calibration/index.ts';
 import { type BootstrapOptions, meanMeasure } from '../metrics/index.ts';
 import type { MethodRuns } from './calibrated.ts';
 import { jointly, type RunMeasures } from './jointly.ts';
@@ -18,7 +18,7 @@ export async function conformalOf(
   },
 ): Promise<ConformalResults[]> {
   const { alpha } = options;
-  const kinds = (options.methods ?? conformalMethods) as readonly ConformalMethod[];
+  const kinds = (options.methods ?? defaultConformalMethods) as readonly ConformalMethod[];
   const measured = kinds.map(() => new Map<string, RunMeasures<ConformalFigureName>[]>());
   const worst = kinds.map(() => new Map<string, (number | null)[]>());
   const warnings = kinds.map(() => new Map<string, Set<string>>());
