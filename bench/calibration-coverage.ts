@@ -289,10 +289,12 @@ function jobs(): Job[] {
     if (!only.includes('tests')) return;
     for (const law of some) for (const pair of pairs) found.push(testJob(law, pair, { n, patients }, seeds));
   };
-  for (const n of SIZES) intervals(1, n, laws);
-  tests(1, 800, ['top, narrow', 'top, wide', 'p, rare'], false);
+  intervals(1, 200, laws);
+  intervals(1, 800, laws);
+  tests(1, 800, ['top, narrow', 'top, wide', 'p, rare', 'top, sure'], false);
+  intervals(1, 5000, laws);
   intervals(3, 200, laws);
-  tests(1, 200, ['top, narrow', 'top, wide', 'p, rare'], false);
+  tests(1, 200, ['top, narrow', 'top, wide', 'p, rare', 'top, sure'], false);
   if (only.includes('figures')) {
     for (const [law, shape, error] of [
       ['p, wide', 'constant', 0.03],

@@ -12,6 +12,7 @@ const CELLS: readonly [Law, Shape, number, number, boolean, number][] = [
   ['top, narrow', 'constant', 0, 200, true, 1],
   ['top, narrow', 'crossing', 0.08, 200, false, 1],
   ['top, clumps', 'proportional', 0.03, 200, false, 1],
+  ['top, sure', 'constant', 0, 200, false, 1],
   ['p, wide', 'three crossings', 0.15, 200, false, 1],
   ['p, rare', 'constant', 0.01, 200, true, 1],
   ['p, rare', 'proportional', 0.08, 800, false, 1],

@@ -65,9 +65,10 @@ export function gapsOf(
   });
   const units = unitsOf(n, groups);
   const scatter = new Scatter(binned, weights, starts, values, units);
+  const least = leastVariances(runs, binned, weights, starts);
   return size <= MOST_FACTORED
-    ? factored(values, starts, units.count, scatter.covariance())
-    : lowRank(values, starts, units.count, scatter.rows());
+    ? factored(values, starts, units.count, scatter.covariance(), least)
+    : lowRank(values, starts, units.count, scatter.rows(), least);
 }
 
 /** How many bins n rows get. */
@@ -114,6 +115,45 @@ function binRun({ confidence, outcome, mask }: CalibrationRun): Binned {
     }
   }
   return { bin, gap, bins, known };
+}
+
+/** With this many surprises (Σ r²) or fewer, a calibrated forecast's own variance is the least that is believed. */
+const FEW_SURPRISES = 8;
+
+/**
+ * The least variance of each gap. Where nearly everything went as forecast (a test set with two errors, a finding with
+ * three cases), the scatter that was seen is near 0 by luck, while outcomes that follow the confidences would scatter by
+ * Σ c(1 − c). That is the floor of a run of 0/1 outcomes with at most {@link FEW_SURPRISES} surprises; it falls off as
+ * their inverse beyond.
+ */
+function leastVariances(
+  runs: readonly CalibrationRun[],
+  binned: readonly Binned[],
+  weights: readonly number[],
+  starts: readonly number[],
+): Float64Array {
+  const result = new Float64Array(starts.at(-1)!);
+  runs.forEach(({ confidence, outcome }, j) => {
+    const { bin, gap, known } = binned[j]!;
+    const scale = (weights[j]! / known) ** 2;
+    const own = result.subarray(starts[j]!, starts[j + 1]!);
+    let surprises = 0;
+    for (let i = 0; i < bin.length; i++) {
+      const b = bin[i]!;
+      if (b === UNKNOWN) continue;
+      const y = outcome[i]!;
+      if (y !== 0 && y !== 1) {
+        own.fill(0); // A probability scatters less than a label.
+        return;
+      }
+      const c = Math.min(1, confidence[i]!);
+      surprises += gap[i]! * gap[i]!;
+      own[b] = own[b]! + scale * c * (1 - c);
+    }
+    const believed = Math.min(1, FEW_SURPRISES / surprises);
+    for (let b = 0; b < own.length; b++) own[b] = own[b]! * believed;
+  });
+  return result;
 }
 
 interface Units {
@@ -281,9 +321,15 @@ function factored(
   starts: readonly number[],
   units: number,
   covariance: Float64Array,
+  least: Float64Array,
 ): Gaps {
   const size = values.length;
   const errors = new Float64Array(size);
+  // Scaled up to its floor, a gap keeps its correlations.
+  const scales = least.map((floor, m) => scaleTo(floor, covariance[m * size + m]!));
+  for (let m = 0, at = 0; m < size; m++)
+    for (let l = 0; l < size; l++, at++) covariance[at] = covariance[at]! * scales[m]! * scales[l]!;
+  for (let m = 0; m < size; m++) covariance[m * size + m] = Math.max(covariance[m * size + m]!, least[m]!);
   for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(0, covariance[m * size + m]!));
   const lower = cholesky(covariance, size);
   const draw = (seed: number, count: number): Float64Array => {
@@ -301,16 +347,24 @@ function factored(
   return { values, errors, starts, units, draw };
 }
 
+function scaleTo(floor: number, variance: number): number {
+  return variance > 0 && variance < floor ? Math.sqrt(floor / variance) : 1;
+}
+
 function lowRank(
   values: Float64Array,
   starts: readonly number[],
   units: number,
   rows: readonly Float64Array[],
+  least: Float64Array,
 ): Gaps {
   const size = values.length;
   const errors = new Float64Array(size);
   for (const row of rows) for (let m = 0; m < size; m++) errors[m] = errors[m]! + row[m]! * row[m]!;
-  for (let m = 0; m < size; m++) errors[m] = Math.sqrt(errors[m]!);
+  const scales = least.map((floor, m) => scaleTo(floor, errors[m]!));
+  for (const row of rows) for (let m = 0; m < size; m++) row[m] = row[m]! * scales[m]!;
+  const extra = least.map((floor, m) => (errors[m]! > 0 ? 0 : Math.sqrt(floor)));
+  for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(errors[m]!, least[m]!));
   const draw = (seed: number, count: number): Float64Array => {
     const result = new Float64Array(count * size);
     const random = new Random(seed, STREAM);
@@ -320,6 +374,7 @@ function lowRank(
         const z = random.normal();
         for (let m = 0; m < size; m++) out[m] = out[m]! + z * row[m]!;
       }
+      for (let m = 0; m < size; m++) if (extra[m]! > 0) out[m] = out[m]! + extra[m]! * random.normal();
     }
     return result;
   };

@@ -56,7 +56,12 @@ test('gaps and their covariance are their definition, with patients, masks and s
   const random = new Random(4);
   const groups = Array.from({ length: n }, () => random.below(25));
   const mask = Uint8Array.from({ length: n }, () => (random.below(4) > 0 ? 1 : 0));
-  const runs = [draw(1, n, 0.1), { ...draw(2, n, 0), mask }];
+  // Outcomes of 0.999 instead of 1: labels of 0 and 1 have a floor, which is tested below.
+  const soft = (run: CalibrationRun) => ({
+    ...run,
+    outcome: Float64Array.from(run.outcome, (y) => 0.999 * y),
+  });
+  const runs = [soft(draw(1, n, 0.1)), { ...soft(draw(2, n, 0)), mask }];
   // The bins, by sorting (no ties here): rank·K/n, K = 6 for 60 rows and for about 45.
   const bins = runs.map((run) => {
     const known = Array.from({ length: n }, (_, i) => i).filter((i) => run.mask === undefined || run.mask[i]);
@@ -89,6 +94,31 @@ test('gaps and their covariance are their definition, with patients, masks and s
     const scale = Math.sqrt(expected[a]![a]! * expected[b]![b]!);
     expect(Math.abs(sum / count - expected[a]![b]!) / scale).toBeLessThan(0.04);
   }
+});
+
+test('gaps without a surprise scatter as a calibrated forecast would', () => {
+  const n = 40;
+  const sure = { confidence: new Float64Array(n).fill(0.98), outcome: new Uint8Array(n).fill(1) };
+  const { errors } = gapsOf([sure], [1], undefined);
+  expect(errors[0]).toBeCloseTo(Math.sqrt((0.98 * 0.02) / n), 12);
+  // 40 of 40 right says little against 98 %, or 93 %.
+  const { low, high } = calibrationInterval([sure]);
+  expect(low).toBe(0);
+  expect(high).toBeGreaterThan(0.04);
+  // One patient, one image: nothing is known.
+  expect(calibrationInterval([{ confidence: Float64Array.of(0.7), outcome: [1] }])).toMatchObject({
+    low: 0,
+    high: 1,
+  });
+  const one = { confidence: Float64Array.of(0.7, 0.8), outcome: [1, 0] };
+  const groups = [4, 4];
+  expect(
+    calibrationDifference(
+      [one],
+      [sure].map(() => ({ ...one, outcome: [0, 0] })),
+      { groups },
+    ).p,
+  ).toBe(1);
 });
 
 test('many classes keep rows instead of a factor, with the same scatter', () => {

@@ -76,6 +76,9 @@ export function calibrationInterval(
     runs.map(() => 1 / runs.length),
     options.groups,
   );
+  // One patient says nothing of another.
+  if (gaps.units < 2)
+    return { value: clamp01(debiased(gaps)), low: 0, high: 1, plugIn: plugIn(runs, options) };
   const noise = gaps.draw(seed, draws);
   const low = lowerEnd(gaps, noise, draws, level);
   const high = Math.max(low, upperEnd(gaps, noise, draws, level));
@@ -212,6 +215,9 @@ export function calibrationDifference(
   const a = part(gaps, 0, first.length);
   const b = part(gaps, first.length, first.length + second.length);
   const value = Math.max(0, debiased(a)) - Math.max(0, debiased(b));
+  if (a.values.length === b.values.length && a.values.every((gap, m) => gap === b.values[m]))
+    return { value: 0, low: 0, high: 0, p: 1 };
+  if (gaps.units < 2) return { value: Math.min(1, Math.max(-1, value)), low: -1, high: 1, p: 1 };
   const noise = gaps.draw(seed, draws);
   const knots = NORMS.map((norm) => knotsOf(norm, a, b, noise, draws));
   if (knots.some((k) => k === null)) return { value: 0, low: 0, high: 0, p: 1 };
@@ -437,6 +443,10 @@ function threeChanges(x: Float64Array, starts: readonly number[], offset: number
     result += Math.max(p0, p1, p2, p3, q0, q1, q2, q3);
   }
   return result;
+}
+
+function clamp01(x: number): number {
+  return Math.min(1, Math.max(0, x));
 }
 
 function absoluteSum(x: Float64Array): number {
