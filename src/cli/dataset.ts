@@ -1,4 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { PenumbraError } from '../errors.ts';
+import { type RowPolicy, rowPolicies } from '../reports/dataset/policy.ts';
+import type { LabelErrors } from '../reports/index.ts';
 
 export function register(program: Command): void {
   program
@@ -18,6 +21,35 @@ export function register(program: Command): void {
     )
     .requiredOption('--out <folder>', 'the data set')
     .option('--findings <name>', 'the set that the rows were extracted with', 'chexpert14')
+    .option('--extend-findings <file>', 'the findings file that was added to it')
+    .option('--extractor <name>', 'take only the rows of this extractor, where the files hold several')
+    .addOption(
+      new Option(
+        '--unverified <what>',
+        'rows whose quotation is not in the report: keep their label, mask it, or drop the report',
+      )
+        .choices(rowPolicies)
+        .default('mask'),
+    )
+    .addOption(
+      new Option('--disagreeing <what>', 'rows on which rules and language model disagree')
+        .choices(rowPolicies)
+        .default('keep'),
+    )
+    .addOption(
+      new Option('--failed <what>', 'reports that could not be read: drop their images, or keep them masked')
+        .choices(['mask', 'drop'])
+        .default('drop'),
+    )
+    .option(
+      '--label-errors <present=e,absent=e,uncertain=e>',
+      'measured error rates of the labels: rates are corrected for them, and negative for sure wording',
+      labelErrors,
+    )
+    .option(
+      '--hold-out-hedges <phrases>',
+      'patients whose reports hedge with one of these phrases (comma-separated) make the test split',
+    )
     .option('--image-column <name>', 'tables: the image')
     .option('--report-column <name>', 'tables: the id of the report')
     .option('--patient-column <name>', 'tables: the patient')
@@ -32,7 +64,8 @@ export function register(program: Command): void {
       `
 Examples:
   $ penumbra dataset build mimic-cxr-jpg/ --rows rows.parquet --out uncertainty/
-  $ penumbra dataset build images.csv --rows rows-*.jsonl --out uncertainty/ --report-column accession`,
+  $ penumbra dataset build images.csv --rows rows-*.jsonl --out uncertainty/ --report-column accession
+  $ penumbra dataset build images.csv --rows rows.parquet --out by-hedge/ --hold-out-hedges "cannot be excluded,possible"`,
     )
     .action(build);
 }
@@ -41,6 +74,13 @@ interface Flags {
   rows: string[];
   out: string;
   findings: string;
+  extendFindings?: string;
+  extractor?: string;
+  unverified: RowPolicy;
+  disagreeing: RowPolicy;
+  failed: 'mask' | 'drop';
+  labelErrors?: LabelErrors;
+  holdOutHedges?: string;
   imageColumn?: string;
   reportColumn?: string;
   patientColumn?: string;
@@ -54,11 +94,17 @@ interface Flags {
 
 async function build(images: string, flags: Flags): Promise<void> {
   const { buildDataset } = await import('../reports/dataset/index.ts');
-  const { findingSet } = await import('../reports/index.ts');
+  const { correctedRates, openRules } = await import('../reports/index.ts');
   const summary = await buildDataset(flags.out, {
     rows: flags.rows,
     images,
-    findings: findingSet(flags.findings),
+    findings: openRules(flags).findings,
+    policies: { unverified: flags.unverified, disagreeing: flags.disagreeing, failed: flags.failed },
+    ...(flags.extractor !== undefined && { extractor: flags.extractor }),
+    ...(flags.labelErrors !== undefined && { rates: correctedRates(flags.labelErrors) }),
+    ...(flags.holdOutHedges !== undefined && {
+      holdOutHedges: flags.holdOutHedges.split(',').map((phrase) => phrase.trim()),
+    }),
     columns: {
       ...(flags.imageColumn !== undefined && { image: flags.imageColumn }),
       ...(flags.reportColumn !== undefined && { report: flags.reportColumn }),
@@ -72,10 +118,29 @@ async function build(images: string, flags: Flags): Promise<void> {
     ...(flags.overwrite !== undefined && { overwrite: flags.overwrite }),
     onStep: (what) => process.stderr.write(`dataset: ${what}\n`),
   });
-  const { leftOut } = summary;
+  const { leftOut, rowCounts, policies } = summary;
+  const done = { keep: 'kept', mask: 'masked', drop: 'dropped' } as const;
+  const kinds = (['unverified', 'disagreeing', 'failed'] as const).filter((kind) => rowCounts[kind].rows > 0);
   process.stdout.write(
     `${summary.images} images, ${summary.reports} reports, ${summary.patients} patients in ${flags.out} (version ${summary.version})\n` +
       `left out: ${leftOut.imagesWithoutReport} images without a report, ${leftOut.reportsWithoutImage} reports without an image, ${leftOut.failedReports} failed reports\n` +
-      `${summary.splits.map((s) => `${s.split} ${s.images}`).join(', ')}; charts in ${flags.out}/report.html\n`,
+      `${summary.splits.map((s) => `${s.split} ${s.images}`).join(', ')}; charts in ${flags.out}/report.html\n` +
+      kinds.map((kind) => `${rowCounts[kind].rows} ${kind} rows ${done[policies[kind]]}\n`).join('') +
+      summary.notes.map((note) => `note: ${note}\n`).join(''),
   );
+}
+
+/** `present=0.02,absent=0.01`; kinds that are not named have no error. */
+function labelErrors(value: string): LabelErrors {
+  const errors = { present: 0, absent: 0, uncertain: 0 };
+  for (const part of value.split(',')) {
+    const [kind, e] = part.split('=').map((x) => x.trim());
+    if (kind === undefined || !Object.hasOwn(errors, kind) || !/^0?\.?\d+$/.test(e ?? '')) {
+      throw new PenumbraError('usage/rates', `--label-errors: "${part}" is no error rate.`, {
+        hint: 'Write present=0.02,absent=0.01,uncertain=0 with measured shares below 0.5.',
+      });
+    }
+    errors[kind as keyof typeof errors] = Number(e);
+  }
+  return errors;
 }

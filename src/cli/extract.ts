@@ -95,10 +95,31 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
   const { createProgress } = await import('./progress.ts');
   // A character takes some 70 bytes while it is judged.
   if (flags.longest !== undefined && !(flags.longest >= 1 && flags.longest <= 10_000_000)) {
-    throw new PenumbraError(
-      'usage/longest',
-      `--longest is ${flags.longest}; 1 to 10000000 characters are possible`,
-    );
+    throw new PenumbraError('usage/longest', `--longest is no number from 1 to 10000000.`, {
+      hint: 'Give the most characters that one report may have, such as 1000000.',
+    });
+  }
+  if (flags.extractor === 'rules') {
+    const forModels = [
+      'server',
+      'gguf',
+      'prompt',
+      'concurrency',
+      'requestTimeout',
+      'price',
+      'estimate',
+    ] as const;
+    const named = forModels.find((flag) => flags[flag] !== undefined);
+    if (named !== undefined || flags.disagreements !== undefined) {
+      const flag = (named ?? 'disagreements').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+      throw new PenumbraError(
+        'usage/extractor',
+        `--${flag} is for a language model, and the rules read the reports.`,
+        {
+          hint: 'Add --extractor llm or --extractor llm+rules, or leave it out.',
+        },
+      );
+    }
   }
   const { findings, lexicon } = reports.openRules(flags);
   const assessor = reports.createAssessor({

@@ -14,8 +14,9 @@ export function register(program: Command): void {
       'mentions {id, text, span, finding, status} as JSON lines; or reports {report, finding, label} as JSON lines or CSV, or a CSV with one column per finding',
     )
     .option('--reports <in>', 'reports gold: the reports to read with the rules, as for extract')
-    .option('--rows <file>', 'reports gold: rows of extract (.jsonl) instead')
+    .option('--rows <file>', 'reports gold: rows of extract (.jsonl or .parquet) instead')
     .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
+    .option('--extend-findings <file>', 'add the phrases of this findings file')
     .option('--lexicon <file>', 'replace the lexicon by this file')
     .option('--extend-lexicon <file>', 'add the entries of this file; they win')
     .option('--status-field <name>', 'mentions gold: the field of the status', 'status')
@@ -48,6 +49,7 @@ interface Flags {
   reports?: string;
   rows?: string;
   findings: string;
+  extendFindings?: string;
   lexicon?: string;
   extendLexicon?: string;
   statusField: string;
@@ -107,19 +109,31 @@ async function rowsOf(
   assessor: import('../reports/index.ts').Assessor,
   wanted: ReadonlySet<string>,
 ) {
-  const { readableReports } = await import('../reports/index.ts');
+  const { probabilityToRate, readableReports, readRows, statusCodes } = await import('../reports/index.ts');
+  const { round } = await import('../reports/round.ts');
   const rows: import('../reports/index.ts').FindingRow[] = [];
   if (flags.rows !== undefined) {
-    const { createReadStream } = await import('node:fs');
-    const { createInterface } = await import('node:readline');
-    for await (const line of createInterface({
-      input: createReadStream(flags.rows),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    })) {
-      if (line === '') continue;
-      const row = JSON.parse(line);
-      if (wanted.has(row.id)) rows.push({ ...row, evidence: [] });
-    }
+    const targets = await readRows(flags.rows);
+    const k = targets.findings.length;
+    targets.ids.forEach((id, n) => {
+      if (!wanted.has(id)) return;
+      targets.findings.forEach((finding, f) => {
+        const at = n * k + f;
+        const known = targets.mask[at] === 1;
+        const probability = known ? round(targets.probability[at]!) : null;
+        rows.push({
+          id,
+          finding,
+          status: statusCodes[targets.status[at]!]!,
+          probability,
+          deviation: null,
+          ...probabilityToRate(probability),
+          evidence: [],
+          extractor: '',
+          version: '',
+        });
+      });
+    });
   } else if (flags.reports !== undefined) {
     for await (const batch of readableReports(flags.reports)) {
       for (const report of batch) if (wanted.has(report.id)) rows.push(...assessor.assessReport(report));

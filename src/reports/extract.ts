@@ -1,4 +1,5 @@
 import { PenumbraError } from '../errors.ts';
+import { decoderOf } from './io/bytes.ts';
 import { type InputOptions, inputFormat, readReports } from './io/reports-in.ts';
 import { hash53, IdSet, RowOutput } from './io/rows-out.ts';
 import type { Assessor } from './rules/assess.ts';
@@ -104,6 +105,7 @@ export async function extract(
       hint: 'Shards are 1/n to n/n.',
     });
   }
+  if (options.encoding !== undefined) decoderOf(options.encoding);
   inputFormat(input); // Nothing is made or replaced for an input that is not there.
   const out = await RowOutput.open(output, {
     version: extractor.version,

@@ -6,7 +6,13 @@
  * const rows = assessReport({ id: '1', text: 'IMPRESSION: Probable pneumonia. No effusion.' });
  * rows.find((row) => row.finding === 'Pneumonia')?.probability; // 0.785
  */
-export { type BuildOptions, buildDataset, type DatasetSummary } from './dataset/index.ts';
+export {
+  type BuildOptions,
+  buildDataset,
+  type DatasetSummary,
+  type RowPolicies,
+  type RowPolicy,
+} from './dataset/index.ts';
 export {
   type ExtractOptions,
   type Extractor,
@@ -23,7 +29,9 @@ export {
   parseFindings,
   type Role,
 } from './findings/findings.ts';
+export { type ReportExample, reportsWithTargets } from './io/join.ts';
 export { type InputItem, type InputOptions, readableReports, readReports } from './io/reports-in.ts';
+export { type ReportTargets, readRows, reportKey, statusCodes } from './io/rows-in.ts';
 export {
   type CueKind,
   type Direction,

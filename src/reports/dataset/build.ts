@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
 import { shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
-import { hash53, rowColumns } from '../io/rows-out.ts';
+import { reportKeySql, rowsSql } from '../io/rows-in.ts';
 import { type Run, sqlText, type Tables, withDuckDB } from '../io/tables.ts';
 import { defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
+import { type RatePolicy, rateSql, wordingRates } from '../rate.ts';
 import { dataCard } from './card.ts';
 import { datasetPage } from './page.ts';
+import { type RowPolicies, rowKind, rowKinds, settlePolicies } from './policy.ts';
 import { type ImageColumns, readImages } from './sources.ts';
+import { assignSplits } from './splits.ts';
 import type { DatasetSummary } from './summary.ts';
 
 export interface BuildOptions {
@@ -26,6 +29,14 @@ export interface BuildOptions {
   seed?: number;
   /** Split by patient here, whatever splits the images come with. */
   resplit?: boolean;
+  /** Phrases as they stand in the evidence: patients whose reports hedge with one of them make the test split. */
+  holdOutHedges?: readonly string[];
+  /** What is done with unverified, disagreeing and failed rows. */
+  policies?: RowPolicies;
+  /** Only the rows of this extractor, where the files hold those of several. */
+  extractor?: string;
+  /** How p becomes the rate; default `wordingRates`. */
+  rates?: RatePolicy;
   overwrite?: boolean;
   onStep?: (what: string) => void;
 }
@@ -34,19 +45,23 @@ export interface BuildOptions {
  * Joins the rows of reports with images into a data set:
  *
  * - `dataset.parquet`: one row per image: `image, patient, report, split, view`, and a column per finding with
- *   `{status, probability, label, rate, evidence, given}`;
+ *   `{status, probability, label, rate, deviation, masked, evidence, given}`;
  * - `labels.csv`: the same for programs that read text: `image, patient, report, split`, then `y`, `p` and `r` of each
  *   finding;
  * - `dataset.json`, `README.md` (the data card) and `report.html` (charts; opens without a network).
  *
  * All of it appears at once (a folder beside it is renamed at the end), so an interrupted build leaves nothing behind
- * that could be taken for a data set. The same input gives the same version and the same bytes of `labels.csv`.
+ * that could be taken for a data set. The same input gives the same version,
+ * which covers statuses, evidence and the sentences around it, and the same bytes of `labels.csv`.
  * @throws PenumbraError `dataset/…` for input that does not fit together.
  */
 export async function buildDataset(out: string, options: BuildOptions): Promise<DatasetSummary> {
   const { columns = {}, seed = 0, val = 0.1, test = 0.1 } = options;
   const step = options.onStep ?? (() => {});
-  const findings = (options.findings ?? findingSet()).findings;
+  const { findings } = options.findings ?? findingSet();
+  const policies = settlePolicies(options.policies);
+  const rates = options.rates ?? wordingRates;
+  const hedges = options.holdOutHedges ?? [];
   if (!(val >= 0 && test >= 0 && val + test < 1)) {
     throw new PenumbraError(
       'dataset/shares',
@@ -69,17 +84,19 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         const { run } = tables;
         await run(`SET temp_directory = ${sqlText(join(draft, 'spill'))}`);
         step('reading rows');
-        const extractors = await readRows(tables, options.rows);
+        const extractors = await loadRows(tables, options.rows, options.extractor);
+        await checkFindings(run, options.findings ?? findingSet());
+        const rowCounts = await applyPolicies(run, policies, rates);
         step('reading images');
         const images = await readImages(tables, options.images, columns);
         step('joining');
-        const leftOut = await joinImages(run);
-        const givenSplits = images.givenSplits && options.resplit !== true;
-        await assignSplits(run, givenSplits, { val, test, seed });
+        const leftOut = await joinImages(run, policies);
+        const givenSplits = images.givenSplits && options.resplit !== true && hedges.length === 0;
+        const notes = await assignSplits(run, { val, test, seed, given: givenSplits, hedges });
         step('writing');
         await write(run, draft, findings);
         const counts = await figures(run, findings, options.lexicon ?? defaultLexicon());
-        const version = (await digest(join(draft, 'labels.csv'))).slice(0, 16);
+        const version = await versionOf(run, findings, rates);
         return {
           version,
           name: out.split(/[\\/]/).filter(Boolean).at(-1) ?? out,
@@ -91,7 +108,16 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
           })),
           extractors,
           leftOut,
-          splitBy: givenSplits ? ('given' as const) : ('patients' as const),
+          splitBy: givenSplits
+            ? ('given' as const)
+            : hedges.length > 0
+              ? ('hedges' as const)
+              : ('patients' as const),
+          hedgesHeldOut: hedges,
+          policies,
+          rowCounts,
+          rates,
+          notes,
           ...counts,
         };
       },
@@ -105,25 +131,31 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
   });
 }
 
-/** Tables `rows` (one per report and finding) and `failed` (ids). MIMIC-CXR's studies lose their "s". */
-async function readRows(
+/** Table `rows` (one per report and finding), of one extractor. Ids are those of the images' side (`reportKey`). */
+async function loadRows(
   { run, source }: Tables,
   paths: readonly string[],
+  extractor: string | undefined,
 ): Promise<{ extractor: string; version: string }[]> {
-  const parts = paths.map((path) =>
-    /\.parquet$/i.test(path)
-      ? `SELECT * FROM read_parquet(${source(path)})`
-      : `SELECT * FROM read_json(${source(path)}, format='newline_delimited', columns=${rowColumns}, maximum_object_size=268435456)`,
-  );
-  const key = "CASE WHEN regexp_full_match(id, 's[0-9]{8}') THEN id[2:] ELSE id END";
   try {
     await run(
-      `CREATE TABLE rows AS SELECT * EXCLUDE (id), ${key} AS report FROM (${parts.join(' UNION ALL BY NAME ')})`,
+      `CREATE TABLE rows AS SELECT * EXCLUDE (id), ${reportKeySql} AS report FROM (${rowsSql(source, paths)})`,
     );
   } catch {
     throw new PenumbraError('dataset/rows', `${paths.join(', ')} cannot be read as rows of extract.`, {
       hint: 'Was extract finished? A .jsonl output that was interrupted ends in a torn line: run extract again first.',
     });
+  }
+  if (extractor !== undefined) {
+    const names = (await run('SELECT DISTINCT extractor FROM rows ORDER BY ALL')).map(([name]) =>
+      String(name),
+    );
+    if (!names.includes(extractor)) {
+      throw new PenumbraError('dataset/rows', `The rows hold none of the extractor "${extractor}".`, {
+        hint: `They are by ${names.join(', ')}.`,
+      });
+    }
+    await run(`DELETE FROM rows WHERE extractor <> ${sqlText(extractor)}`);
   }
   const twice = await run(
     'SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY report, finding HAVING count(*) > 1)',
@@ -146,18 +178,69 @@ async function readRows(
       'dataset/rows',
       `The rows come from ${kinds.length} configurations: ${kinds.map((k) => k.join(' ')).join(', ')}.`,
       {
-        hint: 'Extract all reports with one configuration.',
+        hint: 'Extract all reports with one configuration, or choose one extractor with --extractor.',
       },
     );
   }
   return kinds.map(([extractor, version]) => ({ extractor, version }));
 }
 
-/** Table `joined`: images that have a report. */
-async function joinImages(run: Run): Promise<DatasetSummary['leftOut']> {
-  await run(
-    "CREATE TABLE reports AS SELECT report, bool_or(status = 'failed') AS failed FROM rows GROUP BY report",
+/** The rows must be of this set: a data set of empty columns is worse than none. */
+async function checkFindings(run: Run, set: FindingSet): Promise<void> {
+  const there = (await run("SELECT DISTINCT finding FROM rows WHERE finding <> '' ORDER BY ALL")).map(([f]) =>
+    String(f),
   );
+  const full = Number(
+    (await run("SELECT count(*) FROM rows WHERE status = 'not_mentioned' AND finding <> ''"))[0]![0],
+  );
+  const foreign = there.filter((finding) => !set.findings.includes(finding));
+  // Rows of mentioned findings alone may lack some.
+  const lacking = full > 0 ? set.findings.filter((finding) => !there.includes(finding)) : [];
+  if (foreign.length === 0 && lacking.length === 0) return;
+  const what =
+    foreign.length > 0
+      ? `the set lacks ${foreign.slice(0, 5).join(', ')}`
+      : `they lack ${lacking.slice(0, 5).join(', ')}`;
+  throw new PenumbraError('dataset/findings', `The rows are not of the findings ${set.name}: ${what}.`, {
+    hint: 'Give --findings and --extend-findings as they were given to extract.',
+  });
+}
+
+/** Masks what is to be masked, sets the rates, and counts the rows of every kind. Adds the column `kind` to `rows`. */
+async function applyPolicies(
+  run: Run,
+  policies: Required<RowPolicies>,
+  rates: RatePolicy,
+): Promise<DatasetSummary['rowCounts']> {
+  await run(`CREATE OR REPLACE TABLE rows AS SELECT *, ${rowKind} AS kind FROM rows`);
+  const masked = rowKinds.filter((kind) => kind !== 'stable' && policies[kind] !== 'keep').map(sqlText);
+  const counted = await run(
+    'SELECT kind, count(*), count(*) FILTER (WHERE label = 1), count(*) FILTER (WHERE label = 0) FROM rows GROUP BY kind',
+  );
+  if (masked.length > 0) {
+    await run(
+      `UPDATE rows SET probability = NULL, deviation = NULL, label = NULL, rate = NULL WHERE kind IN (${masked.join(', ')})`,
+    );
+  }
+  await run('ALTER TABLE rows ADD COLUMN masked VARCHAR');
+  await run(`UPDATE rows SET masked = kind WHERE kind IN (${["'stable'", ...masked].join(', ')})`);
+  await run(`UPDATE rows SET rate = ${rateSql('probability', rates)} WHERE probability IS NOT NULL`);
+  return Object.fromEntries(
+    rowKinds.map((kind) => {
+      const row = counted.find(([name]) => name === kind);
+      return [kind, { rows: Number(row?.[1] ?? 0), y1: Number(row?.[2] ?? 0), y0: Number(row?.[3] ?? 0) }];
+    }),
+  ) as DatasetSummary['rowCounts'];
+}
+
+/** Table `joined`: images that have a report. */
+async function joinImages(run: Run, policies: Required<RowPolicies>): Promise<DatasetSummary['leftOut']> {
+  const dropped = rowKinds.filter(
+    (kind) => kind !== 'stable' && kind !== 'failed' && policies[kind] === 'drop',
+  );
+  const drop = dropped.length === 0 ? 'false' : `bool_or(kind IN (${dropped.map(sqlText).join(', ')}))`;
+  await run(`CREATE TABLE reports AS SELECT report, bool_or(kind = 'failed' AND finding = '') AS unread,
+      ${policies.failed === 'drop' ? "bool_or(kind = 'failed' AND finding = '')" : 'false'} OR ${drop} AS failed FROM rows GROUP BY report`);
   await run(
     'CREATE TABLE joined AS SELECT i.* FROM images i JOIN reports r ON i.report = r.report WHERE NOT r.failed',
   );
@@ -169,7 +252,8 @@ async function joinImages(run: Run): Promise<DatasetSummary['leftOut']> {
     reportsWithoutImage: await one(
       'SELECT count(*) FROM reports r ANTI JOIN images i ON i.report = r.report',
     ),
-    failedReports: await one('SELECT count(*) FROM reports WHERE failed'),
+    failedReports: await one('SELECT count(*) FROM reports WHERE unread AND failed'),
+    droppedReports: await one('SELECT count(*) FROM reports WHERE failed AND NOT unread'),
   };
   if ((await one('SELECT count(*) FROM joined')) === 0) {
     const [image] = (await run('SELECT report FROM images WHERE report IS NOT NULL LIMIT 1')) as [string][];
@@ -189,69 +273,14 @@ async function joinImages(run: Run): Promise<DatasetSummary['leftOut']> {
   return leftOut;
 }
 
-/** Fills `split` of `joined`, and makes sure that no patient is on two sides. */
-async function assignSplits(
-  run: Run,
-  givenSplits: boolean,
-  options: { val: number; test: number; seed: number },
-): Promise<void> {
-  if (givenSplits) {
-    const [missing] = await run(
-      "SELECT count(*) FROM joined WHERE split IS NULL OR split NOT IN ('train', 'val', 'test')",
-    );
-    if (Number(missing![0]) > 0) {
-      throw new PenumbraError('dataset/splits', `${missing![0]} images have no split that is known.`, {
-        hint: 'Splits are train, val (valid, validate, validation) and test; or split anew with --resplit.',
-      });
-    }
-    const [torn] = await run(
-      'SELECT count(*) FROM (SELECT 1 FROM joined GROUP BY patient HAVING count(DISTINCT split) > 1)',
-    );
-    if (Number(torn![0]) > 0) {
-      throw new PenumbraError(
-        'dataset/splits',
-        `${torn![0]} patients have images on both sides of a split.`,
-        {
-          hint: 'A network that has seen a patient is not tested on that patient. Split anew with --resplit.',
-        },
-      );
-    }
-    return;
-  }
-  // A patient's side depends on the patient and the seed alone, not on who else is there.
-  const patients = (await run('SELECT DISTINCT patient FROM joined')) as [string][];
-  const side = (patient: string): string => {
-    const u = hash53(`${options.seed}/${patient}`) / 2 ** 53;
-    return u < options.test ? 'test' : u < options.test + options.val ? 'val' : 'train';
-  };
-  await run('CREATE TABLE sides (patient VARCHAR, side VARCHAR)');
-  for (let i = 0; i < patients.length; i += 10_000) {
-    const values = patients
-      .slice(i, i + 10_000)
-      .map(([patient]) => `(${sqlText(patient)}, '${side(patient)}')`);
-    await run(`INSERT INTO sides VALUES ${values.join(',')}`);
-  }
-  await run(
-    'CREATE OR REPLACE TABLE joined AS SELECT j.* REPLACE (s.side AS split) FROM joined j JOIN sides s ON j.patient = s.patient',
-  );
-  const [train] = await run("SELECT count(*) FROM joined WHERE split = 'train'");
-  if (Number(train![0]) === 0) {
-    throw new PenumbraError(
-      'dataset/splits',
-      `Of ${patients.length} patients the shares ${options.val} and ${options.test} leave none to train on.`,
-      { hint: 'Ask for smaller shares or another seed, or give more patients.' },
-    );
-  }
-}
-
 async function write(run: Run, draft: string, findings: readonly string[]): Promise<void> {
   const name = (finding: string): string => `"${finding.replaceAll('"', '""')}"`;
   const one = (finding: string): string =>
-    `any_value({status: r.status, probability: r.probability, label: r.label, rate: r.rate, evidence: r.evidence, given: g.value}) FILTER (WHERE r.finding = ${sqlText(finding)}) AS ${name(finding)}`;
+    `any_value({status: r.status, probability: r.probability, label: r.label, rate: r.rate, deviation: r.deviation, masked: r.masked, evidence: r.evidence, given: g.value}) FILTER (WHERE r.finding = ${sqlText(finding)}) AS ${name(finding)}`;
   await run(`CREATE TABLE wide AS SELECT r.report, ${findings.map(one).join(', ')}
     FROM rows r LEFT JOIN given g ON g.report = r.report AND g.finding = r.finding
     WHERE r.report IN (SELECT report FROM joined) GROUP BY r.report`);
-  await run(`COPY (SELECT j.image, j.patient, j.report, j.split, j.view, w.* EXCLUDE (report) FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
+  await run(`COPY (SELECT j.image, j.patient, j.report, j.split, j.view, w.* EXCLUDE (report) FROM joined j LEFT JOIN wide w ON j.report = w.report ORDER BY j.image)
     TO ${sqlText(join(draft, 'dataset.parquet'))} (FORMAT parquet, COMPRESSION zstd)`);
   // People open this one in a spreadsheet; the Parquet file holds the texts as they are.
   const cells = ['image', 'patient', 'report'].map((of) => `${spreadsheetCellSql(`j.${of}`)} AS ${of}`);
@@ -260,7 +289,7 @@ async function write(run: Run, draft: string, findings: readonly string[]): Prom
     `w.${name(finding)}.probability AS ${name(`${finding} p`)}`,
     `w.${name(finding)}.rate AS ${name(`${finding} r`)}`,
   ]);
-  await run(`COPY (SELECT ${cells.join(', ')}, j.split, ${labels.join(', ')} FROM joined j JOIN wide w ON j.report = w.report ORDER BY j.image)
+  await run(`COPY (SELECT ${cells.join(', ')}, j.split, ${labels.join(', ')} FROM joined j LEFT JOIN wide w ON j.report = w.report ORDER BY j.image)
     TO ${sqlText(join(draft, 'labels.csv'))} (FORMAT csv, HEADER true)`);
 }
 
@@ -330,8 +359,16 @@ async function figures(
   };
 }
 
-async function digest(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
+/** A hash of all that the data set says of its images: splits, statuses, numbers, evidence and its sentences. */
+async function versionOf(run: Run, findings: readonly string[], rates: RatePolicy): Promise<string> {
+  const rows = await run(
+    `SELECT sha256(string_agg(hash, '' ORDER BY image)) FROM (
+       SELECT j.image, sha256(concat_ws(chr(31), j.image, j.patient, j.report, j.split, CAST(w AS VARCHAR))) AS hash
+       FROM joined j LEFT JOIN wide w ON j.report = w.report)`,
+  );
+  const hash = createHash('sha256').update(String(rows[0]![0]));
+  return hash
+    .update(JSON.stringify([findings, rates]))
+    .digest('hex')
+    .slice(0, 16);
 }

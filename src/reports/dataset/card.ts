@@ -17,23 +17,40 @@ export function dataCard(s: DatasetSummary): string {
   const agreement = s.findings.some((f) => f.agreement !== null);
   return `# ${s.name}
 
-Chest images with findings, probabilities and evidence from their reports. Version \`${s.version}\` (SHA-256 of \`labels.csv\`, first 16 digits).
+Chest images with findings, probabilities and evidence from their reports. Version \`${s.version}\` (SHA-256 of what is said of the images: labels, statuses, evidence and its sentences; first 16 digits).
 
 ## What it is made of
 
 - Images: ${sources[s.source]}. Reports: rows of \`penumbra extract\`, extractor ${extractor}.
 - Files: ${s.files.map((f) => `\`${f.file}\` (${f.bytes.toLocaleString('en')} bytes)`).join(', ')}.
 - ${s.images.toLocaleString('en')} images of ${s.reports.toLocaleString('en')} reports and ${s.patients.toLocaleString('en')} patients.
-- Left out: ${s.leftOut.imagesWithoutReport.toLocaleString('en')} images without a report, ${s.leftOut.reportsWithoutImage.toLocaleString('en')} reports without an image, ${s.leftOut.failedReports.toLocaleString('en')} reports that could not be read.
+- Left out: ${s.leftOut.imagesWithoutReport.toLocaleString('en')} images without a report, ${s.leftOut.reportsWithoutImage.toLocaleString('en')} reports without an image, ${s.leftOut.failedReports.toLocaleString('en')} reports that could not be read${s.leftOut.droppedReports > 0 ? `, ${s.leftOut.droppedReports.toLocaleString('en')} reports with a row that the policies leave out` : ''}.
 
 ## Splits
 
-${s.splitBy === 'given' ? 'As they came with the images; checked that no patient is on two sides.' : 'By patient, from a hash of patient and seed; no patient is on two sides.'}
+${s.notes.map((note) => `Note: ${note}.\n\n`).join('')}${s.splitBy === 'hedges' ? `The test split holds the patients whose reports express doubt by ${s.hedgesHeldOut.map((phrase) => `"${phrase}"`).join(', ')}; no other split has seen these phrases. The others are split by a hash of patient and seed.` : s.splitBy === 'given' ? 'As they came with the images; checked that no patient is on two sides.' : 'By patient, from a hash of patient and seed; no patient is on two sides.'}
 
 ${table(
   ['split', 'images', 'reports', 'patients'],
   s.splits.map((x) => [x.split, x.images, x.reports, x.patients]),
 )}
+
+## Rows that are not plain
+
+${table(
+  ['kind', 'rows', 'of these y = 1', 'y = 0', 'what was done'],
+  [
+    ['unverified: the quotation is not in the report', s.rowCounts.unverified, s.policies.unverified],
+    ['disagreeing: rules and language model', s.rowCounts.disagreeing, s.policies.disagreeing],
+    ['failed: could not be read', s.rowCounts.failed, s.policies.failed],
+    ['stable: masked when they were extracted', s.rowCounts.stable, 'mask'],
+  ].map(([kind, n, policy]) => {
+    const { rows, y1, y0 } = n as (typeof s.rowCounts)['failed'];
+    return [String(kind), rows, y1, y0, String(policy)];
+  }),
+)}
+
+Masked rows keep their status and evidence, and have no y, p and r.
 
 ## Findings (by report)
 
@@ -72,9 +89,10 @@ ${table(
 
 ## How to read it
 
-- \`dataset.parquet\`: one row per image: \`image, patient, report, split, view\`, and a column per finding: \`{status, probability, label, rate, evidence, given}\`.
+- \`dataset.parquet\`: one row per image: \`image, patient, report, split, view\`, and a column per finding: \`{status, probability, label, rate, deviation, masked, evidence, given}\`.
 - \`labels.csv\`: the same without status and evidence; columns \`<finding> y\`, \`<finding> p\`, \`<finding> r\`.
-- p is the probability that the wording expresses, y = 1 where p ≥ 0.5, r = 2·min(p, 1−p): the smoothed target (1−r)·y + r/2 is p.
+- p is the probability that the wording expresses, y = 1 where p ≥ 0.5. The rate r is by the policy \`${s.rates.name}\`, version ${s.rates.version}: ${s.rates.errors === undefined ? 'r = 2·min(p, 1−p), so the smoothed target (1−r)·y + r/2 is p' : `r = (r* − 2e)/(1 − 2e) with r* = 2·min(p, 1−p) and label errors e of ${s.rates.errors.present} (present), ${s.rates.errors.absent} (absent), ${s.rates.errors.uncertain} (uncertain)`}.
+- \`deviation\`: standard deviation of p from the hedge's place in the ranking. \`masked\`: why a row has no label although the report speaks of the finding.
 - Empty cells: the report does not speak of the finding. That is not a negative.
 
 ## Limits

@@ -1,3 +1,4 @@
 export { type BuildOptions, buildDataset } from './build.ts';
+export { defaultPolicies, type RowPolicies, type RowPolicy, rowPolicies } from './policy.ts';
 export type { ImageColumns } from './sources.ts';
 export type { DatasetSummary, FindingSummary } from './summary.ts';

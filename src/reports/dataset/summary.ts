@@ -1,8 +1,10 @@
+import type { RatePolicy } from '../rate.ts';
+import type { RowPolicies, rowKinds } from './policy.ts';
 import type { Images } from './sources.ts';
 
 /** What the data card and the page are made of. */
 export interface DatasetSummary {
-  /** 16 hexadecimal digits of the content's SHA-256. */
+  /** 16 hexadecimal digits of the content's SHA-256: images, splits, statuses, numbers, evidence and its sentences. */
   readonly version: string;
   readonly name: string;
   readonly source: Images['kind'];
@@ -17,6 +19,8 @@ export interface DatasetSummary {
     readonly imagesWithoutReport: number;
     readonly reportsWithoutImage: number;
     readonly failedReports: number;
+    /** Left out for an unverified or disagreeing row, where the policy is `drop`. */
+    readonly droppedReports: number;
   };
   readonly splits: readonly {
     readonly split: string;
@@ -24,7 +28,18 @@ export interface DatasetSummary {
     readonly reports: number;
     readonly patients: number;
   }[];
-  readonly splitBy: 'given' | 'patients';
+  readonly splitBy: 'given' | 'patients' | 'hedges';
+  /** Where the test split is that of certain phrases. */
+  readonly hedgesHeldOut: readonly string[];
+  /** What was done with the rows of each kind, and how many there were: all, and with y = 1 and y = 0 before. */
+  readonly policies: Required<RowPolicies>;
+  readonly rowCounts: Readonly<
+    Record<(typeof rowKinds)[number], { readonly rows: number; readonly y1: number; readonly y0: number }>
+  >;
+  /** How p became the rate. */
+  readonly rates: RatePolicy;
+  /** What a reader should know, such as an empty split. */
+  readonly notes: readonly string[];
   readonly findings: readonly FindingSummary[];
   /** Hedges as they are written, most frequent first, in reports whose finding is uncertain. */
   readonly hedges: readonly {

@@ -1,6 +1,6 @@
 import { PenumbraError } from '../../errors.ts';
 import type { Section } from '../types.ts';
-import { type InputItem, type InputOptions, notUtf8, tooLong } from './item.ts';
+import { type InputItem, type InputOptions, tooLong } from './item.ts';
 
 /** Names under which an id, a text and sections are looked for, in this order, whatever their case. */
 const idColumns = [
@@ -95,9 +95,7 @@ export function fromCells(
   const parts = columns.text >= 0 ? [columns.text] : columns.sections.map(({ index }) => index);
   let length = 0;
   for (const index of parts) {
-    const text = cell(index);
-    length += text.length;
-    if (text.includes('\uFFFD')) return { id: name, failure: notUtf8 };
+    length += cell(index).length;
   }
   if (length > longest) return { id: name, failure: tooLong(length, longest) };
   if (columns.text >= 0) return { report: { id: name, text: cell(columns.text) } };

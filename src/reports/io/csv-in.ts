@@ -1,19 +1,15 @@
-import { chunks, decoderOf } from './bytes.ts';
+import { damage, textChunks } from './bytes.ts';
 import { type Columns, findColumns, fromCells } from './columns.ts';
-import { CsvReader } from './csv.ts';
-import type { InputItem, InputOptions } from './item.ts';
+import { CsvReader, separatorOf } from './csv.ts';
+import { type InputItem, type InputOptions, notUtf8 } from './item.ts';
 
-/** Reports in a CSV or TSV, also packed (.gz): one row each, under a header. */
+/** Reports in a CSV or TSV, also packed (.gz): one row each, under a header that also tells the separator. */
 export async function* fromCsv(
   path: string,
   options: InputOptions,
   longest: number,
 ): AsyncGenerator<InputItem[]> {
-  const reader = new CsvReader({
-    separator: /\.tsv(\.gz)?$/i.test(path) ? '\t' : ',',
-    longestField: longest,
-  });
-  const decoder = decoderOf(options.encoding);
+  let reader: CsvReader | undefined;
   let columns: Columns | undefined;
   let width = 0;
   let row = 0;
@@ -31,18 +27,20 @@ export async function* fromCsv(
         const id = columns.id >= 0 ? (cells[columns.id] ?? '').trim().slice(0, 200) : '';
         const failure = `the row has ${cells.length} fields, the header ${width}: is a quote or a comma missing?`;
         found.push({ id: id === '' ? `row-${row}` : id, failure });
-      } else found.push(fromCells(cells, columns, row, longest));
+      } else {
+        const item = fromCells(cells, columns, row, longest);
+        const id = 'report' in item ? item.report.id : item.id;
+        found.push(cells.some((cell) => cell.includes(damage)) ? { id, failure: notUtf8 } : item);
+      }
     }
     return found;
   };
-  let first = true;
-  for await (const chunk of chunks(path)) {
-    let text = decoder.decode(chunk, { stream: true });
-    if (first && text.startsWith('\uFEFF')) text = text.slice(1);
-    first = false;
+  for await (const text of textChunks(path, options.encoding)) {
+    reader ??= new CsvReader({ separator: separatorOf(text), longestField: longest });
     yield take(reader.push(text));
   }
-  const rest = reader.push(decoder.decode());
+  if (reader === undefined) return;
+  const rest: string[][] = [];
   const { row: last, unclosed } = reader.end();
   if (last !== undefined) rest.push(last);
   const found = take(rest);

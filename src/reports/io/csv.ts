@@ -107,6 +107,24 @@ export class CsvReader {
   }
 }
 
+const separators = [',', ';', '\t', '|'] as const;
+
+/** What parts the fields of a table: the commonest of comma, semicolon, tab and bar in its first line, outside quotes. */
+export function separatorOf(text: string): string {
+  const counts = new Map<string, number>();
+  let quoted = false;
+  for (const c of text) {
+    if (c === '"') quoted = !quoted;
+    else if (!quoted && (c === '\n' || c === '\r') && counts.size > 0) break;
+    else if (!quoted && (separators as readonly string[]).includes(c))
+      counts.set(c, (counts.get(c) ?? 0) + 1);
+  }
+  return separators.reduce(
+    (best, c) => ((counts.get(c) ?? 0) > (counts.get(best) ?? 0) ? c : best),
+    ',' as string,
+  );
+}
+
 /** All rows of a CSV text. */
 export function parseCsv(text: string, separator = ','): string[][] {
   const reader = new CsvReader({ separator });

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { chunks, decoderOf } from './bytes.ts';
+import { utf8Chunks } from './bytes.ts';
 import { type Columns, findColumns, fromCells } from './columns.ts';
 import { type InputItem, type InputOptions, notUtf8 } from './item.ts';
 
@@ -11,7 +11,6 @@ export async function* fromJsonLines(
 ): AsyncGenerator<InputItem[]> {
   // A character may take six bytes as \uXXXX; more than that, and the line holds more than a report.
   const longestLine = longest * 6 + 65_536;
-  const decoder = options.encoding === undefined ? undefined : decoderOf(options.encoding);
   let rest: Buffer = Buffer.alloc(0);
   let dropping = false;
   let dropped = 0;
@@ -22,8 +21,8 @@ export async function* fromJsonLines(
     if (bytes.length > 0 && bytes[bytes.length - 1] === 13) bytes = bytes.subarray(0, -1);
     if (bytes.length === 0) return undefined;
     row++;
-    if (decoder === undefined && !isUtf8(bytes)) return { id: `row-${row}`, failure: notUtf8 };
-    const text = decoder === undefined ? bytes.toString('utf8') : decoder.decode(bytes);
+    if (!isUtf8(bytes)) return { id: `row-${row}`, failure: notUtf8 };
+    const text = bytes.toString('utf8');
     if (text.trim() === '' || text === '\uFEFF') {
       row--;
       return undefined;
@@ -62,7 +61,7 @@ export async function* fromJsonLines(
     }
     return item;
   };
-  for await (const chunk of chunks(path)) {
+  for await (const chunk of utf8Chunks(path, options.encoding)) {
     const found: InputItem[] = [];
     let from = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
 import type { Report } from '../types.ts';
+import { decoderOf } from './bytes.ts';
 import { fromCsv } from './csv-in.ts';
 import { fromFile, fromFolder, fromZip } from './files-in.ts';
 import type { InputItem, InputOptions } from './item.ts';
@@ -66,6 +67,7 @@ export function inputFormat(path: string): InputFormat {
 export async function* readReports(path: string, options: InputOptions = {}): AsyncGenerator<InputItem[]> {
   const longest = options.longestText ?? 1_000_000;
   const format = inputFormat(path);
+  if (options.encoding !== undefined) decoderOf(options.encoding); // a wrong name is one error, not one per report
   let any = false;
   for await (const batch of batches(items(path, format, options, longest))) {
     any = true;

@@ -307,6 +307,18 @@ export class RowOutput {
     );
   }
 
+  /** The output holds one row per finding and this run only those mentioned, or the other way round. */
+  private refuseForm(full: boolean): never {
+    throw new PenumbraError(
+      'reports/other-form',
+      `${this.path} holds ${full ? 'a row for every finding' : 'only the findings that are mentioned'}.`,
+      {
+        hint: `Go on ${full ? 'without' : 'with'} --mentioned-only, choose another output, or begin again with --overwrite.`,
+        where: { file: this.path },
+      },
+    );
+  }
+
   private foreign(): PenumbraError {
     return new PenumbraError('files/exists', `${this.log} exists already and is not an output of extract`, {
       hint: 'it is not overwritten: choose another name, or delete it yourself',
@@ -331,12 +343,16 @@ export class RowOutput {
     await this.columnsOfParquet();
     const rows = await withDuckDB(({ run, source }) =>
       run(
-        `SELECT id, min(version), bool_or(status = 'failed') FROM read_parquet(${source(this.path)}) GROUP BY id`,
+        `SELECT id, min(version), bool_or(status = 'failed'), bool_or(status = 'not_mentioned' AND finding <> ''), count(*) FROM read_parquet(${source(this.path)}) GROUP BY id`,
       ),
     );
     const again: string[] = [];
-    for (const [id, version, failed] of rows as [string, string, boolean][]) {
+    for (const [id, version, failed, full, n] of rows as [string, string, boolean, boolean, bigint][]) {
       if (version !== options.version) this.refuse(version);
+      if (!failed && options.rowsPerReport === 'any' && full) this.refuseForm(true);
+      if (!failed && options.rowsPerReport !== 'any' && Number(n) !== options.rowsPerReport) {
+        this.refuseForm(false);
+      }
       if (failed && options.retryFailed) again.push(id);
       else this.done.add(id);
     }
@@ -357,12 +373,17 @@ export class RowOutput {
     let id = '';
     let rows = 0;
     let failed = false;
+    let full = false; // a row that says that a finding is not mentioned
     let dropped = false;
     const keep: [number, number][] = [];
     let begin = 0;
     const endReport = (at: number, last: boolean): void => {
       if (rows === 0) return;
       // Only the last report can be torn; with any number of rows, the last is done again.
+      if (!failed && options.rowsPerReport === 'any' && full) this.refuseForm(true);
+      if (!failed && options.rowsPerReport !== 'any' && rows !== options.rowsPerReport && !last) {
+        this.refuseForm(false);
+      }
       const whole = failed || (options.rowsPerReport === 'any' ? !last : rows === options.rowsPerReport);
       if (whole) {
         complete = at;
@@ -379,7 +400,7 @@ export class RowOutput {
       }
       begin = at;
       rows = 0;
-      failed = false;
+      failed = full = false;
     };
     let position = 0;
     for (const line of linesOf(this.file)) {
@@ -401,6 +422,7 @@ export class RowOutput {
       }
       rows++;
       failed ||= key[2] === 'failed';
+      full ||= key[2] === 'not_mentioned' && !text.includes('"finding":""');
       position += line.bytes.length + 1;
     }
     endReport(position, true);

@@ -4,7 +4,7 @@
  * - `timeout`, `connection`, `rate-limited`, `server`, `crashed`: the way to the model failed; another try may not.
  * - `unauthorized`, `not-found`, `redirect`, `refused`: the server does not want the request as it is.
  * - `too-long`: the report does not fit into the model or over `longestText`.
- * - `empty`, `too-large`, `cut-off`, `not-json`, `schema`: there was an answer, and it was none.
+ * - `empty`, `too-large`, `cut-off`, `white-space`, `not-json`, `schema`: there was an answer, and it was none.
  */
 export type FailureKind =
   | 'timeout'
@@ -20,6 +20,7 @@ export type FailureKind =
   | 'empty'
   | 'too-large'
   | 'cut-off'
+  | 'white-space'
   | 'not-json'
   | 'schema';
 
@@ -61,6 +62,7 @@ export const retryableKinds: ReadonlySet<FailureKind> = new Set([
   'empty',
   'too-large',
   'cut-off',
+  'white-space',
   'not-json',
   'schema',
 ]);

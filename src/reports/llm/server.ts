@@ -4,6 +4,7 @@ import type { Backend, Completion, CompletionRequest } from './backend.ts';
 import { Failure } from './failure.ts';
 import { type Answer, openClient, type Post } from './http.ts';
 import { type AnswerSchema, withoutLimits } from './schema.ts';
+import { readStream } from './stream.ts';
 
 /** Options of a server that speaks OpenAI's chat completions (vLLM, llama.cpp, Ollama, SGLang, LM Studio …). */
 export interface ServerOptions {
@@ -94,6 +95,7 @@ class Server implements Backend {
   private readonly key: string | undefined;
   private readonly send: Post;
   private level = 0;
+  private streams = true;
 
   constructor(options: ServerOptions, schema: AnswerSchema) {
     this.endpoint = chatEndpoint(options.url);
@@ -127,12 +129,16 @@ class Server implements Backend {
     const signal = request.signal === undefined ? limit : AbortSignal.any([limit, request.signal]);
     try {
       for (let level = this.level; ; level++) {
-        const { status, retryAfter, text } = await this.post(this.body(request, level), signal);
-        if (status === 200) {
-          const completion = readCompletion(text);
+        const { status, retryAfter, text, completion } = await this.post(this.body(request, level), signal);
+        if (completion !== undefined) {
           // Only an answer shows that the form was what the server had refused, and not this report.
           if (level > this.level) this.level = level;
           return completion;
+        }
+        if (this.streams && status >= 400 && status < 500 && /stream/i.test(text)) {
+          this.streams = false; // it says that it cannot
+          level--;
+          continue;
         }
         const failure = refusal(status, text, retryAfter);
         if (failure.kind !== 'refused' || level === modes.length - 1) throw failure;
@@ -173,7 +179,7 @@ class Server implements Backend {
       temperature: request.temperature,
       seed: request.seed,
       max_tokens: request.maxTokens,
-      stream: false,
+      ...(this.streams ? { stream: true, stream_options: { include_usage: true } } : { stream: false }),
       ...(format !== undefined && { response_format: format }),
       // Qwen3 and others read it in their chat template. Servers that know no such field refuse it or ignore it.
       ...(mode === 'schema' && { chat_template_kwargs: { enable_thinking: this.options.thinking ?? false } }),
@@ -188,18 +194,24 @@ class Server implements Backend {
       const reply = await this.send(url, {
         headers: {
           'content-type': 'application/json',
-          accept: 'application/json',
+          accept: 'text/event-stream, application/json',
           ...(this.key !== undefined && { authorization: `Bearer ${this.key}` }),
         },
         body,
         signal,
       });
       if (reply.status < 300 || reply.status >= 400) {
-        return {
+        const answer = {
           status: reply.status,
           retryAfter: retryAfter(reply.headers['retry-after'] ?? null),
-          text: await readBounded(reply, this.longest),
         };
+        // What is asked to stream may still answer in one piece.
+        if (reply.status === 200 && /^text\/event-stream\b/i.test(reply.headers['content-type'] ?? '')) {
+          const completion = await readStream(reply.body, this.longest);
+          return { ...answer, text: '', completion };
+        }
+        const text = await readBounded(reply, this.longest);
+        return { ...answer, text, ...(reply.status === 200 && { completion: readCompletion(text) }) };
       }
       reply.body.destroy();
       const target = URL.parse(reply.headers.location ?? '', url.href);
@@ -220,6 +232,8 @@ interface Reply {
   /** Milliseconds. */
   retryAfter: number | undefined;
   text: string;
+  /** Of an answer that is one. */
+  completion?: Completion;
 }
 
 /** Reads at most `longest` bytes; a server that never stops is cut off there. */

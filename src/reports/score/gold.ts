@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { PenumbraError } from '../../errors.ts';
-import { parseCsv } from '../io/csv.ts';
+import { readRegular } from '../../files/index.ts';
+import { parseCsv, separatorOf } from '../io/csv.ts';
 import { type GoldLabel, type GoldMention, goldStatuses } from './score.ts';
 
 /** How the fields of a gold file are called, where they are not called as in `GoldMention` and `GoldLabel`. */
@@ -29,7 +29,9 @@ export type Gold =
  * @throws PenumbraError `reports/gold` naming file and line.
  */
 export function readGold(path: string, fields: GoldFields = {}): Gold {
-  const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+  const text = readRegular(path)
+    .toString('utf8')
+    .replace(/^\uFEFF/, '');
   if (text.trim() === '')
     throw goldError(path, 1, 'the file is empty', 'Give a gold file with at least one line.');
   if (!text.trimStart().startsWith('{')) return { kind: 'reports', labels: readTable(text, path) };
@@ -126,7 +128,7 @@ function readLabels(
 }
 
 function readTable(text: string, path: string): GoldLabel[] {
-  const rows = parseCsv(text);
+  const rows = parseCsv(text, separatorOf(text));
   const header = rows[0]!.map((name) => name.trim());
   const labels: GoldLabel[] = [];
   const at = {

@@ -17,6 +17,7 @@ const row = z.strictObject({
     'failed',
   ]),
   probability: z.number().min(0).max(1).nullable(),
+  deviation: z.number().min(0).max(0.5).nullable(),
   label: z.union([z.literal(0), z.literal(1), z.null()]),
   rate: z.number().min(0).max(1).nullable(),
   evidence: z

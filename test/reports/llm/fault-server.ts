@@ -100,6 +100,42 @@ export function reset(inside = false): Reply {
   };
 }
 
+/** A streamed answer in pieces of some characters, with its usage at the end. */
+export function stream(content: string, finish: string | null = 'stop'): Reply {
+  return (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+    const event = (value: unknown): void => void response.write(`data: ${JSON.stringify(value)}\n\n`);
+    for (let at = 0; at < content.length; at += 7) {
+      event({ choices: [{ index: 0, delta: { content: content.slice(at, at + 7) }, finish_reason: null }] });
+    }
+    if (finish !== null) {
+      event({ choices: [{ index: 0, delta: {}, finish_reason: finish }] });
+      event({ choices: [], usage: { prompt_tokens: 100, completion_tokens: 10 } });
+      response.write('data: [DONE]\n\n');
+    }
+    response.end();
+  };
+}
+
+/** A stream that begins well and then writes white space for ever; `stopped` is told when the reader has gone. */
+export function streamedWhiteSpace(stopped: (pieces: number) => void): Reply {
+  return (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    let pieces = 0;
+    const send = (content: string): void =>
+      void response.write(`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`);
+    send('{"Edema":');
+    const timer = setInterval(() => {
+      pieces++;
+      send(' \n  \n  ');
+    }, 1);
+    response.once('close', () => {
+      clearInterval(timer);
+      stopped(pieces);
+    });
+  };
+}
+
 /** Never answers. */
 export const hang: Reply = () => {};
 

@@ -85,7 +85,7 @@ describe('a good answer', () => {
     const { body, path, headers } = server.requests[0]!;
     expect(path).toBe('/v1/chat/completions');
     expect(headers.authorization).toBeUndefined();
-    expect(body).toMatchObject({ model: 'm', temperature: 0, stream: false, max_tokens: 2048, top_k: 1 });
+    expect(body).toMatchObject({ model: 'm', temperature: 0, stream: true, max_tokens: 2048, top_k: 1 });
     expect(body.response_format).toMatchObject({
       type: 'json_schema',
       json_schema: {
