@@ -1,20 +1,22 @@
 /**
- * `node bench/loader.ts`: the time and memory to list RadImageNet's 1.35 million files, held against what is on disk,
- * and images per second of the loader: PNG at 224×224 decoded from files by 0, 1 and 2 workers, and 64×64 from memory
+ * `node bench/loader.ts`: the time and memory to list RadImageNet's 1.35 million files and MIMIC-CXR-JPG's 377,110 with
+ * the labels of their studies, held against what is on disk, and images per second of the loader: PNG at 224×224 decoded from files by 0, 1 and 2 workers, and 64×64 from memory
  * as IDX files and phantoms are held, with crop and flip. Prints one JSON object a line.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   BatchLoader,
+  CHEXPERT_FINDINGS,
   openDataset,
   phantomDataset,
   RADIMAGENET_CLASSES,
   type Subset,
   writePhantom,
 } from '../src/data/index.ts';
+import { Random } from '../src/random.ts';
 
 const SECONDS = 3;
 
@@ -52,17 +54,45 @@ function writeFiles(folder: string): void {
   for (const table of tables) closeSync(table);
 }
 
+/** Images and studies of MIMIC-CXR-JPG. */
+const IMAGES = 377_110;
+
+/** Empty files in MIMIC-CXR-JPG's layout, a folder a study, and its tables of labels and splits. */
+function writeStudies(folder: string): void {
+  const random = new Random(0);
+  const cells = ['', '', '', '', '', '', '', '1.0', '1.0', '0.0', '-1.0'];
+  let labels = `subject_id,study_id,${CHEXPERT_FINDINGS.join(',')}\n`;
+  let splits = 'dicom_id,study_id,subject_id,split\n';
+  for (let id = 0, study = 50_000_000, patient = 10_000_000; id < IMAGES; patient += 1 + random.below(130)) {
+    const split = patient % 50 === 0 ? 'validate' : patient % 50 < 3 ? 'test' : 'train';
+    for (let studies = 1 + random.below(6); studies > 0 && id < IMAGES; studies--) {
+      study += 1 + random.below(40);
+      const place = join(folder, 'files', `p${String(patient).slice(0, 2)}`, `p${patient}`, `s${study}`);
+      mkdirSync(place, { recursive: true });
+      labels += `${patient},${study},${CHEXPERT_FINDINGS.map(() => cells[random.below(cells.length)]).join(',')}\n`;
+      for (let images = 1 + (random.below(5) >> 1); images > 0 && id < IMAGES; images--, id++) {
+        // As long as the published names.
+        const name = `${String(id).padStart(8, '0')}-${'0'.repeat(8)}-${'0'.repeat(8)}-${'0'.repeat(8)}-${'0'.repeat(8)}`;
+        closeSync(openSync(join(place, `${name}.jpg`), 'w'));
+        splits += `${name},${study},${patient},${split}\n`;
+      }
+    }
+  }
+  writeFileSync(join(folder, 'mimic-cxr-2.0.0-chexpert.csv'), labels);
+  writeFileSync(join(folder, 'mimic-cxr-2.0.0-split.csv'), splits);
+}
+
 /** Lists in a process of its own, so that its memory is all that counts. */
 if (process.argv[2] === '--list') {
   const start = performance.now();
   const before = process.cpuUsage();
-  const { splits } = openDataset(process.argv[3]);
+  const { splits, format } = openDataset(process.argv[3]);
   const seconds = Number(((performance.now() - start) / 1000).toFixed(2));
   const { user, system } = process.cpuUsage(before);
   const cpu_seconds = Number(((user + system) / 1e6).toFixed(2));
   const files = Object.values(splits).reduce((sum, { length }) => sum + length, 0);
   const megabytes = Math.round(process.resourceUsage().maxRSS / 1024);
-  const what = "RadImageNet's layout";
+  const what = format === 'radimagenet' ? "RadImageNet's layout" : "MIMIC-CXR-JPG's layout, 14 findings";
   console.log(JSON.stringify({ bench: 'listing', what, files, seconds, cpu_seconds, megabytes }));
   process.exit();
 }
@@ -92,12 +122,14 @@ async function measure(what: string, subset: Subset, workers: number): Promise<v
   );
 }
 
-const large = mkdtempSync(join(tmpdir(), 'penumbra-bench-'));
-try {
-  writeFiles(large);
-  spawnSync(process.execPath, [import.meta.filename, '--list', large], { stdio: 'inherit' });
-} finally {
-  rmSync(large, { recursive: true });
+for (const write of [writeFiles, writeStudies]) {
+  const large = mkdtempSync(join(tmpdir(), 'penumbra-bench-'));
+  try {
+    write(large);
+    spawnSync(process.execPath, [import.meta.filename, '--list', large], { stdio: 'inherit' });
+  } finally {
+    rmSync(large, { recursive: true });
+  }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'penumbra-bench-'));
