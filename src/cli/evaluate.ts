@@ -1,7 +1,17 @@
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
+import type { ThresholdRule } from '../figures/index.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
-import { addDataOptions, addRunOptions, type DataFlags, loadRunCode, openData, whole } from './options.ts';
+import {
+  addDataOptions,
+  addRunOptions,
+  type DataFlags,
+  loadRunCode,
+  openData,
+  terminalOptions,
+  thresholdRule,
+  whole,
+} from './options.ts';
 
 export function register(program: Command): void {
   const command = program
@@ -16,13 +26,19 @@ export function register(program: Command): void {
       "write every sample's probabilities: .csv or .parquet by the name's ending",
     )
     .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
-    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole);
+    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole)
+    .option(
+      '--threshold <rule>',
+      'findings: how operating points are chosen on the validation split: youden, f1, sensitivity=0.9, specificity=0.9 (default: youden)',
+      thresholdRule,
+    );
   addRunOptions(addDataOptions(command))
     .addHelpText(
       'after',
       `
 Examples:
   $ penumbra evaluate runs/ls images/ --split val
+  $ penumbra evaluate runs/hard chest/ --threshold sensitivity=0.9
   $ penumbra evaluate runs/ls images/ --split test --json figures.json --predictions predictions.parquet`,
     )
     .action(evaluate);
@@ -35,14 +51,15 @@ interface Flags extends DataFlags {
   predictions?: string;
   bins?: number;
   replicates?: number;
+  threshold?: ThresholdRule;
 }
 
 async function evaluate(run: string, path: string, flags: Flags): Promise<void> {
   const { evaluateRun } = await import('../training/index.ts');
-  const { summarize } = await import('../metrics/index.ts');
-  const { knownOf } = await import('../study/known.ts');
-  const { writePredictions, predictionsFormat } = await import('../study/predictions-file.ts');
-  const { renderSummary } = await import('../study/summary-table.ts');
+  const { chooseThresholds, summarize } = await import('../figures/index.ts');
+  const { predictionsFormat, renderJudgement, summaryJson, writePredictions } = await import(
+    '../judge/index.ts'
+  );
   const { createProgress } = await import('./progress.ts');
   const inputs = [run, path];
   if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
@@ -53,25 +70,48 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
 
   await loadRunCode(flags);
   const dataset = openData(path, flags);
-  const subset = dataset.splits[flags.split];
-  const progress = createProgress({
-    label: `evaluate ${flags.split}`,
-    total: subset?.length ?? 0,
-    unit: 'images',
-  });
-  const { predictions, broken } = await evaluateRun(run, dataset, flags.split, {
-    onProgress: (done) => progress.update(done),
-  });
-  progress.done();
-  for (const { file, reason } of broken.slice(0, 10))
-    process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);
-
-  const summary = summarize(predictions, {
+  const outputsOf = async (split: SplitName) => {
+    const progress = createProgress({
+      label: `evaluate ${split}`,
+      total: dataset.splits[split]?.length ?? 0,
+      unit: 'images',
+    });
+    const result = await evaluateRun(run, dataset, split, { onProgress: (done) => progress.update(done) });
+    progress.done();
+    for (const { file, reason } of result.broken.slice(0, 10))
+      process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);
+    return result;
+  };
+  const { predictions, broken } = await outputsOf(flags.split);
+  const subset = dataset.splits[flags.split]!;
+  // Operating points are chosen on validation images, never on those that are judged.
+  const choose = dataset.kind === 'findings' && flags.split !== 'val' && dataset.splits.val !== undefined;
+  const thresholds = choose
+    ? chooseThresholds((await outputsOf('val')).predictions, flags.threshold)
+    : undefined;
+  const { indices } = predictions;
+  const groups = subset.groups && Int32Array.from(indices, (i) => subset.groups![i]!);
+  const posterior = subset.posterior && rowsOf(subset.posterior, indices, subset.classes.length);
+  const outputs = { ...predictions, ...(posterior && { posterior }), ...(thresholds && { thresholds }) };
+  const summary = summarize(outputs, {
     ...(flags.bins !== undefined && { bins: flags.bins }),
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
-    ...knownOf(subset!, predictions.indices),
+    ...(groups && { groups }),
   });
-  process.stdout.write(renderSummary(summary));
+  process.stdout.write(
+    renderJudgement(
+      {
+        kind: dataset.kind,
+        names: dataset.classes,
+        samples: summary.samples,
+        methods: [{ name: run, files: [run], scale: 'probabilities', summary }],
+        differences: [],
+        fit: [],
+        notes: [],
+      },
+      terminalOptions(),
+    ),
+  );
   if (flags.json !== undefined) {
     const figures = {
       run,
@@ -79,13 +119,28 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
       split: flags.split,
       classNames: dataset.classes,
       broken,
-      ...summary,
+      ...summaryJson(summary),
+      ...(thresholds && { thresholds: thresholdsJson(dataset.classes, thresholds) }),
     };
     writeResult(flags.json, `${JSON.stringify(figures, null, 1)}\n`, { kind: 'json', inputs });
     process.stderr.write(`figures: ${flags.json}\n`);
   }
   if (flags.predictions !== undefined) {
-    await writePredictions(flags.predictions, predictions, dataset.classes, (i) => subset!.nameOf(i), inputs);
+    const nameOf = (i: number) => subset.nameOf(indices[i]!);
+    await writePredictions(flags.predictions, outputs, { nameOf, groups, inputs });
     process.stderr.write(`predictions: ${flags.predictions}\n`);
   }
+}
+
+function rowsOf(values: Float32Array, rows: Int32Array, width: number): Float32Array {
+  const picked = new Float32Array(rows.length * width);
+  for (let i = 0; i < rows.length; i++)
+    picked.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
+  return picked;
+}
+
+function thresholdsJson(names: readonly string[], thresholds: Float64Array): Record<string, number | null> {
+  return Object.fromEntries(
+    names.map((name, k) => [name, Number.isNaN(thresholds[k]!) ? null : thresholds[k]!]),
+  );
 }

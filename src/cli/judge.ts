@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ThresholdRule } from '../figures/index.ts';
 import type { JudgeInput, JudgeOptions } from '../judge/index.ts';
-import { whole } from './options.ts';
+import { terminalOptions, thresholdRule, whole } from './options.ts';
 
 export function register(program: Command): void {
   program
@@ -43,7 +43,7 @@ export function register(program: Command): void {
     .option(
       '--threshold <rule>',
       'findings with --fit: how operating points are chosen: youden, f1, sensitivity=0.9, specificity=0.9 (default: youden)',
-      rule,
+      thresholdRule,
     )
     .option('--bins <n>', 'bins of the published calibration errors (default: 15)', whole)
     .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole)
@@ -118,12 +118,7 @@ async function judge(names: string[], flags: Flags): Promise<void> {
   const loaded = await loadPredictions(inputs, options);
   const result = judgeFigures(loaded, options);
   progress?.done();
-  process.stdout.write(
-    renderJudgement(result, {
-      width: process.stdout.columns ?? 100,
-      color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
-    }),
-  );
+  process.stdout.write(renderJudgement(result, terminalOptions()));
   if (json !== undefined) {
     writeResult(json, `${JSON.stringify(judgeJson(result), null, 1)}\n`, { kind: 'json', inputs: read });
     process.stderr.write(`figures: ${json}\n`);
@@ -149,14 +144,4 @@ function list(text: string): string[] {
   if (names.length === 0)
     throw new InvalidArgumentError('expected names of columns: a,b,c or a pattern p_*.');
   return names;
-}
-
-function rule(text: string): ThresholdRule {
-  if (text === 'youden' || text === 'f1') return text;
-  const [, name, share] = /^(sensitivity|specificity)=(.+)$/.exec(text) ?? [];
-  const value = Number(share);
-  if (name === undefined || !(value > 0 && value <= 1)) {
-    throw new InvalidArgumentError('expected youden, f1, sensitivity=SHARE or specificity=SHARE.');
-  }
-  return name === 'sensitivity' ? { sensitivity: value } : { specificity: value };
 }

@@ -136,7 +136,16 @@ describe('evaluate', () => {
     expect(code, stderr).toBe(0);
     expect(stdout).toContain('Top-1');
     const figures = JSON.parse(readFileSync(join(root, 'f.json'), 'utf8'));
-    for (const name of ['top1', 'top5', 'balancedAccuracy', 'nll', 'brier', 'ece', 'mce', 'classwiseEce']) {
+    for (const name of [
+      'top1',
+      'top5',
+      'balancedAccuracy',
+      'nll',
+      'brier',
+      'ece',
+      'eceDebiased',
+      'smoothEce',
+    ]) {
       const { value, low, high } = figures[name];
       expect(low, name).toBeLessThanOrEqual(value);
       expect(high, name).toBeGreaterThanOrEqual(value);

@@ -14,5 +14,6 @@ export {
   loadPredictions,
   type StratumFigures,
 } from './judge.ts';
+export { predictionsFormat, type WriteOptions, writePredictions } from './predictions-file.ts';
 export { type PredictionFile, type ReadOptions, readPredictions } from './read.ts';
 export { renderJudgement } from './terminal.ts';

@@ -200,7 +200,8 @@ function oneOfKFrom({ codes, values }: Coded, names: readonly string[], file: st
       'Leave them out; blanks for what is not known are for findings.',
     );
   }
-  const byName = values.map((value) => names.indexOf(value));
+  // What this project writes guards a cell such as "=x" with an apostrophe.
+  const byName = values.map((value) => names.indexOf(value.replace(/^'(?=[=+\-@])/, '')));
   // Class numbers, also as pandas writes them: 3.0.
   const byNumber = values.map((value) => (/^\d+(\.0+)?$/.test(value) ? Number(value) : -1));
   const good = (places: readonly number[]) => places.every((k) => k >= 0 && k < names.length);
