@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { ThresholdRule } from '../figures/index.ts';
@@ -104,7 +105,7 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
         kind: dataset.kind,
         names: dataset.classes,
         samples: summary.samples,
-        methods: [{ name: run, files: [run], scale: 'probabilities', summary }],
+        methods: [{ name: basename(run), files: [run], scale: 'probabilities', summary }],
         differences: [],
         fit: [],
         notes: [],
