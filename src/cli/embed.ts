@@ -18,6 +18,7 @@ export function register(program: Command): void {
     .addOption(new Option('--split <name>', 'which split').choices(splits).default('test'))
     .option('--out <file>', 'write the features: .safetensors, .parquet or .npy by the name’s ending')
     .option('--json <file>', 'write the measures, also of each class')
+    .option('--finding <name>', 'for data with findings: the one whose presence is looked at')
     .option('--measured <n>', 'most images to measure, every class with its share', positive, 10_000)
     .option('--neighbours <k>', 'nearest neighbours that vote', positive, 20)
     .addOption(
@@ -47,6 +48,7 @@ export function register(program: Command): void {
 Examples:
   $ penumbra embed runs/ols images/ --out features.safetensors
   $ penumbra embed runs/ols images/ --picture tsne.svg --sample 2000
+  $ penumbra embed runs/chest chest/ --finding Effusion --picture effusion.svg
   $ penumbra embed runs/ols images/ --gallery train --metric cosine --json measures.json`,
     )
     .action(embed);
@@ -58,6 +60,7 @@ interface Flags extends DataFlags {
   out?: string;
   json?: string;
   measured: number;
+  finding?: string;
   neighbours: number;
   metric: Metric;
   gallery?: SplitName;
@@ -98,7 +101,7 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
 
   const measured = sampled(embedded, flags.measured);
   const gallery = voters && (await featuresOf(run, voters));
-  const measures = measureEmbeddings(measured.features, measured.labels, dataset.classes.length, {
+  const measures = measureEmbeddings(measured.features, measured.labels, measured.classes.length, {
     k: flags.neighbours,
     metric: flags.metric,
     ...(gallery && { gallery }),
@@ -116,7 +119,8 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
     process.stderr.write(`measures: ${flags.json}\n`);
   }
   if (flags.picture !== undefined) {
-    const title = `${dataset.name}, split ${flags.split}: penultimate features`;
+    const of = flags.finding === undefined ? '' : `, ${flags.finding}`;
+    const title = `${dataset.name}, split ${flags.split}${of}: penultimate features`;
     const shown = sampled(embedded, flags.sample);
     writeResult(flags.picture, await drawn(shown, title, dataset.strata, flags), { kind: 'svg', inputs });
     process.stderr.write(`picture: ${flags.picture}\n`);
@@ -127,7 +131,10 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
     const { createProgress } = await import('./progress.ts');
     const total = splitOf(dataset, split).length;
     const progress = createProgress({ label: `embed ${split}`, total, unit: 'images' });
-    const result = await embedRun(folder, dataset, split, { onProgress: (done) => progress.update(done) });
+    const result = await embedRun(folder, dataset, split, {
+      finding: flags.finding,
+      onProgress: (done) => progress.update(done),
+    });
     progress.done();
     for (const { file, reason } of result.broken.slice(0, 10))
       process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);

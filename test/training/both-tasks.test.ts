@@ -2,12 +2,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Dataset } from '../../src/data/index.ts';
+import type { Dataset, Findings } from '../../src/data/index.ts';
 import { binaryAuroc } from '../../src/metrics/index.ts';
 import { objectiveDefinitions } from '../../src/objectives/index.ts';
 import { Generator, readSafetensors, Scope, setThreads } from '../../src/torch/index.ts';
 import { loadNewestCheckpoint } from '../../src/training/checkpoint.ts';
 import {
+  embedRun,
   evaluateRun,
   type FitEvent,
   fit,
@@ -16,7 +17,7 @@ import {
   resolveConfig,
   type TrainOptions,
 } from '../../src/training/index.ts';
-import { FINDINGS, findingsOf, flat, flatWithDropout, phantoms } from './small.ts';
+import { FINDINGS, findingsOf, flat, flatWithDropout, phantoms, withTexts, words } from './small.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'penumbra-tasks-'));
 const at = (name: string) => join(root, name);
@@ -147,6 +148,27 @@ describe('findings', () => {
     expect(last).not.toHaveProperty('top1');
   });
 
+  test('are embedded by one of them, in the samples where it is known', async () => {
+    await train('embedded', { objective: 'hard' }, data.findings);
+    const { features, labels, indices, classes } = await embedRun(at('embedded'), data.findings, 'val', {
+      finding: 'mild',
+    });
+    const { values, mask } = data.findings.splits.val!.targets as Findings;
+    expect(classes).toEqual(['no mild', 'mild']);
+    expect(indices).toEqual(
+      Int32Array.from({ length: mask!.length / 3 }, (_, i) => i).filter((i) => mask![i * 3] === 1),
+    );
+    expect(Array.from(labels)).toEqual(Array.from(indices, (i) => values[i * 3]));
+    const { output } = await inspectRun(at('embedded'), data.findings.splits.val!, { features: true });
+    expect(features.subarray(8, 16)).toEqual(output.features!.subarray(8 * indices[1]!, 8 * indices[1]! + 8));
+    await expect(embedRun(at('embedded'), data.findings, 'val')).rejects.toMatchObject({
+      code: 'training/finding',
+      hint: 'name one of: mild, severe, rare',
+    });
+    const misspelt = embedRun(at('embedded'), data.findings, 'val', { finding: 'sever' });
+    await expect(misspelt).rejects.toMatchObject({ hint: "did you mean 'severe'?" });
+  });
+
   test('the run says what it was trained on; data of another kind, or other values, are refused', async () => {
     await train('kinds', { objective: 'hard' }, data.findings);
     const description = new RunFolder(at('kinds')).description();
@@ -181,6 +203,23 @@ describe('findings', () => {
     await train('mixup-none', { objective: 'hard' }, data.findings);
     expect(largestDifference(weights('mixup'), weights('mixup-none'))).toBeGreaterThan(1e-4);
   });
+});
+
+test.each([
+  ['texts alone', false],
+  ['texts and images', true],
+])('%s go through a network that takes them, with an exact resume', async (name, images) => {
+  const dataset = withTexts(data.labels, images);
+  const settings = { objective: 'ols', epochs: 12, learningRate: 0.3 };
+  const folder = `words-${images}`;
+  const { epochs } = await train(folder, settings, dataset, { model: words });
+  // The grade stands in the text.
+  expect(epochs.at(-1)!.val!.top1).toBeGreaterThan(0.9);
+  await train(`${folder}-stopped`, settings, dataset, { model: words, stopAt: 9 });
+  await train(`${folder}-stopped`, settings, dataset, { model: words });
+  expectSameFiles(folder, `${folder}-stopped`);
+  if (images) return;
+  await expect(train('pictures', settings, dataset)).rejects.toMatchObject({ code: 'training/no-images' });
 });
 
 describe('averaged weights', () => {

@@ -1,7 +1,15 @@
 /** Findings made of phantoms, and networks that train in milliseconds: for tests of what training does with them. */
-import { type Dataset, type Findings, makeSubset, openDataset, type Subset } from '../../src/data/index.ts';
+import {
+  type Dataset,
+  type Findings,
+  makeSubset,
+  openDataset,
+  type Subset,
+  type TokenSource,
+} from '../../src/data/index.ts';
 import { defineModel } from '../../src/models/index.ts';
-import type { Generator, Tensor } from '../../src/torch/index.ts';
+import type { InputBatch } from '../../src/tasks/index.ts';
+import { aten, type Generator, type Tensor } from '../../src/torch/index.ts';
 import { Dropout, Linear, Module } from '../../src/torch/nn/index.ts';
 
 export const FINDINGS = ['mild', 'severe', 'rare'];
@@ -82,4 +90,66 @@ export const flatWithDropout = defineModel({
       options.generator,
       options.dropoutGenerator ?? options.generator,
     ),
+});
+
+/** The same with a text of up to six words for each sample, one of which is its grade. */
+export function withTexts(dataset: Dataset, images: boolean): Dataset {
+  const splits = Object.fromEntries(
+    Object.entries(dataset.splits).map(([name, subset]) => {
+      const { labels, length, source, ...rest } = subset;
+      const ids = new Int32Array(length * 6);
+      const mask = new Uint8Array(length * 6);
+      for (let i = 0; i < length; i++) {
+        const text = [6, ...(i % 2 ? [7] : []), 1 + labels[i]!, ...(i % 3 ? [8] : [])];
+        ids.set(text, i * 6);
+        mask.fill(1, i * 6, i * 6 + text.length);
+      }
+      const tokens = byRow({ ids, mask, length: 6 }, subset);
+      return [name, makeSubset({ ...rest, source: images ? source : undefined, tokens })];
+    }),
+  );
+  return { ...dataset, splits };
+}
+
+/** Tokens of the samples at the rows that their images have. */
+function byRow(tokens: TokenSource, { rows, length }: Subset): TokenSource {
+  const most = rows.reduce((max, row) => Math.max(max, row), 0) + 1;
+  const [ids, mask] = [new Int32Array(most * tokens.length), new Uint8Array(most * tokens.length)];
+  for (let i = 0; i < length; i++) {
+    const from = i * tokens.length;
+    ids.set(tokens.ids.subarray(from, from + tokens.length), rows[i]! * tokens.length);
+    mask.set(tokens.mask.subarray(from, from + tokens.length), rows[i]! * tokens.length);
+  }
+  return { ids, mask, length: tokens.length };
+}
+
+/** The mean of the words' vectors, and where there are images their mean too. */
+class Words extends Module {
+  private readonly words: Tensor;
+  private readonly fc: Linear;
+
+  constructor(classes: number, generator: Generator) {
+    super();
+    this.words = this.parameter('words', aten.randn([9, 8], { generator }));
+    this.fc = this.child('fc', new Linear(8, classes, generator));
+  }
+
+  override forward(): Tensor {
+    throw new Error('this network takes texts');
+  }
+
+  forwardInputs({ images, tokens, tokenMask }: InputBatch): Tensor {
+    const weights = tokenMask!.to({ dtype: 'float32' }).unsqueeze(2);
+    const mean = aten
+      .embedding(this.words, tokens!)
+      .mul(weights)
+      .sum([1])
+      .div(weights.sum([1]));
+    return this.fc.forward(images === undefined ? mean : mean.add(images.mean([1, 2, 3]).unsqueeze(1)));
+  }
+}
+
+export const words = defineModel({
+  name: 'words',
+  make: ({ classes, generator }) => new Words(classes, generator),
 });
