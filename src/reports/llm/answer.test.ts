@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { cpuMilliseconds } from '../../../test/cpu.ts';
 import { readAnswer } from './answer.ts';
 import { levelNames } from './levels.ts';
 import { answerSchema, withoutLimits } from './schema.ts';
@@ -78,13 +79,14 @@ describe('readAnswer', () => {
   });
 
   test('an answer of a hundred thousand braces takes no time', () => {
-    const started = performance.now();
-    for (const piece of ['{', '{}', '{"', '}']) {
-      expect(() => readAnswer(piece.repeat(100_000), schema, false)).toThrow(
-        expect.objectContaining({ name: 'Failure' }),
-      );
-    }
-    expect(performance.now() - started).toBeLessThan(2000);
+    const spent = cpuMilliseconds(() => {
+      for (const piece of ['{', '{}', '{"', '}']) {
+        expect(() => readAnswer(piece.repeat(100_000), schema, false)).toThrow(
+          expect.objectContaining({ name: 'Failure' }),
+        );
+      }
+    });
+    expect(spent).toBeLessThan(2000);
   });
 
   test('keys of prototypes are no findings', () => {

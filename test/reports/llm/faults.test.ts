@@ -492,7 +492,8 @@ describe('a server that is gone', () => {
       const started = performance.now();
       const reason = new Error('enough');
       await expect(extractor.extract(report, abortAfter(100, reason))).rejects.toBe(reason);
-      expect(performance.now() - started).toBeLessThan(5000);
+      // Far less than what was to be waited for, on a busy machine too.
+      expect(performance.now() - started).toBeLessThan(30_000);
       expect(extractor.stats().reports).toBe(0);
     }
   });
