@@ -28,6 +28,10 @@ export interface Gaps {
   readonly starts: readonly number[];
   /** How many independent units (patients) there are. */
   readonly units: number;
+  /** Σ_j |Σ_b D_jb|: the gaps of each run added up with their signs. */
+  readonly total: number;
+  /** Σ_g u_g³/Σ_g u_g² of the units' shares u_g in `total`: above 0 where a few of them make most of it. */
+  readonly skew: number;
   /** `count` draws from N(0, Cov D), one after the other: count×M numbers. Equal seeds give equal draws. */
   draw(seed: number, count: number): Float64Array;
 }
@@ -67,8 +71,8 @@ export function gapsOf(
   const scatter = new Scatter(binned, weights, starts, values, units);
   const least = leastVariances(runs, binned, weights, starts);
   return size <= MOST_FACTORED
-    ? factored(values, starts, units.count, scatter.covariance(), least)
-    : lowRank(values, starts, units.count, scatter.rows(), least);
+    ? { ...factored(values, starts, scatter.covariance(), least), units: units.count, ...scatter.total() }
+    : { ...lowRank(values, starts, scatter.rows(), least), units: units.count, ...scatter.total() };
 }
 
 /** How many bins n rows get. */
@@ -287,6 +291,31 @@ class Scatter {
     return result;
   }
 
+  /** `total` and `skew` of {@link Gaps}. */
+  total(): { total: number; skew: number } {
+    const { starts, values, binned, units } = this;
+    const sums = binned.map((_, j) => values.subarray(starts[j]!, starts[j + 1]!).reduce((a, b) => a + b, 0));
+    const total = sums.reduce((sum, d) => sum + Math.abs(d), 0);
+    // Scaled and signed gaps, added up over runs: one number for each row.
+    const rows = new Float64Array(binned[0]!.bin.length);
+    binned.forEach(({ bin, gap, known }, j) => {
+      const scale = sums[j]! < 0 ? -this.scales[j]! : this.scales[j]!;
+      const mean = Math.abs(sums[j]!) / known;
+      for (let i = 0; i < rows.length; i++)
+        if (bin[i] !== UNKNOWN) rows[i] = rows[i]! + scale * gap[i]! - mean;
+    });
+    let squares = 0;
+    let cubes = 0;
+    for (let g = 0; g < units.count; g++) {
+      let u = 0;
+      if (units.order === undefined || units.starts === undefined) u = rows[g]!;
+      else for (let t = units.starts[g]!; t < units.starts[g + 1]!; t++) u += rows[units.order[t]!]!;
+      squares += u * u;
+      cubes += u * u * u;
+    }
+    return { total, skew: squares > 0 ? cubes / squares : 0 };
+  }
+
   /** At most {@link BUNDLES} rows V with Σ VVᵀ = S in expectation: units are dealt to bundles, whose sums are as independent. */
   rows(): Float64Array[] {
     const { values, units, sums, touched, counts, starts } = this;
@@ -319,10 +348,9 @@ function runOfGap(starts: readonly number[]): Int32Array {
 function factored(
   values: Float64Array,
   starts: readonly number[],
-  units: number,
   covariance: Float64Array,
   least: Float64Array,
-): Gaps {
+): Omit<Gaps, 'units' | 'total' | 'skew'> {
   const size = values.length;
   const errors = new Float64Array(size);
   // Scaled up to its floor, a gap keeps its correlations.
@@ -344,7 +372,7 @@ function factored(
     }
     return result;
   };
-  return { values, errors, starts, units, draw };
+  return { values, errors, starts, draw };
 }
 
 function scaleTo(floor: number, variance: number): number {
@@ -354,10 +382,9 @@ function scaleTo(floor: number, variance: number): number {
 function lowRank(
   values: Float64Array,
   starts: readonly number[],
-  units: number,
   rows: readonly Float64Array[],
   least: Float64Array,
-): Gaps {
+): Omit<Gaps, 'units' | 'total' | 'skew'> {
   const size = values.length;
   const errors = new Float64Array(size);
   for (const row of rows) for (let m = 0; m < size; m++) errors[m] = errors[m]! + row[m]! * row[m]!;
@@ -378,7 +405,7 @@ function lowRank(
     }
     return result;
   };
-  return { values, errors, starts, units, draw };
+  return { values, errors, starts, draw };
 }
 
 /** Names the stream of the draws. */
