@@ -165,7 +165,7 @@ export interface Comparison {
  * const labels = [0, 1, 1, 0];
  * const sure = predictions([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], labels);
  * const wrong = predictions([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]], labels);
- * compare(sure, wrong).figures.top1.value; // 0.25
+ * compareSummaries(sure, wrong).figures.top1.value; // 0.25
  *
  * @throws PenumbraError `metrics/runs` where the samples are not the same.
  */
