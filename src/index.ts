@@ -7,6 +7,7 @@
  * means the same thing behind every door.
  */
 export { formatError, PenumbraError } from './errors.ts';
+export type { Judgement, Report } from './judgement/index.ts';
 export {
   type Classifier,
   createModel,
@@ -17,8 +18,7 @@ export {
 } from './models/index.ts';
 export { drawPhantoms, type PhantomOptions, type Phantoms } from './phantom/index.ts';
 export { Random } from './random.ts';
-export { type CompareEvent, type CompareFiles, type CompareOptions, compare } from './study/compare.ts';
-export type { StudyMethod, StudyPair, StudyResult, StudyRun } from './study/result.ts';
+export { type CompareFiles, type CompareOptions, type CompareOutcome, compare } from './study/compare.ts';
 export {
   openStudy,
   runStudy,
@@ -27,7 +27,6 @@ export {
   type StudyOutcome,
 } from './study/study.ts';
 export { readStudyFile, resolveStudy, type StudySpec } from './study/study-file.ts';
-export type { StudyReport } from './study/study-result.ts';
 export {
   type EpochMetrics,
   evaluateRun,

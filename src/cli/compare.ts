@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
+import type { PlannedRun } from '../study/plan.ts';
 import {
   addDataOptions,
   addTrainOptions,
@@ -57,12 +58,11 @@ type Flags = DataFlags &
 
 async function compare(path: string, flags: Flags): Promise<void> {
   const { compare: runComparison } = await import('../study/compare.ts');
-  const { renderTable } = await import('../study/table.ts');
-  const { showFit } = await import('./fit-progress.ts');
+  const { reportText } = await import('../judgement/index.ts');
+  const { showStudy, tellFailed } = await import('./study-progress.ts');
   const dataset = openData(path, flags);
   const settings = { ...trainSettings(flags), ...(flags.seed !== undefined && { seed: flags.seed }) };
   using interrupt = interruptible('stopping after this step …');
-  let show = showFit('');
   const done = await runComparison({
     settings,
     objectives: splitObjectives(flags.objectives),
@@ -75,27 +75,23 @@ async function compare(path: string, flags: Flags): Promise<void> {
     ...(flags.bins !== undefined && { bins: flags.bins }),
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
     signal: interrupt.signal,
-    onEvent(event) {
-      if (event.type === 'fit') show(event.event);
-      else if (event.type === 'judge') process.stderr.write(`judging: ${event.message}\n`);
-      else {
-        const name = `[${event.number}/${event.runs}] ${event.objective} seed ${event.seed}`;
-        if (event.state === 'start') show = showFit(name);
-        if (event.state === 'finished-before') process.stderr.write(`${name}: finished before\n`);
-      }
-    },
+    onEvent: showStudy(nameOf),
   });
   if (done === null) {
     process.stderr.write('stopped; the same command goes on.\n');
     process.exitCode = 130;
     return;
   }
-  process.stdout.write(
-    renderTable(done.result, { color: process.stdout.isTTY, width: process.stdout.columns ?? 100 }),
-  );
+  const { isTTY: color, columns: width = 100 } = process.stdout;
+  process.stdout.write(reportText(done.report, { color, width }));
   process.stdout.write(
     `\nfigures: ${done.files.json}\ntables:  ${done.files.markdown}\nreport:  ${done.files.html}\n`,
   );
+  tellFailed(done.failed, nameOf);
+}
+
+function nameOf({ method, seed }: PlannedRun): string {
+  return `${method} seed ${seed}`;
 }
 
 /** `hard,ols:variant=paper,alpha=0.3,ls`: a part that is `option=value` belongs to the objective before it. */

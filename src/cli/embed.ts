@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
-import type { EmbeddingSummary, Metric, Projection } from '../embeddings/index.ts';
+import type { EmbeddingFigure, EmbeddingSummary, Metric, Projection } from '../embeddings/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
 import type { RunFeatures } from '../training/index.ts';
@@ -76,7 +76,7 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
   const { featuresFormat, measureEmbeddings, sampleFor, summarizeEmbeddings, writeFeatures } = await import(
     '../embeddings/index.ts'
   );
-  const { knownOf, pickRows } = await import('../study/known.ts');
+  const { pickRows } = await import('../judgement/index.ts');
   const inputs = [run, path];
   if (flags.out !== undefined) checkResult(flags.out, { kind: featuresFormat(flags.out), inputs });
   if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
@@ -106,7 +106,7 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
     metric: flags.metric,
     ...(gallery && { gallery }),
   });
-  const { groups } = knownOf(subset, measured.indices);
+  const groups = subset.groups && pickRows(subset.groups, measured.indices, 1);
   const summary = summarizeEmbeddings(measures, {
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
     ...(groups && { groups }),
@@ -160,7 +160,7 @@ async function drawn(
   { method, seed }: Flags,
 ): Promise<string> {
   const { project } = await import('../embeddings/index.ts');
-  const { scatterPlot } = await import('../study/draw/scatter-plot.ts');
+  const { scatterPlot } = await import('../judgement/index.ts');
   const { createProgress } = await import('./progress.ts');
   const n = labels.length;
   const methods: readonly Projection[] = method === 'both' ? ['tsne', 'umap'] : [method];
@@ -177,16 +177,15 @@ async function drawn(
 }
 
 async function rendered(summary: EmbeddingSummary): Promise<string> {
-  const { EMBEDDING } = await import('../study/figures-study.ts');
-  const { figureHead, formatFigure, formatInterval, formatNumber, plural, UNDEFINED } = await import(
-    '../study/figures.ts'
+  const { EMBEDDING_SHOWN } = await import('../judgement/index.ts');
+  const { figureHead, formatFigure, formatInterval, formatNumber, UNDEFINED } = await import(
+    '../figures/index.ts'
   );
-  const { EMBEDDING_FIGURES } = await import('../embeddings/index.ts');
   const { samples, dimensions, classes, neighbours, settings } = summary;
-  const rows = EMBEDDING_FIGURES.map((name) => {
-    const figure = EMBEDDING[name];
-    const interval = formatInterval(figure, summary[name]);
-    const value = formatFigure(figure, summary[name].value).padStart(8);
+  const rows = EMBEDDING_SHOWN.map((figure) => {
+    const estimate = summary[figure.name as EmbeddingFigure];
+    const interval = formatInterval(figure, estimate);
+    const value = formatFigure(figure, estimate.value).padStart(8);
     return `${figureHead(figure).padEnd(30)}${value}${interval === undefined ? '' : `   [${interval}]`}`;
   });
   const distance = (value: number | null) => (value === null ? UNDEFINED : formatNumber(value, 3));
@@ -194,7 +193,7 @@ async function rendered(summary: EmbeddingSummary): Promise<string> {
   const voters =
     neighbours.gallery === null ? 'of the other samples' : `of ${neighbours.gallery} samples of the gallery`;
   return [
-    `${samples} samples, ${plural(classes, 'class', 'classes')}, ${dimensions} features; ${Math.round(100 * settings.level)} % bootstrap intervals over ${by}`,
+    `${samples} samples, ${classes} classes, ${dimensions} features; ${Math.round(100 * settings.level)} % bootstrap intervals over ${by}`,
     ...rows,
     `mean distance within classes ${distance(summary.withinDistance)}, between classes ${distance(summary.betweenDistance)}; ${neighbours.k} nearest ${voters}, ${neighbours.metric}`,
     '',

@@ -2,10 +2,9 @@ import type { Command } from 'commander';
 import { PenumbraError } from '../errors.ts';
 import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
-import type { StudyEvent } from '../study/study.ts';
-import { describeVal } from './fit-progress.ts';
 import { interruptible } from './options.ts';
-import { createProgress, formatDuration, type Progress } from './progress.ts';
+import { formatDuration } from './progress.ts';
+import { runName, showStudy, tellFailed } from './study-progress.ts';
 
 export function register(program: Command): void {
   program
@@ -79,7 +78,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     ...selection,
     partial: flags.partial ?? false,
     signal: interrupt.signal,
-    onEvent: showStudy(),
+    onEvent: showStudy(runName),
   });
   if (outcome.state === 'stopped') {
     process.stderr.write('stopped; the same command goes on.\n');
@@ -90,19 +89,14 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
         'The same command without --only and --shard finishes and judges the study; with --partial it judges what is there.\n',
     );
   } else {
-    const { studyTables, tableText } = await import('../study/tables/index.ts');
-    for (const table of studyTables(outcome.report))
-      if (table.id.startsWith('main-') || table.id.startsWith('calibration-'))
-        process.stdout.write(`${tableText(table, process.stdout.columns ?? 120)}\n`);
-    process.stdout.write(
-      '* best, ✓ better and ✗ worse than the baseline; intervals and notes are in the files.\n\n',
-    );
+    const { reportText } = await import('../judgement/index.ts');
+    const { isTTY: color, columns: width = 120 } = process.stdout;
+    process.stdout.write(`${reportText(outcome.report, { color, width })}\n`);
     const { files } = outcome;
     process.stdout.write(
       `result:  ${files.json}\ntables:  ${files.markdown}, ${files.tables}\nfigures: ${files.figures}\nreport:  ${files.html}\n`,
     );
-    for (const [run, reason] of outcome.failed) process.stderr.write(`failed: ${nameOf(run)}: ${reason}\n`);
-    if (outcome.failed.size > 0) process.exitCode = 1;
+    tellFailed(outcome.failed, runName);
   }
 }
 
@@ -117,47 +111,6 @@ function dataPaths(pairs: readonly string[]): Record<string, string> {
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );
-}
-
-function nameOf({ set, network, method, seed }: PlannedRun): string {
-  return `${set} ${network} ${method} seed ${seed}`;
-}
-
-/** Shows a study on stderr: a bar for each run, with the share and the time left of the whole. */
-function showStudy(): (event: StudyEvent) => void {
-  let progress: Progress | undefined;
-  let images = 0;
-  let label = '';
-  return (event) => {
-    if (event.type === 'judge') {
-      process.stderr.write(`judging: ${event.message}\n`);
-    } else if (event.type === 'wait') {
-      process.stderr.write(`${event.runs} runs are trained by other processes: waiting for them\n`);
-    } else if (event.type === 'run') {
-      label = `[${event.number}/${event.runs}] ${nameOf(event.run)}`;
-      if (event.state === 'finished-before') process.stderr.write(`${label}: finished before\n`);
-      if (event.state === 'elsewhere') process.stderr.write(`${label}: another process trains it\n`);
-      if (event.state === 'failed') process.stderr.write(`${label}: failed: ${event.message}\n`);
-    } else {
-      const { event: fit, share, secondsLeft } = event;
-      const batch = event.run.config.batchSize;
-      const whole =
-        `study ${Math.floor(100 * share)} %` +
-        (secondsLeft === null ? '' : `, ${formatDuration(secondsLeft)} left`);
-      if (fit.type === 'start')
-        progress = createProgress({ label, total: fit.steps * batch, unit: 'images' });
-      else if (fit.type === 'resume')
-        process.stderr.write(`${label}: going on from step ${fit.step}, epoch ${fit.epoch + 1}\n`);
-      else if (fit.type === 'notice') process.stderr.write(`${label}: ${fit.message}\n`);
-      else if (fit.type === 'step') {
-        images = fit.step * batch;
-        progress?.update(images, `loss ${fit.loss.toFixed(3)}  ${whole}`);
-      } else if (fit.metrics.epoch === fit.epochs) {
-        const { val } = fit.metrics;
-        progress?.done(`${val === undefined ? '' : `val ${describeVal(val)}  `}${whole}`);
-      }
-    }
-  };
 }
 
 /** The plan as a table, then what it comes to. */

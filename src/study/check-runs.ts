@@ -32,7 +32,7 @@ export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
 }
 
 async function checkRun({ config, cell }: PlannedRun): Promise<void> {
-  const train = cell.dataset.splits.train!;
+  const train = cell.set.dataset.splits.train!;
   const mode = chooseMode(config);
   await using loader = trainLoader(config, train);
   const model = tidy(() =>

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { splitObjectives } from '../cli/compare.ts';
 import { openDataset } from '../data/index.ts';
-import { type CompareEvent, type CompareOptions, compare } from './compare.ts';
-import type { StudyResult } from './result.ts';
+import type { Report } from '../judgement/index.ts';
+import type { FigureResults } from '../judgement/parts/figures.ts';
+import { type CompareOptions, compare } from './compare.ts';
+import type { StudyEvent } from './study.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'penumbra-compare-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -29,25 +31,25 @@ const options: CompareOptions = {
 };
 
 async function run(changes: Partial<CompareOptions> = {}) {
-  const events: CompareEvent[] = [];
+  const events: StudyEvent[] = [];
   const done = await compare({ ...options, onEvent: (event) => events.push(event), ...changes });
   const steps = events.filter((event) => event.type === 'fit' && event.event.type === 'step').length;
   const states = events.flatMap((event) =>
-    event.type === 'run' ? [`${event.objective} ${event.seed} ${event.state}`] : [],
+    event.type === 'run' ? [`${event.run.method} ${event.run.seed} ${event.state}`] : [],
   );
   return { done, steps, states };
 }
 
 /** Without what tells when and how fast. */
-function figures(result: StudyResult): unknown {
+function figures(result: Report): unknown {
   return JSON.parse(
     JSON.stringify(result, (key, value) =>
-      /^(finished|seconds|imagesPerSecond)$/.test(key) ? undefined : value,
+      /^(finished|seconds|imagesPerSecond|about)$/.test(key) ? undefined : value,
     ),
   );
 }
 
-let first: StudyResult;
+let first: Report;
 
 beforeAll(async () => {
   const controller = new AbortController();
@@ -68,24 +70,30 @@ beforeAll(async () => {
     'ols 1 start',
     'ols 1 done',
   ]);
-  first = done!.result;
+  first = done!.report;
 }, 120_000);
 
 test('trains every objective with every seed and judges them on the same samples', () => {
-  expect(first.methods.map(({ objective, runs }) => [objective, runs.map(({ seed }) => seed)])).toEqual([
-    ['hard', [0, 1]],
-    ['ols', [0, 1]],
+  const { judgement } = first.cells[0]!;
+  expect(judgement.methods.map(({ id, runs }) => [id, runs])).toEqual([
+    ['hard', ['seed 0', 'seed 1']],
+    ['ols', ['seed 0', 'seed 1']],
   ]);
-  expect(first.data).toMatchObject({
-    split: 'test',
-    broken: 0,
-    samples: options.dataset.splits.test!.length,
-  });
-  expect(first.pairs.map(({ first: a, second: b }) => [a, b])).toEqual([['ols', 'hard']]);
-  for (const { summary } of first.methods) {
-    expect(summary.runs).toBe(2);
-    expect(summary.truth).toBeDefined();
-    expect(summary.ece.low!).toBeLessThanOrEqual(summary.ece.value!);
+  expect(judgement.samples).toBe(options.dataset.splits.test!.length);
+  const { methods, pairs } = judgement.parts.figures as FigureResults;
+  expect(methods[0]!.versus).toBeNull();
+  // A pair is measured once, and read as method − baseline.
+  expect(pairs).toHaveLength(1);
+  expect(methods[1]!.versus!.top1!.value).toBeCloseTo(
+    methods[1]!.figures.top1!.value! - methods[0]!.figures.top1!.value!,
+    12,
+  );
+  for (const { figures } of methods) {
+    expect(figures['truth.ece']!.value).not.toBeNull();
+    for (const name of ['ece', 'eceDebiased', 'smoothEce']) {
+      expect(figures[name]!.low!).toBeLessThanOrEqual(figures[name]!.value!);
+      expect(figures[name]!.value!).toBeLessThanOrEqual(figures[name]!.high!);
+    }
   }
 });
 
@@ -105,12 +113,12 @@ test('finished runs are not run again, and the same result comes out', async () 
   expect(states).toHaveLength(4);
   for (const state of states) expect(state).toContain('finished-before');
   expect(statSync(weights).mtimeMs).toBe(mtimeMs);
-  expect(figures(done!.result)).toEqual(figures(first));
+  expect(figures(done!.report)).toEqual(figures(first));
 });
 
 test('a stopped and resumed comparison gives what an undisturbed one gives', async () => {
   const { done } = await run({ folder: join(root, 'undisturbed') });
-  expect(figures(done!.result)).toEqual(figures(first));
+  expect(figures(done!.report)).toEqual(figures(first));
 });
 
 test.each([

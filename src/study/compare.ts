@@ -2,27 +2,15 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dataset, SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import { formatObjective, objectiveLabel, parseObjective } from '../objectives/index.ts';
-import {
-  type FitEvent,
-  RunFolder,
-  resolveConfig,
-  type TrainOptions,
-  writeAtomically,
-} from '../training/index.ts';
-import {
-  type Cell,
-  type CellRun,
-  comparisonOf,
-  type JudgedRun,
-  judgedSplit,
-  outputsOf,
-  runFolderName,
-  trainCellRun,
-} from './cell.ts';
-import { renderHtml } from './html/index.ts';
-import { renderMarkdown } from './markdown.ts';
-import type { StudyResult } from './result.ts';
+import { list } from '../judgement/format.ts';
+import { type Report, reportHtml, reportMarkdown } from '../judgement/index.ts';
+import { formatObjective, parseObjective } from '../objectives/index.ts';
+import { resolveConfig, type TrainOptions, writeAtomically } from '../training/index.ts';
+import { checkRuns } from './check-runs.ts';
+import { type PlannedRun, planStudy } from './plan.ts';
+import { runOpened, type StudyEvent } from './study.ts';
+import { judgedSplit, type OpenedSet } from './study-data.ts';
+import { resolveStudy } from './study-file.ts';
 
 export interface CompareOptions {
   /** Settings of every run; `objective` and `seed` are set by the comparison. */
@@ -43,20 +31,8 @@ export interface CompareOptions {
   /** The command line, for the report. */
   readonly command: string;
   readonly signal?: AbortSignal;
-  readonly onEvent?: (event: CompareEvent) => void;
+  readonly onEvent?: (event: StudyEvent) => void;
 }
-
-export type CompareEvent =
-  | {
-      readonly type: 'run';
-      readonly objective: string;
-      readonly seed: number;
-      readonly number: number;
-      readonly runs: number;
-      readonly state: 'start' | 'finished-before' | 'done';
-    }
-  | { readonly type: 'fit'; readonly event: FitEvent }
-  | { readonly type: 'judge'; readonly message: string };
 
 /** The files that a comparison writes beside its runs. */
 export interface CompareFiles {
@@ -65,82 +41,95 @@ export interface CompareFiles {
   readonly html: string;
 }
 
+export interface CompareOutcome {
+  readonly report: Report;
+  readonly files: CompareFiles;
+  /** Runs that diverged, with the reason. */
+  readonly failed: ReadonlyMap<PlannedRun, string>;
+}
+
+/** Beyond so many methods each is compared with the first alone. */
+const MOST_PAIRED = 5;
+
 /**
- * Trains the same network under every objective and seed, judges all of them on the same samples, and writes the
- * tables and the report. Runs that are finished are not run again.
+ * Trains the same network under every objective and seed, judges all of them on the same samples, and writes the tables
+ * and the report: a study with one cell, whose folder is the study's. Runs that are finished are not run again.
  * @returns null where it was aborted; the same call goes on
  * @throws `study/option`, and whatever training and reading raise
  */
-export async function compare(
-  options: CompareOptions,
-): Promise<{ result: StudyResult; files: CompareFiles } | null> {
-  const { dataset, dataPath, folder, signal, onEvent = () => {} } = options;
-  const runs = planRuns(options);
-  const cell: Cell = { folder, dataset, dataPath, split: judgedSplit(dataset, options.split) };
+export async function compare(options: CompareOptions): Promise<CompareOutcome | null> {
+  const { folder, command, signal, onEvent } = options;
+  const study = studyOf(options);
+  const set = setOf(options);
+  const plan = planStudy(study, [set], folder, () => folder);
+  await checkRuns(plan.runs);
   mkdirSync(folder, { recursive: true });
-
-  for (const [i, run] of runs.entries()) {
-    const told = { objective: run.method, seed: run.seed, number: i + 1, runs: runs.length };
-    const before = new RunFolder(run.folder).finished;
-    onEvent({ type: 'run', ...told, state: before ? 'finished-before' : 'start' });
-    const finished = await trainCellRun(cell, run, {
-      signal,
-      onEvent: (event) => onEvent({ type: 'fit', event }),
-    });
-    if (!finished) return null;
-    if (!before) onEvent({ type: 'run', ...told, state: 'done' });
-  }
-
-  const judged: JudgedRun[] = [];
-  for (const run of runs) {
-    if (signal?.aborted) return null;
-    onEvent({ type: 'judge', message: `${run.method}, seed ${run.seed}` });
-    const subset = dataset.splits[cell.split]!;
-    judged.push({ run, predictions: await outputsOf(run, subset, `predictions-${cell.split}`) });
-  }
-  onEvent({ type: 'judge', message: 'intervals and differences' });
-  const result = comparisonOf(cell, judged, {
-    bins: options.bins,
-    replicates: options.replicates,
-    command: options.command,
-  });
-  return { result, files: writeComparison(folder, result) };
+  const outcome = await runOpened(
+    { study, sets: [set], plan, chosen: plan.runs },
+    { command, signal, onEvent },
+  );
+  if (outcome.state !== 'judged') return null;
+  const { report, failed } = outcome;
+  const title = `${options.dataset.name}: ${list(report.methods.map(({ label }) => label))}`;
+  const titled = { ...report, title };
+  return { report: titled, files: writeComparison(folder, titled), failed };
 }
 
-/** Writes a cell's result, its table and its report into the cell's folder. */
-export function writeComparison(folder: string, result: StudyResult): CompareFiles {
+/** Writes a comparison's result, its tables and its page into its folder. */
+function writeComparison(folder: string, report: Report): CompareFiles {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'result.md'),
     html: join(folder, 'report.html'),
   };
-  writeAtomically(files.json, `${JSON.stringify(result, null, 1)}\n`);
-  writeAtomically(files.markdown, renderMarkdown(result));
-  writeAtomically(files.html, renderHtml(result));
+  writeAtomically(files.json, `${JSON.stringify(report, null, 1)}\n`);
+  writeAtomically(files.markdown, reportMarkdown(report));
+  writeAtomically(files.html, reportHtml(report));
   return files;
 }
 
-function planRuns(options: CompareOptions): CellRun[] {
-  const objectives = options.objectives.map((text) => formatObjective(parseObjective(text)));
-  const twice = objectives.find((objective, i) => objectives.indexOf(objective) !== i);
+function studyOf({ settings, objectives, seeds, replicates, bins }: CompareOptions) {
+  if (!Number.isInteger(seeds) || seeds < 1) {
+    throw new PenumbraError('study/option', `seeds: expected a whole number from 1, got ${seeds}`);
+  }
+  const named = objectives.map((text) => formatObjective(parseObjective(text)));
+  const twice = named.find((objective, i) => named.indexOf(objective) !== i);
   if (objectives.length === 0 || twice !== undefined) {
     throw new PenumbraError(
       'study/option',
       twice === undefined ? 'no objectives were given' : `objective '${twice}' is given twice`,
     );
   }
-  if (!Number.isInteger(options.seeds) || options.seeds < 1) {
-    throw new PenumbraError('study/option', `seeds: expected a whole number from 1, got ${options.seeds}`);
-  }
-  const first = resolveConfig({ ...options.settings, objective: objectives[0]! }).seed;
-  // Seeds outside, so that an interrupted comparison has every method once before it has any twice.
-  return Array.from({ length: options.seeds }, (_, i) => first + i).flatMap((seed) =>
-    objectives.map((objective) => ({
-      method: objective,
-      label: objectiveLabel(objective),
-      seed,
-      folder: join(options.folder, runFolderName(objective, seed)),
-      config: resolveConfig({ ...options.settings, objective, seed }),
-    })),
+  const { model, seed, mixup } = resolveConfig(settings);
+  const { model: _, seed: __, mixup: ___, objective: ____, ...others } = settings;
+  const study = resolveStudy(
+    {
+      name: 'compare',
+      sets: { data: { path: '.' } },
+      networks: [model],
+      methods: objectives.map((objective) => ({ objective, mixup })),
+      seeds: Array.from({ length: seeds }, (_seed, i) => seed + i),
+      embeddings: false,
+      ...(replicates !== undefined && { replicates }),
+      ...(bins !== undefined && { bins }),
+    },
+    'comparison',
   );
+  return {
+    ...study,
+    config: { ...study.config, settings: others as Record<string, unknown> },
+    baseline: study.methods[0]!.id,
+    pairs: objectives.length <= MOST_PAIRED ? ('all' as const) : ('baseline' as const),
+  };
+}
+
+function setOf({ dataset, dataPath, split: wanted }: CompareOptions): OpenedSet {
+  if (dataset.splits.train === undefined) {
+    throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
+      hint: 'name a split "train", or let fractions divide the data',
+    });
+  }
+  const split = judgedSplit(dataset, wanted);
+  const calibration = split === 'val' ? undefined : dataset.splits.val;
+  return { id: dataset.name, path: dataPath, dataset, split, calibration, centres: [] };
 }

@@ -45,14 +45,14 @@ export async function expectCost(opened: OpenedStudy, onCell: (name: string) => 
     const runs = opened.chosen.filter((run) => run.cell === cell);
     if (runs.length === 0) continue;
     onCell(`${cell.set.id}, ${cell.network}`);
-    const { embeddings } = opened.study.config;
-    costs.push(await cellCost(cell, runs, embeddings === false ? 0 : embeddings.images));
+    const { embeddings } = opened.study.config as { embeddings?: false | { readonly images: number } };
+    costs.push(await cellCost(cell, runs, embeddings ? embeddings.images : 0));
   }
   return costs;
 }
 
 async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[], embedded: number): Promise<CellCost> {
-  const { dataset } = cell;
+  const { dataset, split } = cell.set;
   const timed = await timeSteps(runs[0]!, dataset);
   const known = measuredSpeed(runs);
   const speed = known ?? timed.imagesPerSecond;
@@ -64,10 +64,10 @@ async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[], embedded
   };
   const left = runs.filter((run) => !new RunFolder(run.folder).finished);
   const classes = dataset.classes.length;
-  const judged = dataset.splits[cell.split]!.length + (cell.set.calibration?.length ?? 0);
+  const judged = dataset.splits[split]!.length + (cell.set.calibration?.length ?? 0);
   const weights = 4 * timed.parameters;
   // Probabilities and logits of every judged image, and with features those of the embedded ones.
-  const shown = Math.min(embedded, dataset.splits[cell.split]!.length);
+  const shown = Math.min(embedded, dataset.splits[split]!.length);
   const outputs = 8 * judged * classes + shown * (8 * classes + 4 * timed.features);
   // A checkpoint holds the weights and the optimizer's memory; there are two, and a third while it is written.
   const state = weights * (runs.some(({ config }) => config.optimizer === 'adamw') ? 3 : 2);

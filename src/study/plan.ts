@@ -2,22 +2,31 @@ import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { needsTeacher, objectiveLabel } from '../objectives/index.ts';
-import { RunFolder } from '../training/index.ts';
-import { type Cell, type CellRun, runFolderName } from './cell.ts';
+import { RunFolder, type TrainConfig, type TrainOptions } from '../training/index.ts';
 import type { OpenedSet } from './study-data.ts';
-import { type MethodSpec, runConfig, type StudySpec } from './study-file.ts';
+import { type MethodSpec, runConfig, type StudySpec, slugOf } from './study-file.ts';
 
-/** One network on one data set of a study. */
-export interface PlannedCell extends Cell {
+/** One network on one data set: what is judged together. */
+export interface PlannedCell {
+  /** Where its runs and results lie. */
+  readonly folder: string;
   readonly set: OpenedSet;
   readonly network: string;
   /** The runs that are judged, methods outside in the study's order, then seeds. */
   readonly runs: readonly PlannedRun[];
 }
 
-export interface PlannedRun extends CellRun {
+/** One training: one method on one cell from one seed. */
+export interface PlannedRun {
   readonly set: string;
   readonly network: string;
+  /** Tells methods apart. */
+  readonly method: string;
+  /** For people. */
+  readonly label: string;
+  readonly seed: number;
+  readonly folder: string;
+  readonly config: TrainConfig;
   /** `teacher`: trained for others to learn from, and not judged. */
   readonly role: 'method' | 'teacher';
   /** The run that must be finished before this one starts. */
@@ -38,10 +47,16 @@ export interface StudyPlan {
 }
 
 /**
- * What a study trains and where it lies: `<folder>/<set>/<network>/runs/<method>-seed<k>`, as `compare` names runs.
+ * What a study trains and where it lies: `<folder>/<set>/<network>/runs/<method>-seed<k>`.
+ * @param place the folder of a cell; `compare` has one cell, which lies in the folder itself
  * @throws `training/config` for settings that no run takes
  */
-export function planStudy(study: StudySpec, sets: readonly OpenedSet[], folder: string): StudyPlan {
+export function planStudy(
+  study: StudySpec,
+  sets: readonly OpenedSet[],
+  folder: string,
+  place: (set: string, network: string) => string = (set, network) => join(folder, set, network),
+): StudyPlan {
   const runs: PlannedRun[] = [];
   const planned = new Map<string, PlannedRun[]>();
   const cells: PlannedCell[] = [];
@@ -49,9 +64,7 @@ export function planStudy(study: StudySpec, sets: readonly OpenedSet[], folder: 
     for (const network of study.config.networks) {
       const own: PlannedRun[] = [];
       planned.set(`${set.id}/${network}`, own);
-      const { dataset, path: dataPath, split } = set;
-      const cellFolder = join(folder, set.id, network);
-      cells.push({ folder: cellFolder, dataset, dataPath, split, set, network, runs: own });
+      cells.push({ folder: place(set.id, network), set, network, runs: own });
     }
   }
   for (const seed of study.seeds) for (const cell of cells) runs.push(...runsOf(study, cell, seed));
@@ -77,13 +90,15 @@ function runsOf(study: StudySpec, cell: PlannedCell, seed: number): PlannedRun[]
       method: method.id,
       label: method.label,
       seed,
-      folder: join(cell.folder, runFolderName(method.id, seed)),
+      folder: join(cell.folder, 'runs', `${slugOf(method)}-seed${seed}`),
       config: teacher === undefined ? config : { ...config, teacher: teacher.folder },
-      images: config.epochs * (cell.dataset.splits.train?.length ?? 0),
+      images: config.epochs * (set.dataset.splits.train?.length ?? 0),
     };
   };
   const plain = study.methods.find(isPlain);
-  const learns = study.methods.some(({ objective }) => needsTeacher(objective));
+  // A teacher that the settings name is everybody's.
+  const given = (study.config.settings as TrainOptions).teacher;
+  const learns = !given && study.methods.some(({ objective }) => needsTeacher(objective));
   const teacher = learns
     ? plain === undefined
       ? run(teacherMethod(study), 'teacher')

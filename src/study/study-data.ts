@@ -8,7 +8,6 @@ import {
   selectSites,
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import { judgedSplit } from './cell.ts';
 import type { StudySpec } from './study-file.ts';
 import type { SetConfig } from './study-schema.ts';
 
@@ -166,4 +165,15 @@ function within<T>(what: string, work: () => T): T {
 /** Without what is undefined. */
 function defined(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** The split that is asked for, or test where there is one, else val. @throws `study/split` */
+export function judgedSplit(dataset: Dataset, wanted: SplitName | undefined): SplitName {
+  const split = wanted ?? (dataset.splits.test ? 'test' : 'val');
+  if (dataset.splits[split] === undefined) {
+    throw new PenumbraError('study/split', `${dataset.name} has no split '${split}' to judge on`, {
+      hint: `it has: ${Object.keys(dataset.splits).join(', ')}`,
+    });
+  }
+  return split;
 }

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import { calibratorNames, conformalMethods } from '../calibration/index.ts';
 import type { SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { modelNames } from '../models/index.ts';
@@ -41,6 +40,8 @@ export interface StudySpec {
   readonly methods: readonly MethodSpec[];
   /** The id of the method that the others are compared with. */
   readonly baseline: string;
+  /** Whether every pair of methods is compared, or each with the baseline. */
+  readonly pairs: 'baseline' | 'all';
   readonly seeds: readonly number[];
   /** From the file's `out`. */
   readonly out: string | undefined;
@@ -112,15 +113,6 @@ export function resolveStudy(
   const ids = methods.map((method) => method.id);
   const baseline = config.baseline ?? (ids.includes('hard') ? 'hard' : ids[0]!);
   known(fail, baseline, ids, 'method of this study', 'baseline');
-  for (const name of config.calibration ?? [])
-    known(fail, name, calibratorNames, 'calibrator', 'calibration');
-  unique(fail, config.calibration ?? [], 'calibrator', 'calibration');
-  if (config.conformal !== false) {
-    const kinds = config.conformal.methods ?? [];
-    for (const name of kinds)
-      known(fail, name, conformalMethods, 'kind of conformal sets', 'conformal.methods');
-    unique(fail, kinds, 'kind of conformal sets', 'conformal.methods');
-  }
   const seeds = typeof config.seeds === 'number' ? [...Array(config.seeds).keys()] : config.seeds;
   unique(fail, seeds.map(String), 'seed', 'seeds');
 
@@ -139,6 +131,7 @@ export function resolveStudy(
     centres,
     methods,
     baseline,
+    pairs: 'baseline',
     seeds,
     out: config.out === undefined ? undefined : resolve(here, config.out),
   };

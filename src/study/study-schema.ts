@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { partList } from '../judgement/index.ts';
 import { settingNames } from '../training/index.ts';
 
 /** What the study sets itself, so that no `settings` may name it. */
@@ -116,6 +117,11 @@ const centre = z
     'A data set of another hospital, on which trained networks are tested. Its classes, after `classMap`, must be those of the training set.',
   );
 
+/** What each part of the judgement may be told, as the part itself says it. */
+const partSettings = Object.fromEntries(
+  partList().flatMap(({ name, settings }) => (settings === undefined ? [] : [[name, settings]])),
+) as Record<string, z.ZodType>;
+
 /** The typed configuration of a study. Each key's text is its documentation, also in the JSON schema. */
 export const studySchema = z.strictObject({
   $schema: z.string().optional().describe('Where editors find this schema.'),
@@ -156,72 +162,7 @@ export const studySchema = z.strictObject({
     ),
   judge: splitName.optional().describe('Which split is judged. Default: test where there is one, else val.'),
   centres: z.array(centre).default([]).describe('Out-of-centre tests, besides the sites of a set.'),
-  calibration: z
-    .array(z.string())
-    .optional()
-    .describe(
-      'Calibrators that are fitted on the validation split on top of every method; [] for none. Default: all four.',
-    ),
-  conformal: z
-    .union([
-      z.literal(false),
-      z.strictObject({
-        methods: z.array(z.string()).min(1).optional().describe('Default: all that there are.'),
-        alpha: z
-          .number()
-          .gt(0)
-          .lt(1)
-          .default(0.1)
-          .describe('Miscoverage: the sets hold the label with probability 1 − alpha.'),
-      }),
-    ])
-    .prefault({})
-    .describe('Conformal prediction sets, calibrated on the validation split; false for none.'),
-  embeddings: z
-    .union([
-      z.literal(false),
-      z.strictObject({
-        images: z
-          .int()
-          .min(10)
-          .default(10_000)
-          .describe('Images of the judged split that are measured, every class with its share.'),
-        sample: z.int().min(10).default(2000).describe('Images of the pictures, the same for all methods.'),
-        k: z.int().min(1).default(20).describe('Neighbours of the k-NN accuracy.'),
-        pictures: z
-          .array(z.enum(['tsne', 'umap']))
-          .default(['tsne', 'umap'])
-          .describe('Projections to draw; [] for measures alone.'),
-      }),
-    ])
-    .prefault({})
-    .describe('Measures and pictures of the penultimate features on the judged split; false for none.'),
-  certificates: z
-    .union([
-      z.literal(false),
-      z.strictObject({
-        images: z.int().min(1).default(200).describe('Images of the judged split that are certified.'),
-        samples: z.int().min(100).default(1000).describe('Noisy copies of each image.'),
-        sigma: z
-          .number()
-          .positive()
-          .default(0.25)
-          .describe('Standard deviation of the noise, on network inputs.'),
-        delta: z
-          .number()
-          .gt(0)
-          .max(0.5)
-          .default(0.001)
-          .describe('Chance that an image’s certificate is wrong because of sampling.'),
-        radii: z
-          .array(z.number().min(0))
-          .min(1)
-          .default([0, 0.1, 0.25, 0.5])
-          .describe('ℓ2 radii, on network inputs.'),
-      }),
-    ])
-    .default(false)
-    .describe('Certified confidence by randomized smoothing: images × samples forward passes for each run.'),
+  ...partSettings,
   bins: z.int().min(1).max(10_000).default(15).describe('Bins of the calibration errors.'),
   replicates: z.int().min(0).default(1000).describe('Bootstrap resamples of the intervals and tests.'),
   out: z

@@ -1,15 +1,23 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defaultCalibrators } from '../calibration/index.ts';
 import { PenumbraError } from '../errors.ts';
+import {
+  type Judgement,
+  type Report,
+  reportFigures,
+  reportHtml,
+  reportMarkdown,
+  reportTables,
+  tableCsv,
+  tableJson,
+  tableLatex,
+  tableMarkdown,
+} from '../judgement/index.ts';
 import { engineInfo } from '../torch/index.ts';
 import { RunFolder, writeAtomically } from '../training/index.ts';
-import { countLabels } from './cell.ts';
 import { checkRuns } from './check-runs.ts';
-import { writeComparison } from './compare.ts';
-import { renderStudyFigures } from './draw/index.ts';
-import { renderStudyHtml } from './html/index.ts';
+import './curves.ts';
 import { judgeCell } from './judge-cell.ts';
 import {
   isFinished,
@@ -20,10 +28,9 @@ import {
   type StudyPlan,
   selectRuns,
 } from './plan.ts';
+import { type JudgedCell, reportOf } from './report-study.ts';
 import { type OpenedSet, openStudyData } from './study-data.ts';
-import type { MethodSpec, StudySpec } from './study-file.ts';
-import type { ReportSet, StudyCell, StudyReport } from './study-result.ts';
-import { studyTables, tableCsv, tableJson, tableLatex, tableMarkdown } from './tables/index.ts';
+import type { StudySpec } from './study-file.ts';
 import { type TrainEvent, trainStudy } from './train-study.ts';
 
 export interface StudyOptions extends Selection {
@@ -34,8 +41,8 @@ export interface StudyOptions extends Selection {
   readonly command: string;
   /** Judge what is finished, though the study is not. Default: false. */
   readonly partial?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: StudyEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: StudyEvent) => void) | undefined;
 }
 
 export type StudyEvent = TrainEvent | { readonly type: 'judge'; readonly message: string };
@@ -43,7 +50,7 @@ export type StudyEvent = TrainEvent | { readonly type: 'judge'; readonly message
 /** What a study wrote, besides runs and cells. */
 export interface StudyFiles {
   readonly json: string;
-  /** All tables, as Markdown. */
+  /** The reading and all tables, as Markdown. */
   readonly markdown: string;
   readonly html: string;
   /** Folder of every table as .md, .tex, .csv and .json. */
@@ -52,18 +59,21 @@ export interface StudyFiles {
   readonly figures: string;
 }
 
-export type StudyOutcome =
+export type Outcome =
   /** Aborted: the same call goes on. */
   | { readonly state: 'stopped' }
   /** The chosen runs are finished, and others of the study are not. */
   | { readonly state: 'waiting'; readonly left: readonly PlannedRun[] }
   | {
       readonly state: 'judged';
-      readonly report: StudyReport;
-      readonly files: StudyFiles;
+      readonly report: Report;
       /** Runs that diverged, with the reason. */
       readonly failed: ReadonlyMap<PlannedRun, string>;
     };
+
+export type StudyOutcome =
+  | Exclude<Outcome, { state: 'judged' }>
+  | (Extract<Outcome, { state: 'judged' }> & { readonly files: StudyFiles });
 
 /** A study whose data are open and whose runs are planned: everything that could be wrong was looked for. */
 export interface OpenedStudy {
@@ -96,88 +106,61 @@ export async function openStudy(
  * finished it writes `result.json`, the tables, the figures and the report.
  */
 export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
-  const { study, folder, signal, onEvent = () => {} } = options;
+  const { study, folder } = options;
   const opened = await openStudy(study, folder, options);
   mkdirSync(folder, { recursive: true });
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
-  const { finished, failed } = await trainStudy(opened.chosen, { signal, onEvent });
-  if (!finished) return { state: 'stopped' };
-
-  const judged = opened.plan.runs.filter((run) => run.role === 'method');
-  const left = judged.filter((run) => !isFinished(run) && !failed.has(run));
-  if (left.length > 0 && options.partial !== true) return { state: 'waiting', left };
-  const report = await judgeStudy(opened, options);
-  if (report === null) return { state: 'stopped' };
-  return { state: 'judged', report, files: writeStudy(folder, report), failed };
+  const outcome = await runOpened(opened, options);
+  return outcome.state === 'judged' ? { ...outcome, files: writeStudy(folder, outcome.report) } : outcome;
 }
 
-/** @returns null where it was aborted; cells that were judged by then are kept */
-async function judgeStudy(
-  { study, sets, plan }: OpenedStudy,
-  { folder, command, signal, onEvent = () => {} }: StudyOptions,
-): Promise<StudyReport | null> {
-  const cells: StudyCell[] = [];
-  const missing: string[] = [];
+/** Trains and judges an opened study; what it wrote are runs and judgements alone. */
+export async function runOpened(
+  opened: OpenedStudy,
+  options: Pick<StudyOptions, 'command' | 'partial' | 'signal' | 'onEvent'>,
+): Promise<Outcome> {
+  const { signal, onEvent = () => {}, partial = false, command } = options;
+  const { finished, failed } = await trainStudy(opened.chosen, { signal, onEvent });
+  if (!finished) return { state: 'stopped' };
+  const left = opened.plan.runs.filter(
+    (run) => run.role === 'method' && !isFinished(run) && !failed.has(run),
+  );
+  if (left.length > 0 && !partial) return { state: 'waiting', left };
   try {
-    for (const cell of plan.cells) {
-      const name = `${cell.set.id}, ${cell.network}`;
+    const judged: JudgedCell[] = [];
+    for (const cell of opened.plan.cells) {
       const runs = cell.runs.filter(isFinished);
-      for (const { id } of study.methods) {
-        const done = runs.filter(({ method }) => method === id).length;
-        if (done < study.seeds.length)
-          missing.push(`${name}: ${done} of ${study.seeds.length} runs of ${id} are finished.`);
-      }
       if (runs.length === 0) continue;
-      using _lock = await cellLock(cell, signal);
-      const judged = await judgeCell(study, cell, runs, {
-        command,
-        signal,
-        onMessage: (message) => onEvent({ type: 'judge', message: `${name}: ${message}` }),
-      });
-      writeComparison(cell.folder, judged.comparison);
-      cells.push(judged);
+      judged.push({ cell, runs, judgement: await judgeAlone(opened, cell, runs, { signal, onEvent }) });
     }
+    if (judged.length === 0) {
+      throw new PenumbraError('study/unfinished', 'no run of the study is finished', {
+        hint:
+          failed.size === 0 ? 'train first: the same command without --partial' : [...failed.values()][0]!,
+      });
+    }
+    return { state: 'judged', report: reportOf(opened, judged, command), failed };
   } catch (error) {
-    if (signal?.aborted) return null;
+    if (signal?.aborted) return { state: 'stopped' };
     throw error;
   }
-  if (cells.length === 0) {
-    throw new PenumbraError('study/unfinished', `no run of the study in ${folder} is finished`, {
-      hint: 'train first: the same command without --partial',
-    });
-  }
-  const { settings } = cells[0]!.comparison.methods[0]!.summary;
-  return {
-    version: 1,
-    name: study.config.name,
-    title: study.title,
-    finished: new Date().toISOString(),
-    command,
-    baseline: study.baseline,
-    methods: study.methods.map((method) => ({
-      id: method.id,
-      label: method.label,
-      objective: method.objective,
-      mixup: method.mixup,
-      settings: shownSettings(method),
-    })),
-    sets: sets.map(describeSet),
-    networks: study.config.networks.flatMap((id) => {
-      const cell = cells.find(({ network }) => network === id);
-      return cell === undefined ? [] : [{ id, parameters: cell.comparison.model.parameters }];
-    }),
-    seeds: study.seeds,
-    calibrators: study.config.calibration ?? defaultCalibrators,
-    level: settings.level,
-    replicates: settings.replicates,
-    bins: settings.bins,
-    cells,
-    missing,
-    software: cells[0]!.comparison.software,
-  };
 }
 
 /** Only one process judges a cell; the others wait and read what it found. */
+async function judgeAlone(
+  { study, plan }: OpenedStudy,
+  cell: PlannedCell,
+  runs: readonly PlannedRun[],
+  { signal, onEvent }: { signal: AbortSignal | undefined; onEvent: (event: StudyEvent) => void },
+): Promise<Judgement> {
+  using _lock = await cellLock(cell, signal);
+  const name = plan.cells.length === 1 ? '' : `${cell.set.id}, ${cell.network}: `;
+  return await judgeCell(study, cell, runs, {
+    signal,
+    onMessage: (message) => onEvent({ type: 'judge', message: `${name}${message}` }),
+  });
+}
+
 async function cellLock(cell: PlannedCell, signal: AbortSignal | undefined): Promise<Disposable> {
   for (;;) {
     signal?.throwIfAborted();
@@ -191,7 +174,7 @@ async function cellLock(cell: PlannedCell, signal: AbortSignal | undefined): Pro
 }
 
 /** Writes a study's result, tables, figures and report into its folder. */
-export function writeStudy(folder: string, report: StudyReport): StudyFiles {
+export function writeStudy(folder: string, report: Report): StudyFiles {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'tables.md'),
@@ -200,17 +183,13 @@ export function writeStudy(folder: string, report: StudyReport): StudyFiles {
     figures: join(folder, 'figures'),
   };
   for (const path of [files.tables, files.figures]) mkdirSync(path, { recursive: true });
-  const tables = studyTables(report);
-  for (const table of tables) {
-    const file = (ending: string) => join(files.tables, `${table.id}.${ending}`);
-    writeAtomically(file('md'), tableMarkdown(table));
-    writeAtomically(file('tex'), tableLatex(table));
-    writeAtomically(file('csv'), tableCsv(table));
-    writeAtomically(file('json'), tableJson(table));
-  }
-  writeAtomically(files.markdown, tables.map(tableMarkdown).join('\n'));
-  for (const [name, svg] of renderStudyFigures(report)) writeAtomically(join(files.figures, name), svg);
-  writeAtomically(files.html, renderStudyHtml(report));
+  const formats = { md: tableMarkdown, tex: tableLatex, csv: tableCsv, json: tableJson };
+  for (const table of reportTables(report))
+    for (const [ending, text] of Object.entries(formats))
+      writeAtomically(join(files.tables, `${table.id}.${ending}`), text(table));
+  for (const [name, svg] of reportFigures(report)) writeAtomically(join(files.figures, name), svg);
+  writeAtomically(files.markdown, reportMarkdown(report));
+  writeAtomically(files.html, reportHtml(report));
   writeAtomically(files.json, `${JSON.stringify(report)}\n`);
   return files;
 }
@@ -223,7 +202,16 @@ function describe({ study, sets, plan }: OpenedStudy): object {
     seeds: study.seeds,
     baseline: study.baseline,
     sets: Object.fromEntries(study.sets),
-    data: sets.map(describeSet),
+    data: sets.map(({ id, dataset, split }) => ({
+      id,
+      name: dataset.name,
+      format: dataset.format,
+      classes: dataset.classes,
+      samples: Object.fromEntries(
+        Object.entries(dataset.splits).map(([name, subset]) => [name, subset.length]),
+      ),
+      judged: split,
+    })),
     runs: plan.runs.map(({ set, network, method, seed, role, config }) => ({
       set,
       network,
@@ -234,25 +222,4 @@ function describe({ study, sets, plan }: OpenedStudy): object {
     })),
     software: { node: process.version, libtorch: engineInfo().version },
   };
-}
-
-function describeSet({ id, dataset, split }: OpenedSet): ReportSet {
-  const judged = dataset.splits[split]!;
-  return {
-    id,
-    name: dataset.name,
-    format: dataset.format,
-    classes: dataset.classes,
-    samples: Object.fromEntries(
-      Object.entries(dataset.splits).map(([name, subset]) => [name, subset.length]),
-    ),
-    judged: split,
-    support: countLabels(judged.labels, dataset.classes.length),
-    groups: judged.groups !== undefined,
-    strata: dataset.strata ?? {},
-  };
-}
-
-function shownSettings({ settings }: MethodSpec): string[] {
-  return Object.entries(settings).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
 }

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../errors.ts';
-import type { FitEvent } from '../training/index.ts';
-import { trainCellRun } from './cell.ts';
+import { type FitEvent, fit } from '../training/index.ts';
 import { StudyClock } from './clock.ts';
 import { isFinished, type PlannedRun } from './plan.ts';
 
@@ -84,8 +83,14 @@ export async function trainStudy(
       const timer = new RunTimer(run, clock);
       try {
         // A finished run is asked too: it must be of the same settings.
-        const finished = await trainCellRun(run.cell, run, {
-          signal,
+        const { dataset, path: dataPath } = run.cell.set;
+        // biome-ignore lint/suspicious/noFocusedTests: it trains
+        const { finished } = await fit({
+          config: run.config,
+          dataset,
+          dataPath,
+          folder: run.folder,
+          ...(signal && { signal }),
           onEvent(event) {
             timer.hear(event);
             onEvent({ type: 'fit', run, event, share: clock.share, secondsLeft: clock.secondsLeft });

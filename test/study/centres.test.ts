@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RADIMAGENET_CLASSES, writePhantom } from '../../src/data/index.ts';
+import type { Report } from '../../src/judgement/index.ts';
+import type { CentreResult } from '../../src/judgement/parts/centres.ts';
+import type { FigureResults } from '../../src/judgement/parts/figures.ts';
+import type { StratumResult } from '../../src/judgement/parts/strata.ts';
 import { runStudy } from '../../src/study/study.ts';
 import { resolveStudy } from '../../src/study/study-file.ts';
-import type { StudyReport } from '../../src/study/study-result.ts';
 import { writeRadImageNet } from '../data/radimagenet-fixture.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'penumbra-centres-'));
@@ -28,7 +31,7 @@ const shared = {
   replicates: 40,
 };
 
-async function judged(study: object): Promise<StudyReport> {
+async function judged(study: object): Promise<Report> {
   const file = join(root, 'study.json');
   const { name } = study as { name: string };
   const outcome = await runStudy({
@@ -40,7 +43,13 @@ async function judged(study: object): Promise<StudyReport> {
   return outcome.report;
 }
 
-let radimagenet: StudyReport;
+let radimagenet: Report;
+
+/** What a part of the only cell holds. */
+function part<R>(report: Report, name: string): R {
+  return report.cells[0]!.judgement.parts[name] as R;
+}
+
 beforeAll(async () => {
   // Every class at both sites in every split: the sites of a class's images take turns.
   await writeRadImageNet(join(root, 'radimagenet'), {
@@ -56,10 +65,9 @@ beforeAll(async () => {
 }, 300_000);
 
 test("RadImageNet's layout: 165 classes, and figures by modality and anatomy", () => {
-  const [set] = radimagenet.sets;
-  expect(set).toMatchObject({ format: 'radimagenet', samples: { train: 165, val: 165, test: 165 } });
-  expect(set!.classes).toEqual(RADIMAGENET_CLASSES);
-  const { strata } = radimagenet.cells[0]!;
+  const { judgement } = radimagenet.cells[0]!;
+  expect(judgement).toMatchObject({ names: RADIMAGENET_CLASSES, samples: 165 });
+  const strata = part<readonly StratumResult[]>(radimagenet, 'strata');
   const modalities = strata.filter(({ attribute }) => attribute === 'modality');
   expect(modalities.map(({ value }) => value).sort()).toEqual(['CT', 'MR', 'US']);
   for (const attribute of ['modality', 'anatomy']) {
@@ -68,17 +76,17 @@ test("RadImageNet's layout: 165 classes, and figures by modality and anatomy", (
     // The whole is the mean of its parts.
     for (const m of [0, 1]) {
       const hits = own.reduce(
-        (sum, { methods, samples }) => sum + methods[m]!.figures.top1.value! * samples,
+        (sum, { methods, samples }) => sum + methods[m]!.figures.top1!.value! * samples,
         0,
       );
-      const { value } = radimagenet.cells[0]!.calibration[0]!.methods[m]!.figures.top1;
+      const { value } = part<FigureResults>(radimagenet, 'figures').methods[m]!.figures.top1!;
       expect(hits / 165).toBeCloseTo(value!, 12);
     }
   }
 });
 
 test('other sites of the same data, as trained and after a temperature', () => {
-  const { centres } = radimagenet.cells[0]!;
+  const centres = part<readonly CentreResult[]>(radimagenet, 'centres');
   expect(centres.map(({ centre, kind, calibrator, samples }) => [centre, kind, calibrator, samples])).toEqual(
     [
       ['B', 'site', 'none', 165],
@@ -88,12 +96,16 @@ test('other sites of the same data, as trained and after a temperature', () => {
   for (const { methods, absentClasses } of centres) {
     expect(absentClasses).toEqual([]);
     for (const { inCentre, outOfCentre, drop } of methods) {
-      expect(drop.ece.value).toBeCloseTo(inCentre.ece.value! - outOfCentre.ece.value!, 12);
-      expect(drop.ece.low!).toBeLessThanOrEqual(drop.ece.high!);
+      for (const name of ['top1', 'eceDebiased', 'ece']) {
+        const { value, low, high } = drop[name]!;
+        expect(value).toBeCloseTo(inCentre[name]!.value! - outOfCentre[name]!.value!, 12);
+        expect(low!).toBeLessThanOrEqual(value!);
+        expect(value!).toBeLessThanOrEqual(high!);
+      }
     }
   }
-  const [none] = radimagenet.cells[0]!.calibration;
-  expect(centres[0]!.methods[0]!.inCentre.nll.value).toBeCloseTo(none!.methods[0]!.figures.nll.value!, 12);
+  const { methods } = part<FigureResults>(radimagenet, 'figures');
+  expect(centres[0]!.methods[0]!.inCentre.nll!.value).toBeCloseTo(methods[0]!.figures.nll!.value!, 12);
 });
 
 test('its tables: Top-5, modality, anatomy, centres', () => {
@@ -135,16 +147,17 @@ test('a second data set with other names of classes, and one class fewer', async
     ],
     calibration: [],
   });
-  const [cell] = report.cells;
-  expect(report.sets[0]!.classes).toEqual(['low', 'middle', 'high']);
-  expect(cell!.absent.calibration).toBe('not asked for');
-  expect(cell!.centres).toHaveLength(1);
-  expect(cell!.centres[0]).toMatchObject({
+  const { judgement } = report.cells[0]!;
+  expect(judgement.names).toEqual(['low', 'middle', 'high']);
+  expect(judgement.absent.calibration).toEqual({ absent: 'not asked for', quiet: true });
+  const centres = part<readonly CentreResult[]>(report, 'centres');
+  expect(centres).toHaveLength(1);
+  expect(centres[0]).toMatchObject({
     centre: 'Elsewhere',
     kind: 'set',
     calibrator: 'none',
     absentClasses: ['high'],
   });
   // The merged posterior is still the truth.
-  expect(cell!.calibration[0]!.methods[0]!.truth!.ece.value).not.toBeNull();
+  expect(part<FigureResults>(report, 'figures').methods[0]!.figures['truth.ece']!.value).not.toBeNull();
 }, 300_000);

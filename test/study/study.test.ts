@@ -5,11 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { calibratorNames, conformalMethods } from '../../src/calibration/index.ts';
+import type { Report } from '../../src/judgement/index.ts';
+import type { CalibratorResult } from '../../src/judgement/parts/calibrators.ts';
+import type { ConformalResult } from '../../src/judgement/parts/conformal.ts';
+import type { EmbeddingResults } from '../../src/judgement/parts/embeddings.ts';
+import type { EnsembleResults } from '../../src/judgement/parts/ensembles.ts';
+import type { FigureResults } from '../../src/judgement/parts/figures.ts';
 import { planStudy, selectRuns } from '../../src/study/plan.ts';
 import { runStudy, type StudyEvent, type StudyOutcome } from '../../src/study/study.ts';
 import { openStudyData } from '../../src/study/study-data.ts';
 import { resolveStudy } from '../../src/study/study-file.ts';
-import type { StudyReport } from '../../src/study/study-result.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'penumbra-study-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -68,7 +74,7 @@ function tables(folder: string): Record<string, string> {
   return Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'utf8')]));
 }
 
-function judged(outcome: StudyOutcome): StudyReport {
+function judged(outcome: StudyOutcome): Report {
   if (outcome.state !== 'judged') throw new Error(`the study is ${outcome.state}`);
   return outcome.report;
 }
@@ -94,38 +100,37 @@ test('trains teachers first, every method once before any twice, and judges all 
     'tfkd-self 1 done',
   ]);
   const report = judged(whole.outcome);
-  const [cell] = report.cells;
+  const { judgement } = report.cells[0]!;
+  const part = <R>(name: string) => judgement.parts[name] as R;
   expect(report.missing).toEqual([]);
-  expect(report.baseline).toBe('ols');
+  expect(judgement.baseline).toBe('ols');
   // The teacher is not one of the methods.
-  expect(cell!.comparison.methods.map(({ objective }) => objective)).toEqual(['ols', 'tfkd-self']);
-  expect(cell!.calibration.map(({ calibrator }) => calibrator)).toEqual([
-    'none',
-    'temperature',
-    'vector',
-    'isotonic',
-    'histogram',
-  ]);
-  for (const { calibrator, methods } of cell!.calibration) {
-    expect(methods[0]!.versus, calibrator).toBeNull();
-    expect(methods[1]!.versus!.ece.p, calibrator).not.toBeNull();
-    expect(methods[1]!.truth!.ece.value, calibrator).not.toBeNull();
-    for (const { seeds, figures } of methods) {
-      expect(seeds.map(({ seed }) => seed)).toEqual([0, 1]);
-      const mean = (seeds[0]!.figures.ece! + seeds[1]!.figures.ece!) / 2;
-      expect(figures.ece.value, calibrator).toBeCloseTo(mean, 12);
+  expect(judgement.methods.map(({ id }) => id)).toEqual(['ols', 'tfkd-self']);
+  const none = part<FigureResults>('figures');
+  const calibrated = part<readonly CalibratorResult[]>('calibration');
+  expect(calibrated.map(({ calibrator }) => calibrator)).toEqual([...calibratorNames]);
+  for (const { methods, runs } of [none, ...calibrated]) {
+    expect(methods[0]!.versus).toBeNull();
+    expect(methods[1]!.versus!.eceDebiased!.p).not.toBeNull();
+    expect(methods[1]!.figures['truth.ece']!.value).not.toBeNull();
+    for (const { method, figures } of methods) {
+      const seeds = runs[method]!;
+      expect(seeds.map(({ run: name }) => name)).toEqual(['seed 0', 'seed 1']);
+      expect(figures.top1!.value).toBeCloseTo((seeds[0]!.figures.top1! + seeds[1]!.figures.top1!) / 2, 12);
     }
   }
   // A temperature changes no order of classes.
-  const [none, temperature] = cell!.calibration;
-  expect(temperature!.methods.map(({ figures }) => figures.top1.value)).toEqual(
-    none!.methods.map(({ figures }) => figures.top1.value),
+  const temperature = calibrated.find(({ calibrator }) => calibrator === 'temperature')!;
+  expect(temperature.methods.map(({ figures }) => figures.top1!.value)).toEqual(
+    none.methods.map(({ figures }) => figures.top1!.value),
   );
-  expect(cell!.conformal.map(({ kind }) => kind)).toEqual(['lac', 'aps', 'raps']);
-  expect(cell!.selective).toHaveLength(2);
-  expect(cell!.embeddings!.pictures[0]!.methods[1]!.points).toHaveLength(24);
-  expect(cell!.certificates!.methods[0]!.certified).toHaveLength(2);
-  expect(cell!.absent).toMatchObject({ centres: 'not asked for' });
+  expect(part<readonly ConformalResult[]>('conformal').map(({ kind }) => kind)).toEqual([
+    ...conformalMethods,
+  ]);
+  expect(part<EnsembleResults>('ensembles').map(({ networks }) => networks)).toEqual([2, 2]);
+  expect(part<EmbeddingResults>('embeddings').pictures[0]!.methods[1]!.points).toHaveLength(24);
+  expect(part<{ radii: number[] }>('certificates').radii).toHaveLength(2);
+  expect(judgement.absent.centres!.quiet).toBe(true);
 });
 
 test('result.json holds the report', () => {

@@ -1,0 +1,178 @@
+import { formatNumber, UNDEFINED } from '../../figures/index.ts';
+import type { Estimate } from '../../metrics/index.ts';
+import { marker, seriesClass } from './marker.ts';
+import { type Drawing, drawing, extent, linear, type Markup, tag, ticks } from './svg.ts';
+
+/** One method's row: its name and which method it is. */
+export interface ForestRow {
+  readonly name: string;
+  readonly series: number;
+}
+
+/** One value of a row. */
+export interface ForestMark extends Estimate {
+  /** What the pointer is told: name, figure, value, interval. */
+  readonly tip: string;
+  /** What a test says of it, at the panel's right edge. */
+  readonly sign?: '✓' | '✗' | '';
+  /** An empty mark: a second state of the same method. */
+  readonly hollow?: boolean;
+}
+
+export interface ForestPanel {
+  readonly head: string;
+  /** What values are multiplied by to be shown. */
+  readonly scale: number;
+  /** Decimals of the figure: the axis is not blown up to show less than six of the last. */
+  readonly digits: number;
+  /** Whether the axis starts at 0. */
+  readonly fromZero?: boolean;
+  /** Values that the axis has to hold beside the panel's own: panels given the same ones have one scale. */
+  readonly reach?: readonly (number | null)[];
+  /** Where the dashed line stands; null for none. */
+  readonly reference: number | null;
+  /** The marks of each row, in the rows' order. */
+  readonly marks: readonly (readonly ForestMark[])[];
+}
+
+const WIDTH = 920;
+/** The column of names is as wide as these need, within limits. */
+const LABELS = [190, 290] as const;
+/** px of a letter of a name, on average, and between name and panel. */
+const LETTER = 6.7;
+const NAME_GAP = 16;
+const GAP = 34;
+const TOP = 30;
+const ROW = 26;
+/** Further height of a row for each mark after the first. */
+const MORE = 10;
+
+/** A row of panels, one for each figure: every method's values with their intervals, and a line at the reference. */
+export function forest(rows: readonly ForestRow[], panels: readonly ForestPanel[], label: string): Drawing {
+  const most = Math.max(1, ...panels.flatMap((p) => p.marks.map((m) => m.length)));
+  const row = ROW + MORE * (most - 1);
+  const bottom = TOP + rows.length * row + 4;
+  const labels = labelWidth(rows.map((r) => r.name));
+  const width = (WIDTH - labels - panels.length * GAP) / panels.length;
+  const rowOf = (r: number) => TOP + (r + 0.5) * row;
+  const names = rows.map(({ name }, r) =>
+    tag(
+      'text',
+      { class: 'name', x: labels - NAME_GAP, y: rowOf(r) + 4, 'text-anchor': 'end' },
+      tag('title', {}, name),
+      fitted(name, labels),
+    ),
+  );
+  const drawn = panels.map((panel, i) => {
+    const left = labels + i * (width + GAP);
+    const right = left + width;
+    const x = linear(domainOf(panel), [left, right]);
+    const steps = ticks(...domainOf(panel), 4);
+    return [
+      tag('text', { class: 'head', x: left, y: 14 }, panel.head),
+      steps.values.map((v) => [
+        tag('line', { class: 'grid', x1: x(v), x2: x(v), y1: TOP, y2: bottom }),
+        tag(
+          'text',
+          { class: 'tick', x: x(v), y: bottom + 14, 'text-anchor': 'middle' },
+          formatNumber(v, steps.digits),
+        ),
+      ]),
+      tag('line', { class: 'frame', x1: left, x2: right, y1: bottom, y2: bottom }),
+      panel.reference === null
+        ? undefined
+        : tag('line', {
+            class: 'reference',
+            x1: x(panel.reference * panel.scale),
+            x2: x(panel.reference * panel.scale),
+            y1: TOP,
+            y2: bottom,
+          }),
+      rows.map(({ series }, r) => {
+        const marks = panel.marks[r]!;
+        return tag(
+          'g',
+          { class: seriesClass(series) },
+          marks.map((mark, j) => {
+            const y = rowOf(r) + (j - (marks.length - 1) / 2) * (ROW / 2);
+            return markOf(mark, panel.scale, series, x, y, left, right);
+          }),
+        );
+      }),
+    ];
+  });
+  return drawing(WIDTH, bottom + 22, label, names, drawn);
+}
+
+function markOf(
+  mark: ForestMark,
+  scale: number,
+  series: number,
+  x: (v: number) => number,
+  y: number,
+  left: number,
+  right: number,
+): Markup {
+  const { value, low, high, sign = '', hollow = false, tip } = mark;
+  if (value === null) {
+    return tag(
+      'text',
+      { class: 'tick', x: (left + right) / 2, y: y + 4, 'text-anchor': 'middle' },
+      tag('title', {}, tip),
+      `${UNDEFINED} not defined`,
+    );
+  }
+  return tag(
+    'g',
+    {},
+    tag('title', {}, tip),
+    low === null || high === null
+      ? undefined
+      : tag('line', {
+          class: hollow ? 'interval thin' : 'interval',
+          x1: x(low * scale),
+          x2: x(high * scale),
+          y1: y,
+          y2: y,
+        }),
+    marker(series, x(value * scale), y, hollow),
+    sign === ''
+      ? undefined
+      : tag('text', { class: sign === '✓' ? 'mark good' : 'mark bad', x: right + 6, y: y + 4 }, sign),
+  );
+}
+
+function domainOf(panel: ForestPanel): [number, number] {
+  const own = panel.marks.flat().flatMap((m) => [m.value, m.low, m.high]);
+  const values = [...own, ...(panel.reach ?? []), panel.reference].flatMap((v) =>
+    v === null ? [] : [v * panel.scale],
+  );
+  const least = 6 * 10 ** -panel.digits;
+  if (!panel.fromZero) return extent(values, 0.08, least);
+  // A mirrored interval can end below 0.
+  const [low, high] = [Math.min(0, ...values), Math.max(least, ...values)];
+  return [low, high + 0.08 * (high - low)];
+}
+
+/** The width of a column that these names stand in, in px. */
+export function labelWidth(names: readonly string[]): number {
+  const longest = Math.max(0, ...names.map((name) => [...name].length));
+  return Math.min(LABELS[1], Math.max(LABELS[0], Math.ceil(longest * LETTER + NAME_GAP)));
+}
+
+/** A name as it fits into the column of names. */
+export function fitted(name: string, width: number): string {
+  return shorten(name, Math.floor((width - NAME_GAP) / LETTER) + 2);
+}
+
+/** At most `most` characters, an ellipsis where some are missing: the end stays, it is what tells long names apart. */
+export function shorten(text: string, most: number): string {
+  const letters = [...text];
+  if (letters.length <= most) return text;
+  const end = Math.floor((most - 1) / 3);
+  const head = letters.slice(0, most - 1 - end).join('');
+  return `${head.trimEnd()}…${letters
+    .slice(letters.length - end)
+    .join('')
+    .trimStart()}`;
+}

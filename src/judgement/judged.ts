@@ -1,0 +1,103 @@
+import type { Targets } from '../data/index.ts';
+import type { Outputs } from '../figures/index.ts';
+import type { Floats } from '../metrics/index.ts';
+
+/** One training of a method, or one file of predictions. Outputs are read when they are needed: all can exceed the memory. */
+export interface JudgedRun {
+  /** Tells the runs of a method apart: `seed 0`. */
+  readonly name: string;
+  /** Of the judged samples: the same for all methods and runs, in the same order. */
+  readonly judged: () => Promise<Outputs>;
+  /** Of the samples that calibrators are fitted on, where there are such. */
+  readonly validation?: (() => Promise<Outputs>) | undefined;
+  /** What only the network itself can say; parts that need it are absent where it is not there. */
+  readonly network?: NetworkProvider | undefined;
+  /** What its training told after every epoch, for parts that are registered by who trains. */
+  readonly epochs?: (() => readonly unknown[]) | undefined;
+}
+
+/** What a network can be asked for besides its outputs. */
+export interface NetworkProvider {
+  /** Of another centre's samples, by the centre's name. */
+  readonly centre?: (name: string) => Promise<Outputs>;
+  /** Penultimate features of at most so many judged samples, N×D, and what is true of these. */
+  readonly features?: (samples: number) => Promise<FeatureOutputs>;
+  /** Confidence in the predicted class under noise: `images` × `samples` values. */
+  readonly noisy?: (options: NoiseRequest) => Promise<{ confidences: Float32Array; indices: Int32Array }>;
+}
+
+export interface FeatureOutputs {
+  readonly features: Float32Array;
+  /** N labels. */
+  readonly labels: Int32Array;
+  readonly classes: number;
+  /** N sample numbers in the judged split. */
+  readonly rows: Int32Array;
+}
+
+export interface NoiseRequest {
+  readonly images: number;
+  readonly samples: number;
+  readonly sigma: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface JudgedMethod {
+  /** Tells methods apart. */
+  readonly id: string;
+  /** For people. */
+  readonly label: string;
+  readonly runs: readonly JudgedRun[];
+}
+
+/** Images of another hospital, on which the same networks are tested. */
+export interface JudgedCentre {
+  readonly name: string;
+  /** `site`: other sites of the same data set; `set`: a data set of its own. */
+  readonly kind: 'site' | 'set';
+  /** The patient of each of its samples, by sample number. */
+  readonly groups?: ArrayLike<number> | undefined;
+}
+
+/** Several methods on the same samples, and what is known of these. */
+export interface Judged {
+  readonly kind: Targets['kind'];
+  /** K names of classes or findings. */
+  readonly names: readonly string[];
+  readonly methods: readonly JudgedMethod[];
+  /** Id of the method that the others are compared with. */
+  readonly baseline: string;
+  /** Whether every pair of methods is compared, or each with the baseline alone. Default: `baseline`. */
+  readonly pairs?: 'all' | 'baseline';
+  /** The patient of each sample, by sample number (`indices`; by place where outputs have none). */
+  readonly groups?: ArrayLike<number> | undefined;
+  /** Coarser names of each class, by what they tell (`modality`): K values each. */
+  readonly strata?: Readonly<Record<string, readonly string[]>> | undefined;
+  readonly centres?: readonly JudgedCentre[];
+  /** Why there is nothing to fit on, where runs have no `validation`. */
+  readonly noValidation?: string;
+}
+
+/** Rows of an array with `width` values a row. */
+export function pickRows<A extends Int32Array | Float32Array | Float64Array>(
+  values: A,
+  rows: ArrayLike<number>,
+  width: number,
+): A {
+  const picked = new (values.constructor as new (length: number) => A)(rows.length * width);
+  for (let i = 0; i < rows.length; i++)
+    picked.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width), i * width);
+  return picked;
+}
+
+/** In one precision: a bin edge is rounded to the precision of what it sorts. */
+export function joined(parts: readonly (Floats | Uint8Array)[]): Floats {
+  const n = parts.reduce((sum, { length }) => sum + length, 0);
+  const all = parts.some((part) => part instanceof Float64Array) ? new Float64Array(n) : new Float32Array(n);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

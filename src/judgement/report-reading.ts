@@ -1,0 +1,124 @@
+import { verdictOf } from '../figures/index.ts';
+import { formatCount, list, plural } from './format.ts';
+import { withCalibrator } from './parts/calibrators.ts';
+import { overviewColumns, type Report, type ShownCell } from './report.ts';
+import { type Remark, said, tooFew } from './view.ts';
+
+/** What holds over cells, counted: how often each method is significantly better and worse. */
+export function overallRemarks(report: Report, cells: readonly ShownCell[]): Remark[] {
+  const { view } = cells[0]!;
+  const { replicates } = view.judgement.settings;
+  const remarks: Remark[] = [];
+  if (replicates === 0) remarks.push(said('No resamples were asked for: nothing was tested.'));
+  const few = cells.find((cell) => tooFew(cell.view));
+  if (few !== undefined) {
+    const family = few.view.judgement.comparisons;
+    const least = Number(Math.min(1, (2 * family) / (replicates + 1)).toPrecision(2));
+    remarks.push(
+      said(
+        `${plural(replicates, 'resample')} cannot show a p below ${least} after correction over ${plural(family, 'comparison')}: too few for any difference of a resampled figure to be called significant where so many methods are compared. Use more.`,
+      ),
+    );
+  }
+  if (cells.length === 1) return remarks;
+  const columns = overviewColumns(view).map(({ figure, calibrator }) => ({ figure, calibrator }));
+  return [...remarks, ...columns.flatMap((column) => countRemarks(report, cells, column))];
+}
+
+type Column = Pick<ReturnType<typeof overviewColumns>[number], 'figure' | 'calibrator'>;
+
+function countRemarks(report: Report, cells: readonly ShownCell[], { figure, calibrator }: Column): Remark[] {
+  const { view } = cells[0]!;
+  const counts = report.methods
+    .filter(({ id }) => id !== view.judgement.baseline)
+    .map(({ id }) => {
+      const verdicts = cells.map((cell) => {
+        const own = overviewColumns(cell.view).find(
+          (column) => column.figure.name === figure.name && column.calibrator === calibrator,
+        );
+        const versus = own?.methods.find(({ method }) => method === id)?.versus?.[figure.name];
+        return verdictOf(figure, versus, view.alpha);
+      });
+      const count = (verdict: string) => verdicts.filter((v) => v === verdict).length;
+      return {
+        name: view.name(id),
+        better: count('better'),
+        worse: count('worse'),
+        tested: verdicts.length - count('untested'),
+      };
+    });
+  const tested = counts.filter((one) => one.tested > 0);
+  if (tested.length === 0) return [];
+  const [good, bad] = figure.better === 'higher' ? ['higher', 'lower'] : ['lower', 'higher'];
+  const where = calibrator === 'none' ? '' : `, all ${withCalibrator(calibrator)}`;
+  const of = (n: number, one: { readonly tested: number }) =>
+    `\u00a0(${n === one.tested ? 'all' : `${formatCount(n)}\u00a0of`}\u00a0${one.tested})`;
+  const better = tested.filter((one) => one.better > 0);
+  const worse = tested.filter((one) => one.worse > 0);
+  const neither = tested.filter((one) => one.better + one.worse === 0);
+  const remarks: Remark[] = [];
+  if (better.length > 0)
+    remarks.push({
+      kind: 'good',
+      text: `${figure.label} significantly ${good} than ${view.baseline}${where}: ${list(better.map((one) => one.name + of(one.better, one)))}.`,
+    });
+  if (worse.length > 0)
+    remarks.push({
+      kind: 'bad',
+      text: `${figure.label} significantly ${bad} than ${view.baseline}${where}: ${list(worse.map((one) => one.name + of(one.worse, one)))}.`,
+    });
+  if (neither.length === tested.length)
+    remarks.push(
+      said(`No method’s ${figure.label} differs significantly from that of ${view.baseline}${where}.`),
+    );
+  else if (neither.length > 0)
+    remarks.push(
+      said(
+        `${figure.label}${where}: no significant difference anywhere for ${list(neither.map(({ name }) => name))}.`,
+      ),
+    );
+  return remarks;
+}
+
+/** How the numbers were made and what they cannot show: sentences for the foot of every rendering. */
+export function howNotes(report: Report, cells: readonly ShownCell[]): string[] {
+  const { view } = cells[0]!;
+  const { replicates, bins } = view.judgement.settings;
+  const units = new Set(cells.map((cell) => (cell.view.judgement.groups ? 'groups (patients)' : 'images')));
+  const runs = cells.flatMap((cell) => cell.view.judgement.methods.map((method) => method.runs.length));
+  const [few, many] = [Math.min(...runs), Math.max(...runs)];
+  return [
+    ...(replicates === 0
+      ? ['No resamples were asked for: there are no intervals and no tests.']
+      : [
+          `Intervals: ${view.level}. Of most figures by the bootstrap with ${formatCount(replicates)} resamples of ${[...units].join(' or ')}${many > 1 ? ' and of seeds; a figure is the mean over seeds' : ''}, or, where resampling would take long, from its influence function.`,
+          'Calibration errors are sums of absolute values, which chance pushes up. Their debiased form leads; intervals and tests of all of them are those of the true calibration error and hold whatever the binning, and the published form (plug-in, equal bins) is printed because papers need it. What has no interval has none that holds.',
+        ]),
+    ...(view.judgement.comparisons > 0 && replicates > 0
+      ? [
+          `Tests: ${view.judgement.comparisons >= view.ids.length ? 'every pair of methods' : `each method against ${view.baseline}`} on the same images under the same calibrator. p-values are Holm-corrected over ${plural(view.judgement.comparisons, 'comparison')}: a family is one figure of one network under one calibrator; nothing is corrected over figures, calibrators or networks. No significant difference does not mean that there is none.`,
+        ]
+      : []),
+    'Calibrators, conformal thresholds and operating points are fitted on the validation split of each run, never on the judged one.',
+    `Diagrams and the published calibration error: ${bins} bins of equal width.`,
+    'A low calibration error alone is no merit: whoever answers every image with how frequent each class is has one near 0 and tells nothing.',
+    ...(few === 1
+      ? [
+          'A method of one run only: its interval holds the chance of which images were judged, not that of the training. Another seed can differ by more.',
+        ]
+      : few < 5
+        ? [
+            `With ${plural(few, 'seed')} the spread between trainings is known roughly and is understated by the intervals.`,
+          ]
+        : []),
+    ...cells.flatMap(({ view: { judgement } }) => {
+      const absent = judgement.support.filter((n) => n === 0).length;
+      return absent === 0
+        ? []
+        : [
+            `${plural(absent, 'class has', 'classes have')} no image in the judged split: what is not defined there is left out of means.`,
+          ];
+    }),
+    ...report.notes,
+  ];
+}
