@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GRADES, simulated } from '../../test/fixtures/judgement/simulated.ts';
 import { measureFigures, registerFigure } from '../figures/index.ts';
 import { mean } from '../metrics/index.ts';
@@ -21,15 +21,18 @@ import type { SelectiveResult } from './parts/selective.ts';
 import type { StratumResult } from './parts/strata.ts';
 import { methodTable } from './view.ts';
 
-const quick = { replicates: 60, parts: { calibration: ['temperature'], embeddings: false } };
+const quick = { replicates: 40, parts: { calibration: ['temperature'], embeddings: false } };
 const part = <R>({ parts }: Judgement, name: string) => parts[name] as R;
 
 describe('a simulation whose truth is known', () => {
   const strata = { half: GRADES.map((_, k) => (k < 2 ? 'low' : 'high')) };
   const judged = simulated({ centres: true, strata, pairs: 'all', samples: 240 });
   let judgement: Judgement;
-  test('every part that fits is measured, and the others say why not', async () => {
+  beforeAll(async () => {
     judgement = await judge(judged, quick);
+  }, 300_000);
+
+  test('every part that fits is measured, and the others say why not', () => {
     expect(Object.keys(judgement.parts)).toEqual(
       expect.arrayContaining([
         'figures',
@@ -151,7 +154,10 @@ test('findings: every figure of every finding, operating points from the validat
       ['ls', 'Label smoothing', 1, 0.6],
     ],
   });
-  const judgement = await judge(judged, { replicates: 40 });
+  const judgement = await judge(judged, { replicates: 40, parts: { calibration: ['platt'] } });
+  const [platt] = part<readonly CalibratorResult[]>(judgement, 'calibration');
+  const [plain] = part<FigureResults>(judgement, 'figures').methods;
+  expect(platt!.methods[0]!.figures.nll!.value).toBeLessThan(plain!.figures.nll!.value!);
   const { methods } = part<FigureResults>(judgement, 'figures');
   for (const { figures } of methods) {
     for (const name of ['auroc', 'auprc', 'eceDebiased', 'sensitivity']) {
@@ -173,7 +179,7 @@ test('findings: every figure of every finding, operating points from the validat
   const table = reportTables(reportOf(judgement)).find(({ id }) => id === 'findings')!;
   expect(table.rows).toHaveLength(names.length * 2);
   expect(table.rows[0]!.stubs).toEqual(['Edema', 'Hard labels']);
-});
+}, 300_000);
 
 describe('what is registered from outside', () => {
   const outside: Part<{ readonly answer: number }> = {
@@ -223,7 +229,7 @@ describe('what is registered from outside', () => {
       expect(tables.find((table) => table.id === id)!.columns.map((column) => column.id)).toContain(
         'meanConfidence',
       );
-  });
+  }, 120_000);
   afterAll(() => registerPart({ ...outside, kinds: [] }));
 });
 

@@ -78,8 +78,9 @@ export function partList(): readonly Part[] {
 }
 
 /** The name of something that is registered, also after this was written: looked up when settings are read. */
-export function registeredName(names: readonly string[]): z.ZodType<string> {
+export function registeredName(names: () => readonly string[]): z.ZodType<string> {
   return z.string().superRefine((name, context) => {
-    if (!names.includes(name)) context.addIssue({ code: 'invalid_value', values: [...names], input: name });
+    if (!names().includes(name))
+      context.addIssue({ code: 'invalid_value', values: [...names()], input: name });
   });
 }

@@ -43,7 +43,10 @@ const cases: Record<
     },
   },
   'one method, no intervals': { simulation: { methods: METHODS.slice(0, 1) }, replicates: 0 },
-  findings: { simulation: { kind: 'findings', names: ['edema', 'no <finding>'], seeds: 1 } },
+  findings: {
+    simulation: { kind: 'findings', names: ['edema', 'no <finding>'], seeds: 1 },
+    parts: { calibration: ['platt'] },
+  },
   'nine methods in two cells': {
     simulation: {
       samples: 60,
@@ -79,7 +82,7 @@ describe.each(Object.entries(cases))('%s', (_, { simulation, replicates = 30, pa
     });
     report = throughJson(reportOf(judgement, cells));
     html = reportHtml(report);
-  }, 120_000);
+  }, 300_000);
 
   test('the page is well-formed, and every < and > is that of an element', () => {
     expect(html.startsWith('<!doctype html>\n')).toBe(true);

@@ -71,7 +71,9 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   if (outcome.state !== 'judged') return null;
   const { report, failed } = outcome;
   const title = `${options.dataset.name}: ${list(report.methods.map(({ label }) => label))}`;
-  const titled = { ...report, title };
+  // Its only cell needs no name.
+  const cells = report.cells.map((cell) => ({ ...cell, set: '', network: '' }));
+  const titled = { ...report, title, cells };
   return { report: titled, files: writeComparison(folder, titled), failed };
 }
 

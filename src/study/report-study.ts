@@ -54,8 +54,8 @@ export function reportOf(
       ].join('; '),
     })),
     cells: judged.map(({ cell, runs, judgement }) => ({
-      set: several ? cell.set.id : '',
-      network: several ? cell.network : '',
+      set: cell.set.id,
+      network: cell.network,
       about: `${capital(setText(cell.set))}. ${settingsText(runs[0]!.config, new RunFolder(runs[0]!.folder).description().mode)}.`,
       judgement,
     })),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { calibratorNames, conformalMethods } from '../../src/calibration/index.ts';
+import { conformalMethods, defaultCalibrators } from '../../src/calibration/index.ts';
 import type { Report } from '../../src/judgement/index.ts';
 import type { CalibratorResult } from '../../src/judgement/parts/calibrators.ts';
 import type { ConformalResult } from '../../src/judgement/parts/conformal.ts';
@@ -108,7 +108,7 @@ test('trains teachers first, every method once before any twice, and judges all 
   expect(judgement.methods.map(({ id }) => id)).toEqual(['ols', 'tfkd-self']);
   const none = part<FigureResults>('figures');
   const calibrated = part<readonly CalibratorResult[]>('calibration');
-  expect(calibrated.map(({ calibrator }) => calibrator)).toEqual([...calibratorNames]);
+  expect(calibrated.map(({ calibrator }) => calibrator)).toEqual([...defaultCalibrators]);
   for (const { methods, runs } of [none, ...calibrated]) {
     expect(methods[0]!.versus).toBeNull();
     expect(methods[1]!.versus!.eceDebiased!.p).not.toBeNull();

@@ -1,7 +1,18 @@
 import { z } from 'zod';
-import { type CalibratorName, calibratorNames, fitCalibrator, logitsOf } from '../../calibration/index.ts';
+import {
+  type CalibratorName,
+  calibratorLabel,
+  calibratorNames,
+  defaultCalibrators,
+  findingCalibratorLabel,
+  findingCalibratorNames,
+  fitCalibrator,
+  fitFindingCalibrator,
+  logitsOf,
+} from '../../calibration/index.ts';
 import type { Outputs } from '../../figures/index.ts';
 import { figureHead, UNDEFINED } from '../../figures/index.ts';
+import type { Floats } from '../../metrics/index.ts';
 import { type HeatCell, heatBlocks } from '../draw/heat.ts';
 import { capital, plural } from '../format.ts';
 import type { JudgedRun } from '../judged.ts';
@@ -47,15 +58,20 @@ export interface CalibratorResult extends FigureResults {
 export const calibratorsPart: Part<readonly CalibratorResult[], readonly string[] | undefined> = {
   name: 'calibration',
   title: 'Calibrators',
-  kinds: ['one-of-k'],
+  kinds: ['one-of-k', 'findings'],
   settings: z
-    .union([z.literal(false), z.array(registeredName(calibratorNames))])
+    .union([
+      z.literal(false),
+      z.array(registeredName(() => [...new Set([...calibratorNames, ...findingCalibratorNames])])),
+    ])
     .optional()
     .describe(
-      'Calibrators that are fitted on the validation split on top of every method; [] or false for none. Default: all that there are.',
+      'Calibrators that are fitted on the validation split on top of every method; [] or false for none. Default: temperature, vector scaling, isotonic regression and histogram binning; of findings all.',
     ),
   async measure(context) {
-    const names = [...new Set(context.settings ?? calibratorNames)];
+    const { kind } = context.judged;
+    const usual = kind === 'findings' ? findingCalibratorNames : defaultCalibrators;
+    const names = [...new Set(context.settings ?? usual)];
     if (names.length === 0) return { absent: 'not asked for', quiet: true };
     const { methods, noValidation = 'there are no validation outputs to fit on' } = context.judged;
     if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
@@ -63,7 +79,7 @@ export const calibratorsPart: Part<readonly CalibratorResult[], readonly string[
     const results: CalibratorResult[] = [];
     for (const name of names) {
       context.tell(`after ${name}`);
-      results.push(await underCalibrator(context, name as CalibratorName));
+      results.push(await underCalibrator(context, name));
     }
     return results;
   },
@@ -84,7 +100,7 @@ export const calibratorsPart: Part<readonly CalibratorResult[], readonly string[
 
 async function underCalibrator(
   context: Context<never> | Context<unknown>,
-  name: CalibratorName,
+  name: string,
 ): Promise<CalibratorResult> {
   const fits = new Map<string, CalibratorResult['fits'][string][number][]>();
   const owner = new Map(
@@ -102,29 +118,33 @@ async function underCalibrator(
 
 /** A run's judged outputs after a calibrator that was fitted on its validation outputs. */
 export async function calibratedOutputs(
-  name: CalibratorName,
+  name: string,
   run: JudgedRun,
   of: () => Promise<Outputs> = run.judged,
 ) {
   const fitOn = await run.validation!();
-  const { names, values } = fitOn.targets;
-  const fitted = fitCalibrator(name, logits(fitOn), values, names.length);
-  const { logits: _, ...judged } = await of();
-  const parameters = fitted.parameters as { readonly temperature?: number };
+  const { targets } = fitOn;
+  const k = targets.names.length;
+  const fitted =
+    targets.kind === 'one-of-k'
+      ? fitCalibrator(name as CalibratorName, logits(fitOn), targets.values, k)
+      : fitFindingCalibrator(name, logits(fitOn), targets, k);
+  const judged = await of();
+  const { logits: _, ...known } = judged;
+  const { temperature = null } = fitted.parameters as { readonly temperature?: number };
   return {
-    outputs: {
-      ...judged,
-      probabilities: fitted.apply(logits({ ...judged, ...(_ && { logits: _ }) })),
-    } as Outputs,
-    temperature: parameters.temperature ?? null,
-    warnings: fitted.report.warnings,
-    fittedOn: values.length,
+    outputs: { ...known, probabilities: fitted.apply(logits(judged)) } as Outputs,
+    temperature,
+    warnings: 'warnings' in fitted ? fitted.warnings : fitted.report.warnings,
+    fittedOn: fitOn.probabilities.length / k,
   };
 }
 
 /** Probabilities are all that a file of predictions may hold. */
-function logits(outputs: Outputs) {
-  return outputs.logits ?? logitsOf(outputs.probabilities);
+function logits({ logits: given, probabilities, targets }: Outputs): Floats {
+  if (given !== undefined) return given;
+  if (targets.kind === 'one-of-k') return logitsOf(probabilities);
+  return probabilities.map((p) => Math.log(Math.max(p, 1e-7) / Math.max(1 - p, 1e-7)));
 }
 
 /** The calibrator that stands for all of them in overviews: the temperature, or the first one. */
@@ -137,15 +157,14 @@ function plainResult({ judgement }: View): CalibratorResult {
   return { ...(judgement.parts.figures as FigureResults), calibrator: 'none', fits: {}, fittedOn: 0 };
 }
 
-/** `no calibrator`, `temperature`. */
+/** `no calibrator`, `temperature`, `isotonic regression`. */
 export function calibratorText(calibrator: string): string {
-  const names: Readonly<Record<string, string>> = {
-    none: 'no calibrator',
-    vector: 'vector scaling',
-    isotonic: 'isotonic regression',
-    histogram: 'histogram binning',
-  };
-  return names[calibrator] ?? calibrator;
+  if (calibrator === 'none') return 'no calibrator';
+  if (calibrator === 'temperature') return calibrator;
+  const label = calibratorNames.includes(calibrator)
+    ? calibratorLabel(calibrator as CalibratorName)
+    : findingCalibratorLabel(calibrator);
+  return label.charAt(0).toLowerCase() + label.slice(1);
 }
 
 /** `with a temperature`, in a sentence. */

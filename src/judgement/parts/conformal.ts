@@ -79,7 +79,7 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
       z.literal(false),
       z.strictObject({
         methods: z
-          .array(registeredName(conformalMethods))
+          .array(registeredName(() => conformalMethods))
           .min(1)
           .optional()
           .describe('Default: all that there are.'),

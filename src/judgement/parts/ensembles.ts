@@ -1,5 +1,5 @@
+import { ensembleProbabilities } from '../../calibration/index.ts';
 import { type Differences, measureMethods, type Outputs } from '../../figures/index.ts';
-import { floatsLike } from '../../metrics/index.ts';
 import { plural } from '../format.ts';
 import { adjusted } from '../measure.ts';
 import type { Part } from '../part.ts';
@@ -45,12 +45,11 @@ export const ensemblesPart: Part<EnsembleResults> = {
 
 /** The mean of the probabilities of several networks. It has no logits: a softmax of their means is another classifier. */
 export function ensembleOf(outputs: readonly Outputs[]): Outputs {
-  const { logits: _, thresholds: __, probabilities: first, ...known } = outputs[0]!;
-  const probabilities = floatsLike(first, first.length);
-  for (const one of outputs)
-    for (let i = 0; i < probabilities.length; i++)
-      probabilities[i]! += one.probabilities[i]! / outputs.length;
-  return { ...known, probabilities };
+  const { logits: _, thresholds: __, ...known } = outputs[0]!;
+  return {
+    ...known,
+    probabilities: ensembleProbabilities(outputs.map(({ probabilities }) => probabilities)),
+  };
 }
 
 function ensembleTable(view: View, results: EnsembleResults) {

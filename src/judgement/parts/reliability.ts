@@ -1,4 +1,3 @@
-import type { CalibratorName } from '../../calibration/index.ts';
 import { type Outputs, predictionsOf } from '../../figures/index.ts';
 import { type ReliabilityBin, reliability, topLabels } from '../../metrics/index.ts';
 import type { Panel } from '../draw/figure.ts';
@@ -67,9 +66,7 @@ async function underCalibrator(context: Context, calibrator: string): Promise<Re
     const outputs: Outputs[] = [];
     for (const run of runs)
       outputs.push(
-        calibrator === 'none'
-          ? await run.judged()
-          : (await calibratedOutputs(calibrator as CalibratorName, run)).outputs,
+        calibrator === 'none' ? await run.judged() : (await calibratedOutputs(calibrator, run)).outputs,
       );
     methods.push({ method: id, ...binsOf(outputs, context) });
   }
