@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { conformalMethods, defaultCalibrators } from '../../src/calibration/index.ts';
+import { defaultCalibrators, defaultConformalMethods } from '../../src/calibration/index.ts';
 import type { Report } from '../../src/judgement/index.ts';
 import type { CalibratorResult } from '../../src/judgement/parts/calibrators.ts';
 import type { ConformalResult } from '../../src/judgement/parts/conformal.ts';

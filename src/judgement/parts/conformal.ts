@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { type ConformalMethod, conformalMethods, fitConformal } from '../../calibration/index.ts';
+import {
+  type ConformalMethod,
+  conformalMethods,
+  defaultConformalMethods,
+  fitConformal,
+} from '../../calibration/index.ts';
 import { formatFigure, predictionsOf } from '../../figures/index.ts';
 import { meanMeasure } from '../../metrics/index.ts';
 import { list, plural } from '../format.ts';
@@ -99,7 +104,7 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
       return { absent: noValidation };
     tell('conformal sets');
     const { alpha } = settings;
-    const kinds = [...new Set(settings.methods ?? conformalMethods)] as readonly ConformalMethod[];
+    const kinds = [...new Set(settings.methods ?? defaultConformalMethods)] as readonly ConformalMethod[];
     const measured = kinds.map(() => new Map<string, RunMeasures[]>());
     const worst = kinds.map(() => new Map<string, (number | null)[]>());
     const warnings = kinds.map(() => new Map<string, string[]>());
