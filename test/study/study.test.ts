@@ -125,7 +125,7 @@ test('trains teachers first, every method once before any twice, and judges all 
     none.methods.map(({ figures }) => figures.top1!.value),
   );
   expect(part<readonly ConformalResult[]>('conformal').map(({ kind }) => kind)).toEqual([
-    ...conformalMethods,
+    ...defaultConformalMethods,
   ]);
   expect(part<EnsembleResults>('ensembles').map(({ networks }) => networks)).toEqual([2, 2]);
   expect(part<EmbeddingResults>('embeddings').pictures[0]!.methods[1]!.points).toHaveLength(24);
