@@ -75,7 +75,10 @@ test('the features are the input of the last layer', async () => {
   const lines = readFileSync(join(root, 'p.csv'), 'utf8').trim().split('\n').slice(1);
   expect(lines.length).toBe(labels.length);
   lines.forEach((line, i) => {
-    const found = line.split(',').slice(3).map(Number);
+    const found = line
+      .split(',')
+      .slice(3, 3 + classes.length)
+      .map(Number);
     const exponents = classes.map((_, k) => {
       let sum = bias[k]!;
       for (let j = 0; j < 512; j++) sum += features[i * 512 + j]! * weight[k * 512 + j]!;

@@ -3,16 +3,8 @@ import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { ThresholdRule } from '../figures/index.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
-import {
-  addDataOptions,
-  addRunOptions,
-  type DataFlags,
-  loadRunCode,
-  openData,
-  terminalOptions,
-  thresholdRule,
-  whole,
-} from './options.ts';
+import { addDataOptions, addRunOptions, type DataFlags, loadRunCode, openData } from './options.ts';
+import { terminalOptions, thresholdRule, whole } from './values.ts';
 
 export function register(program: Command): void {
   const command = program

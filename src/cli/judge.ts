@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ThresholdRule } from '../figures/index.ts';
 import type { JudgeInput, JudgeOptions } from '../judge/index.ts';
-import { terminalOptions, thresholdRule, whole } from './options.ts';
+import { terminalOptions, thresholdRule, whole } from './values.ts';
 
 export function register(program: Command): void {
   program

@@ -7,9 +7,11 @@ import {
   type SplitParts,
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import type { ThresholdRule } from '../figures/index.ts';
 import { readRegular } from '../files/index.ts';
 import type { TrainOptions } from '../training/index.ts';
+import { number, whole } from './values.ts';
+
+export { number, whole };
 
 /** Options of every verb that reads a data set. */
 export interface DataFlags {
@@ -281,38 +283,6 @@ function readConfig(path: string): Record<string, unknown> {
   throw new PenumbraError('usage/config', `--config ${path}: expected a JSON object of settings`, {
     where: { file: path },
   });
-}
-
-/** How operating points of findings are chosen. */
-export function thresholdRule(text: string): ThresholdRule {
-  if (text === 'youden' || text === 'f1') return text;
-  const [, name, share] = /^(sensitivity|specificity)=(.+)$/.exec(text) ?? [];
-  const value = Number(share);
-  if (name === undefined || !(value > 0 && value <= 1)) {
-    throw new InvalidArgumentError('expected youden, f1, sensitivity=SHARE or specificity=SHARE.');
-  }
-  return name === 'sensitivity' ? { sensitivity: value } : { specificity: value };
-}
-
-/** How wide the terminal is, and whether it shows colours. */
-export function terminalOptions(): { width: number; color: boolean } {
-  return {
-    width: process.stdout.columns ?? 100,
-    color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
-  };
-}
-
-export function whole(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isInteger(value) || value < 0)
-    throw new InvalidArgumentError('expected a whole number.');
-  return value;
-}
-
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
-  return value;
 }
 
 function weights(text: string): 'balanced' | Record<string, number> {

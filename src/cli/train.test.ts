@@ -158,9 +158,9 @@ describe('evaluate', () => {
     parseCsv(readFileSync(join(root, 'p.csv'), 'utf8'), 'p.csv', (fields) => lines.push([...fields]));
     const [header, ...rows] = lines;
     const columns = figures.classNames.map((name: string) => `p_${name}`);
-    expect(header).toEqual(['name', 'label', 'predicted', ...columns]);
+    expect(header).toEqual(['name', 'label', 'predicted', ...columns, 'group']);
     expect(rows).toHaveLength(figures.samples);
-    for (const row of rows) expect(row.slice(3).reduce((sum, p) => sum + Number(p), 0)).toBeCloseTo(1, 5);
+    for (const row of rows) expect(row.slice(3, -1).reduce((sum, p) => sum + Number(p), 0)).toBeCloseTo(1, 5);
     const right = rows.filter(([, label, predicted]) => label === predicted).length / rows.length;
     expect(right).toBeCloseTo(figures.top1.value, 12);
 

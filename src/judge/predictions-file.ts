@@ -13,7 +13,7 @@ export function predictionsFormat(path: string): 'csv' | 'parquet' {
 export interface WriteOptions {
   /** A name for sample i, unlike every other's. */
   readonly nameOf: (i: number) => string;
-  /** N numbers of patients, where they are known: a column `group`. */
+  /** N numbers of patients, where they are known: a column `group`, the last. */
   readonly groups?: ArrayLike<number> | undefined;
   /** What was read: the file must be none of it. */
   readonly inputs?: readonly string[];
@@ -60,8 +60,10 @@ function columnsOf(outputs: Outputs, { nameOf, groups }: WriteOptions): WrittenC
   const probability = names.map(
     (name, c): WrittenColumn => ({ name: `p_${name}`, type: 'FLOAT', at: (i) => probabilities[i * k + c]! }),
   );
-  const head: WrittenColumn[] = [{ name: 'name', type: 'STRING', at: nameOf }];
-  if (groups !== undefined) head.push({ name: 'group', type: 'INT32', at: (i) => groups[i]! });
+  const name: WrittenColumn = { name: 'name', type: 'STRING', at: nameOf };
+  // Last, where nobody who counts columns stumbles over it.
+  const group: WrittenColumn[] =
+    groups === undefined ? [] : [{ name: 'group', type: 'INT32', at: (i) => groups[i]! }];
   if (targets.kind === 'findings') {
     const { values, mask } = targets;
     const truth = names.map(
@@ -71,7 +73,7 @@ function columnsOf(outputs: Outputs, { nameOf, groups }: WriteOptions): WrittenC
         at: (i) => ((mask?.[i * k + c] ?? 1) === 1 ? values[i * k + c]! : null),
       }),
     );
-    return [...head, ...truth, ...probability];
+    return [name, ...truth, ...probability, ...group];
   }
   const best = (i: number) => {
     let most = 0;
@@ -79,10 +81,11 @@ function columnsOf(outputs: Outputs, { nameOf, groups }: WriteOptions): WrittenC
     return names[most]!;
   };
   return [
-    ...head,
+    name,
     { name: 'label', type: 'STRING', at: (i) => names[targets.values[i]!]! },
     { name: 'predicted', type: 'STRING', at: best },
     ...probability,
+    ...group,
   ];
 }
 
