@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import oracle from '../../test/fixtures/calibration/shift.json' with { type: 'json' };
 import { type Predictions, predictions } from '../metrics/index.ts';
 import { Random } from '../random.ts';
 import {
@@ -204,6 +205,18 @@ describe('weighted sets for another centre', () => {
         one.map((w) => w - 1),
       ),
     ).toThrow('Weight 1 is -1');
+  });
+
+  test('the classifier and its ratios are those of scikit-learn', () => {
+    const [source, target] = [Float64Array.from(oracle.source), Float64Array.from(oracle.target)];
+    const { coefficients, offset, weights } = fitShift(source, target, 3);
+    coefficients.forEach((value, j) => {
+      expect(value).toBeCloseTo(oracle.coefficients[j]!, 5);
+    });
+    expect(offset).toBeCloseTo(oracle.offset, 5);
+    weights(target.subarray(0, 30)).forEach((ratio, i) => {
+      expect(ratio / oracle.weights[i]!).toBeCloseTo(1, 4);
+    });
   });
 
   test('a shift of Gaussians is found: the log ratio is δx − δ²/2', () => {

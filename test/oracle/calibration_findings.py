@@ -1,5 +1,5 @@
-"""Makes test/fixtures/calibration/findings.json and matrix.json: Platt scaling and isotonic regression by scikit-learn,
-temperatures and matrix scaling with ODIR by SciPy's optimisers.
+"""Makes test/fixtures/calibration/findings.json, matrix.json and shift.json: Platt scaling, isotonic regression and the
+logistic regression that tells two centres apart by scikit-learn, temperatures and matrix scaling with ODIR by SciPy.
 
     pip install numpy scipy scikit-learn
     python test/oracle/calibration_findings.py
@@ -15,6 +15,8 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit, log_softmax, softmax
 from sklearn.calibration import _SigmoidCalibration
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 OUT = Path(__file__).parent.parent / "fixtures" / "calibration"
 
@@ -81,6 +83,22 @@ def matrices():
     return result
 
 
+def shift():
+    """Two centres of 60 and 40 samples with three features; density ratios at ten of them."""
+    rng = np.random.default_rng(10)
+    source = np.round(rng.normal(size=(60, 3)) * [1, 5, 0.1], 3)
+    target = np.round(rng.normal(size=(40, 3)) * [1, 5, 0.1] + [0.8, -2, 0], 3)
+    x, y = np.concatenate([source, target]), np.repeat([0, 1], [60, 40])
+    scaler = StandardScaler().fit(x)
+    model = LogisticRegression(C=1, tol=1e-12, max_iter=10000).fit(scaler.transform(x), y)
+    odds = np.exp(model.decision_function(scaler.transform(target[:10])))
+    return dict(
+        source=source.ravel().tolist(), target=target.ravel().tolist(), coefficients=model.coef_[0].tolist(),
+        offset=float(model.intercept_[0]), weights=(odds * 60 / 40).tolist(),
+    )
+
+
 if __name__ == "__main__":
     (OUT / "findings.json").write_text(json.dumps(findings()) + "\n")
     (OUT / "matrix.json").write_text(json.dumps(matrices()) + "\n")
+    (OUT / "shift.json").write_text(json.dumps(shift()) + "\n")
