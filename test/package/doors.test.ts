@@ -19,12 +19,17 @@ function exportsOf(file: string): Map<string, string> {
         .replace(/^type\s+/, '')
         .split(/\s+as\s+/);
       if (!inner) continue;
-      const source = resolve(dirname(file), from!);
-      found.set(outer ?? inner, exportsOf(source).get(inner) ?? `${source} ${inner}`);
+      // Of another package, or of a file of ours that may pass it on itself.
+      const source = from!.startsWith('.') ? resolve(dirname(file), from!) : undefined;
+      found.set(outer ?? inner, (source && exportsOf(source).get(inner)) ?? `${source ?? from} ${inner}`);
     }
   }
   for (const [, name, from] of text.matchAll(/export \* as (\w+) from '([^']+)'/g))
     found.set(name!, `${resolve(dirname(file), from!)} *`);
+  for (const [, name] of text.matchAll(
+    /^export (?:abstract |async )?(?:const|function\*?|class|interface|type) (\w+)/gm,
+  ))
+    found.set(name!, `${file} ${name}`);
   return found;
 }
 

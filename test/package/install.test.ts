@@ -31,18 +31,24 @@ import { fitCalibrator } from 'penumbra/calibration';
 import { type Dataset, openDataset } from 'penumbra/data';
 import { ece, predictions } from 'penumbra/metrics';
 import { createModel } from 'penumbra/models';
-import { Hard, type Objective, type ObjectiveBatch } from 'penumbra/objectives';
+import { defineObjective, objectiveNames, registerObjective, z } from 'penumbra/objectives';
 import { drawPhantoms } from 'penumbra/phantom';
 import { assessReport } from 'penumbra/reports';
 import { aten, Generator, nn, type Tensor, tidy } from 'penumbra/torch';
 import { resolveConfig } from 'penumbra/training';
 
 // A method of one's own has the types that it needs.
-class Twice extends Hard implements Objective {
-  override loss(batch: ObjectiveBatch): Tensor {
-    return super.loss(batch).mul(2);
-  }
-}
+const twice = defineObjective({
+  name: 'twice',
+  summary: 'Cross-entropy, twice.',
+  tasks: ['one-of-k'],
+  options: z.strictObject({ factor: z.number().default(2).describe('what it is multiplied with') }),
+  make: ({ factor }) => ({
+    loss: ({ logits, targets }, task): Tensor =>
+      task.crossEntropy(logits, task.label(targets), targets).mul(factor),
+  }),
+});
+registerObjective(twice);
 const options: TrainOptions = { epochs: 1 };
 const data: Dataset = openDataset('phantom', { phantom: { images: 64, size: 32 } });
 const generator = new Generator(1);
@@ -58,7 +64,7 @@ console.log(
     phantoms: drawPhantoms({ images: 2, size: 32 }).labels.length,
     classes: data.classes.length,
     shape: x.shape,
-    objective: new Twice().name,
+    objective: objectiveNames().includes('twice'),
     parameters: model.parameters().length > 0,
     epochs: resolveConfig(options).epochs,
     random: new Random(1).uniform() < 1,
@@ -165,7 +171,7 @@ describe('the packed package', { timeout: 180_000 }, () => {
       phantoms: 2,
       classes: 5,
       shape: [2, 3],
-      objective: 'hard',
+      objective: true,
       parameters: true,
       epochs: 1,
       random: true,

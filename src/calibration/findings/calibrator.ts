@@ -3,7 +3,7 @@ import type { Floats } from '../../metrics/index.ts';
 import { sigmoid } from './sigmoid.ts';
 
 /** The known samples of one finding. */
-export interface FindingSet {
+export interface FindingSamples {
   /** n logits, finite. */
   readonly logits: Float64Array;
   /** n values y in [0, 1]: 1 present, 0 absent. */
@@ -17,7 +17,7 @@ export interface FindingMethod<P, O extends object> {
   /** Names of the options of `fit`. */
   readonly options: readonly (keyof O & string)[];
   /** Called only where there are samples with and without the finding. */
-  fit(set: FindingSet, options: O): P;
+  fit(set: FindingSamples, options: O): P;
   /** Whether parsed JSON is parameters of one finding. */
   valid(parameters: unknown): parameters is P;
   /** The probability at a logit, once for each finding. */
@@ -212,7 +212,12 @@ function calibrator(saved: SavedFindingCalibrator): FindingCalibrator {
 }
 
 /** The known samples of finding k. */
-function column(logits: Floats, { values, mask }: FindingValues, findings: number, k: number): FindingSet {
+function column(
+  logits: Floats,
+  { values, mask }: FindingValues,
+  findings: number,
+  k: number,
+): FindingSamples {
   const z: number[] = [];
   const y: number[] = [];
   for (let at = k; at < values.length; at += findings) {
@@ -224,7 +229,7 @@ function column(logits: Floats, { values, mask }: FindingValues, findings: numbe
 }
 
 /** The mean of −y·ln p − (1 − y)·ln(1 − p), with p in [2⁻¹²⁶, 1 − 2⁻⁵³]; `null` without samples. */
-function meanNll({ logits, values }: FindingSet, curve: (logit: number) => number): number | null {
+function meanNll({ logits, values }: FindingSamples, curve: (logit: number) => number): number | null {
   if (values.length === 0) return null;
   const floor = 2 ** -126;
   let sum = 0;

@@ -14,7 +14,7 @@ export {
   type FindingCalibrator,
   type FindingMethod,
   type FindingReport,
-  type FindingSet,
+  type FindingSamples,
   type FindingValues,
   findingCalibratorLabel,
   findingCalibratorNames,

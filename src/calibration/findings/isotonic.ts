@@ -1,5 +1,5 @@
 import { isNumbers } from '../calibrator.ts';
-import type { FindingMethod, FindingSet } from './calibrator.ts';
+import type { FindingMethod, FindingSamples } from './calibrator.ts';
 
 export interface FindingCurve {
   /** Logits, strictly ascending. */
@@ -43,7 +43,7 @@ export const findingIsotonic: FindingMethod<FindingCurve, Record<never, never>> 
   },
 };
 
-function pool({ logits, values }: FindingSet): FindingCurve {
+function pool({ logits, values }: FindingSamples): FindingCurve {
   const order = Uint32Array.from(logits.keys()).sort((a, b) => logits[a]! - logits[b]!);
   const blocks: { first: number; last: number; sum: number; count: number }[] = [];
   for (let start = 0; start < order.length; ) {

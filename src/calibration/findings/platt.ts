@@ -1,4 +1,4 @@
-import type { FindingMethod, FindingSet } from './calibrator.ts';
+import type { FindingMethod, FindingSamples } from './calibrator.ts';
 import { sigmoid } from './sigmoid.ts';
 
 export interface PlattParameters {
@@ -29,7 +29,7 @@ export const platt: FindingMethod<PlattParameters, PlattOptions> = {
       sigmoid(slope * z + offset),
 };
 
-function fitPlatt({ logits, values }: FindingSet): PlattParameters {
+function fitPlatt({ logits, values }: FindingSamples): PlattParameters {
   const n = values.length;
   let positive = 0;
   for (const y of values) positive += y;

@@ -1,5 +1,5 @@
 import { PenumbraError } from '../../errors.ts';
-import type { FindingMethod, FindingSet } from './calibrator.ts';
+import type { FindingMethod, FindingSamples } from './calibrator.ts';
 import { sigmoid } from './sigmoid.ts';
 
 export interface FindingTemperatureOptions {
@@ -36,7 +36,7 @@ export const findingTemperature: FindingMethod<{ readonly temperature: number },
   };
 
 /** Where Σ (sigmoid(βz) − y)·z, which rises with β, is 0; or the bound that is nearer. */
-function root({ logits, values }: FindingSet, low: number, high: number): number {
+function root({ logits, values }: FindingSamples, low: number, high: number): number {
   const slope = (beta: number) => {
     let sum = 0;
     for (let i = 0; i < values.length; i++) sum += (sigmoid(beta * logits[i]!) - values[i]!) * logits[i]!;
