@@ -398,7 +398,10 @@ function pivot(
   );
 }
 
-function markdown(cells: readonly Cell[]): string {
+function markdown(unsorted: readonly Cell[]): string {
+  const order = ['seeds', 'n', 'patients', 'law'];
+  const keyOf = (cell: Cell) => order.map((name) => String(cell[name] ?? '').padStart(12)).join();
+  const cells = unsorted.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0));
   const intervals = cells.filter((c) => c.part === 'intervals');
   const grid = intervals.filter((c) => c.shape === 'in turn' || c.error === 0);
   const crossings = intervals.filter((c) => c.shape === 'three crossings');
