@@ -17,6 +17,7 @@ import type { CalibratorResult } from './parts/calibrators.ts';
 import type { CentreResult } from './parts/centres.ts';
 import { type EnsembleResults, ensembleOf } from './parts/ensembles.ts';
 import type { FigureResults } from './parts/figures.ts';
+import type { FlagResult } from './parts/flags.ts';
 import type { SelectiveResult } from './parts/selective.ts';
 import type { StratumResult } from './parts/strata.ts';
 import { methodTable } from './view.ts';
@@ -176,6 +177,13 @@ test('findings: every figure of every finding, operating points from the validat
   const [all] = reliability[0]!.methods;
   const total = (bins: readonly { count: number }[]) => bins.reduce((sum, { count }) => sum + count, 0);
   expect(total(all!.bins)).toBe(all!.findings.reduce((sum, bins) => sum + total(bins), 0));
+  for (const { risk, alpha, methods: flagged } of part<readonly FlagResult[]>(judgement, 'flags'))
+    for (const { figures } of flagged) {
+      // What was promised holds up to the chance of 160 images.
+      const { value, low } = figures[risk === 'missed' ? 'missed' : 'alarms']!;
+      expect(low!, risk).toBeLessThan(alpha);
+      expect(value!, risk).toBeLessThan(alpha + 0.06);
+    }
   const table = reportTables(reportOf(judgement)).find(({ id }) => id === 'findings')!;
   expect(table.rows).toHaveLength(names.length * 2);
   expect(table.rows[0]!.stubs).toEqual(['Edema', 'Hard labels']);

@@ -2,7 +2,7 @@ import { verdictOf } from '../figures/index.ts';
 import { formatCount, list, plural } from './format.ts';
 import { withCalibrator } from './parts/calibrators.ts';
 import { overviewColumns, type Report, type ShownCell } from './report.ts';
-import { type Remark, said, tooFew } from './view.ts';
+import { type Remark, said, seedNotes, tooFew } from './view.ts';
 
 /** What holds over cells, counted: how often each method is significantly better and worse. */
 export function overallRemarks(report: Report, cells: readonly ShownCell[]): Remark[] {
@@ -102,15 +102,7 @@ export function howNotes(report: Report, cells: readonly ShownCell[]): string[] 
     'Calibrators, conformal thresholds and operating points are fitted on the validation split of each run, never on the judged one.',
     `Diagrams and the published calibration error: ${bins} bins of equal width.`,
     'A low calibration error alone is no merit: whoever answers every image with how frequent each class is has one near 0 and tells nothing.',
-    ...(few === 1
-      ? [
-          'A method of one run only: its interval holds the chance of which images were judged, not that of the training. Another seed can differ by more.',
-        ]
-      : few < 5
-        ? [
-            `With ${plural(few, 'seed')} the spread between trainings is known roughly and is understated by the intervals.`,
-          ]
-        : []),
+    ...seedNotes(few),
     ...cells.flatMap(({ view: { judgement } }) => {
       const absent = judgement.support.filter((n) => n === 0).length;
       return absent === 0

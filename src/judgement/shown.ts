@@ -17,6 +17,16 @@ export type ShownFigure = Pick<Figure, 'name' | 'label' | 'unit' | 'digits' | 'b
   readonly sort?: Figure['sort'];
 };
 
+/** A figure that only a part has. */
+export function shownAs(
+  name: string,
+  label: string,
+  [unit, digits, better]: readonly [unit: ShownFigure['unit'], digits: number, better: ShownFigure['better']],
+  meaning: string,
+): ShownFigure {
+  return { name, label, unit, digits, better, meaning };
+}
+
 /** Some figures of one method, and their differences from the baseline's. */
 export interface Measured {
   readonly method: string;

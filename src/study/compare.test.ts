@@ -71,7 +71,7 @@ beforeAll(async () => {
     'ols 1 done',
   ]);
   first = done!.report;
-}, 120_000);
+}, 300_000);
 
 test('trains every objective with every seed and judges them on the same samples', () => {
   const { judgement } = first.cells[0]!;

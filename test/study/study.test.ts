@@ -126,6 +126,7 @@ test('trains teachers first, every method once before any twice, and judges all 
   );
   expect(part<readonly ConformalResult[]>('conformal').map(({ kind }) => kind)).toEqual([
     ...defaultConformalMethods,
+    'class-lac',
   ]);
   expect(part<EnsembleResults>('ensembles').map(({ networks }) => networks)).toEqual([2, 2]);
   expect(part<EmbeddingResults>('embeddings').pictures[0]!.methods[1]!.points).toHaveLength(24);

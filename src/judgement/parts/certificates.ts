@@ -6,7 +6,7 @@ import { type Line, linePanel } from '../draw/lines.ts';
 import { formatCount, plural } from '../format.ts';
 import { append, jointly } from '../measure.ts';
 import type { Part } from '../part.ts';
-import { type Measured, type ShownFigure, valueLine } from '../shown.ts';
+import { type Measured, shownAs, valueLine } from '../shown.ts';
 import { plain } from '../tables/table.ts';
 import { cellOf, columnOf, methodTable, tableNotes, type View } from '../view.ts';
 
@@ -34,14 +34,12 @@ interface CertificateSettings {
 }
 
 /** More of it is not better in itself, and its differences are not judged. */
-const CONFIDENCE: ShownFigure = {
-  name: 'confidence',
-  label: 'Unperturbed',
-  unit: '%',
-  digits: 1,
-  better: 'zero',
-  meaning: 'Mean confidence of the smoothed network without perturbation.',
-};
+const CONFIDENCE = shownAs(
+  'confidence',
+  'Unperturbed',
+  ['%', 1, 'zero'],
+  'Mean confidence of the smoothed network without perturbation.',
+);
 
 /**
  * Certified confidence of every method by randomized smoothing, means over images: the distribution-function bound

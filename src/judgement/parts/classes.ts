@@ -2,7 +2,7 @@ import { describe, type Outputs } from '../../figures/index.ts';
 import { capital, plural } from '../format.ts';
 import { record } from '../measure.ts';
 import type { Part } from '../part.ts';
-import type { Measured, ShownFigure } from '../shown.ts';
+import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
 import { type ColumnSpec, plain } from '../tables/table.ts';
 import { cellOf, columnOf, methodTable, tableNotes, type View } from '../view.ts';
 import { type FigureResults, figuresOf } from './figures.ts';
@@ -20,30 +20,19 @@ export interface ClassResults {
 }
 
 const SHOWN: readonly ShownFigure[] = [
-  {
-    name: 'recall',
-    label: 'Recall',
-    unit: '%',
-    digits: 1,
-    better: 'higher',
-    meaning: 'Share of a class’s images that was recognised.',
-  },
-  {
-    name: 'auroc',
-    label: 'AUROC',
-    unit: '',
-    digits: 3,
-    better: 'higher',
-    meaning: 'Chance that an image of the class is ranked above one of another.',
-  },
-  {
-    name: 'ece',
-    label: 'ECE, published form',
-    unit: '%',
-    digits: 2,
-    better: 'lower',
-    meaning: 'Gap between the class’s probability and how often it is that class.',
-  },
+  shownAs('recall', 'Recall', ['%', 1, 'higher'], 'Share of a class’s images that was recognised.'),
+  shownAs(
+    'auroc',
+    'AUROC',
+    ['', 3, 'higher'],
+    'Chance that an image of the class is ranked above one of another.',
+  ),
+  shownAs(
+    'ece',
+    'ECE, published form',
+    ['%', 2, 'lower'],
+    'Gap between the class’s probability and how often it is that class.',
+  ),
 ];
 
 /** More classes than this are not looked at one by one. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import {
-  type ConformalMethod,
   conformalMethods,
   defaultConformalMethods,
+  fitClassConformal,
   fitConformal,
 } from '../../calibration/index.ts';
 import { formatFigure, predictionsOf } from '../../figures/index.ts';
@@ -10,7 +10,7 @@ import { meanMeasure } from '../../metrics/index.ts';
 import { list, plural } from '../format.ts';
 import { append, jointly, type RunMeasures } from '../measure.ts';
 import { type Part, registeredName } from '../part.ts';
-import type { Measured, ShownFigure } from '../shown.ts';
+import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
 import { plain } from '../tables/table.ts';
 import {
   type Answer,
@@ -46,30 +46,14 @@ interface ConformalSettings {
   readonly alpha: number;
 }
 
-const COVERAGE: ShownFigure = {
-  name: 'coverage',
-  label: 'Coverage',
-  unit: '%',
-  digits: 1,
-  better: 'zero',
-  meaning: 'Share of images whose label is in their set.',
-};
-const SIZE: ShownFigure = {
-  name: 'size',
-  label: 'Set size',
-  unit: '',
-  digits: 2,
-  better: 'lower',
-  meaning: 'Classes in a set, mean over images.',
-};
-const EMPTY: ShownFigure = {
-  name: 'empty',
-  label: 'Empty sets',
-  unit: '%',
-  digits: 1,
-  better: 'lower',
-  meaning: 'Share of images whose set holds no class.',
-};
+const COVERAGE = shownAs(
+  'coverage',
+  'Coverage',
+  ['%', 1, 'zero'],
+  'Share of images whose label is in their set.',
+);
+const SIZE = shownAs('size', 'Set size', ['', 2, 'lower'], 'Classes in a set, mean over images.');
+const EMPTY = shownAs('empty', 'Empty sets', ['%', 1, 'lower'], 'Share of images whose set holds no class.');
 
 /**
  * Each run's sets are calibrated on its own validation outputs and measured on its judged ones. Probabilities are as the
@@ -84,10 +68,12 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
       z.literal(false),
       z.strictObject({
         methods: z
-          .array(registeredName(() => conformalMethods))
+          .array(registeredName(kindNames))
           .min(1)
           .optional()
-          .describe('Default: all that there are.'),
+          .describe(
+            'Kinds of sets; class-lac is calibrated for each class by itself. Default: lac, aps, raps, class-lac.',
+          ),
         alpha: z
           .number()
           .gt(0)
@@ -104,7 +90,7 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
       return { absent: noValidation };
     tell('conformal sets');
     const { alpha } = settings;
-    const kinds = [...new Set(settings.methods ?? defaultConformalMethods)] as readonly ConformalMethod[];
+    const kinds = [...new Set(settings.methods ?? [...defaultConformalMethods, `${PER_CLASS}lac`])];
     const measured = kinds.map(() => new Map<string, RunMeasures[]>());
     const worst = kinds.map(() => new Map<string, (number | null)[]>());
     const warnings = kinds.map(() => new Map<string, string[]>());
@@ -117,7 +103,9 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
         samples = labels.length;
         calibrationSamples = fitOn.labels.length;
         for (const [k, kind] of kinds.entries()) {
-          const predictor = fitConformal(kind, fitOn, { alpha });
+          const predictor = kind.startsWith(PER_CLASS)
+            ? fitClassConformal(kind.slice(PER_CLASS.length), fitOn, { alpha })
+            : fitConformal(kind, fitOn, { alpha });
           const { offsets, members } = predictor.predict(probabilities);
           const sizes = Int32Array.from(labels, (_, i) => offsets[i + 1]! - offsets[i]!);
           const covered = Uint8Array.from(labels, (label, i) =>
@@ -178,9 +166,18 @@ function mean(values: readonly (number | null)[]): number | null {
   return known.length === 0 ? null : known.reduce((a, b) => a + b, 0) / known.length;
 }
 
-/** `lac` is an abbreviation, `class-conditional` is not. */
+/** `class-lac` is `lac` calibrated for each class by itself. */
+const PER_CLASS = 'class-';
+
+/** Every registered kind of sets, over all classes together or for each by itself. */
+function kindNames(): string[] {
+  return [...conformalMethods, ...conformalMethods.map((name) => `${PER_CLASS}${name}`)];
+}
+
+/** `LAC`, `LAC per class`, `ordinal`. */
 function kindText(kind: string): string {
-  return /^[a-z]{3,4}$/.test(kind) ? kind.toUpperCase() : kind;
+  if (kind.startsWith(PER_CLASS)) return `${kindText(kind.slice(PER_CLASS.length))} per class`;
+  return kind.length <= 4 ? kind.toUpperCase() : kind;
 }
 
 function setFigure(view: View, results: readonly ConformalResult[]) {

@@ -6,7 +6,7 @@ import { plural } from '../format.ts';
 import { pickRows } from '../judged.ts';
 import { append, jointly, type RunMeasures } from '../measure.ts';
 import type { Part } from '../part.ts';
-import type { Measured, ShownFigure } from '../shown.ts';
+import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
 import { figureRemarks, figureTable, forestFigure, tableNotes, type View } from '../view.ts';
 
 /** Penultimate features of images of the judged split. */
@@ -36,30 +36,19 @@ interface EmbeddingSettings {
 
 /** What `measureEmbeddings` measures, as it is shown. */
 export const EMBEDDING_SHOWN: readonly ShownFigure[] = [
-  {
-    name: 'distanceRatio',
-    label: 'Within/between distance',
-    unit: '',
-    digits: 3,
-    better: 'lower',
-    meaning: 'Mean distance within classes over that between classes: lower is more compact.',
-  },
-  {
-    name: 'silhouette',
-    label: 'Silhouette',
-    unit: '',
-    digits: 3,
-    better: 'higher',
-    meaning: 'From −1 to 1: higher is better separated.',
-  },
-  {
-    name: 'neighbourAccuracy',
-    label: 'k-NN accuracy',
-    unit: '%',
-    digits: 1,
-    better: 'higher',
-    meaning: 'Share of images whose nearest neighbours vote for their class.',
-  },
+  shownAs(
+    'distanceRatio',
+    'Within/between distance',
+    ['', 3, 'lower'],
+    'Mean distance within classes over that between classes: lower is more compact.',
+  ),
+  shownAs('silhouette', 'Silhouette', ['', 3, 'higher'], 'From −1 to 1: higher is better separated.'),
+  shownAs(
+    'neighbourAccuracy',
+    'k-NN accuracy',
+    ['%', 1, 'higher'],
+    'Share of images whose nearest neighbours vote for their class.',
+  ),
 ];
 
 export const embeddingsPart: Part<EmbeddingResults, EmbeddingSettings> = {

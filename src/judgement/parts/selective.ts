@@ -13,7 +13,7 @@ import type { Panel } from '../draw/figure.ts';
 import { type Line, linePanel } from '../draw/lines.ts';
 import { append, jointly, type RunMeasures } from '../measure.ts';
 import type { Part } from '../part.ts';
-import { type Measured, type ShownFigure, valueLine } from '../shown.ts';
+import { type Measured, type ShownFigure, shownAs, valueLine } from '../shown.ts';
 import { cellOf, columnOf, figureRemarks, methodTable, tableNotes, type View } from '../view.ts';
 
 /** How well one way of ranking images tells a method's right answers from its wrong ones. Before calibration. */
@@ -39,40 +39,26 @@ const RANKINGS: Readonly<Record<string, (outputs: Outputs) => Floats | undefined
 const SHARES = [0.8, 0.9, 0.95];
 
 const FIGURES: readonly ShownFigure[] = [
-  {
-    name: 'aurc',
-    label: 'AURC',
-    unit: '%',
-    digits: 2,
-    better: 'lower',
-    meaning: 'Error rate among the surest share, mean over all shares.',
-  },
-  {
-    name: 'augrc',
-    label: 'AUGRC',
-    unit: '%',
-    digits: 2,
-    better: 'lower',
-    meaning:
-      'Share of all images that are answered and wrong, mean over all shares: every pair of images counts alike.',
-  },
-  {
-    name: 'excessAurc',
-    label: 'Excess AURC',
-    unit: '%',
-    digits: 2,
-    better: 'lower',
-    meaning: 'AURC above that of the best order of the same answers.',
-  },
-  ...SHARES.map(
-    (share): ShownFigure => ({
-      name: `accuracy${100 * share}`,
-      label: `Accuracy at ${100 * share} %`,
-      unit: '%',
-      digits: 1,
-      better: 'higher',
-      meaning: `Among the ${100 * share} % of the images that the ranking puts first.`,
-    }),
+  shownAs('aurc', 'AURC', ['%', 2, 'lower'], 'Error rate among the surest share, mean over all shares.'),
+  shownAs(
+    'augrc',
+    'AUGRC',
+    ['%', 2, 'lower'],
+    'Share of all images that are answered and wrong, mean over all shares: every pair of images counts alike.',
+  ),
+  shownAs(
+    'excessAurc',
+    'Excess AURC',
+    ['%', 2, 'lower'],
+    'AURC above that of the best order of the same answers.',
+  ),
+  ...SHARES.map((share) =>
+    shownAs(
+      `accuracy${100 * share}`,
+      `Accuracy at ${100 * share} %`,
+      ['%', 1, 'higher'],
+      `Among the ${100 * share} % of the images that the ranking puts first.`,
+    ),
   ),
 ];
 
