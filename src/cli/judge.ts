@@ -48,6 +48,11 @@ export function register(program: Command): void {
     .option('--bins <n>', 'bins of the published calibration errors (default: 15)', whole)
     .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole)
     .option('--seed <n>', 'names the stream of random numbers (default: 0)', whole)
+    .option(
+      '--html <file>',
+      'write one page: figures, reliability diagrams, risk–coverage, calibrators and conformal sets',
+    )
+    .option('--markdown <file>', 'write the same as Markdown')
     .option('--json <file>', 'write all figures (fractions) with intervals, differences and bins')
     .addHelpText(
       'after',
@@ -61,7 +66,7 @@ Examples:
   $ penumbra judge predictions.csv
   $ penumbra judge hard=hard.csv ols=ols.csv --json figures.json
   $ penumbra judge hard=h0.csv hard=h1.csv ols=o0.csv ols=o1.csv --group patient
-  $ penumbra judge test.parquet --fit val.parquet --stratum modality
+  $ penumbra judge test.parquet --fit val.parquet --stratum modality --html report.html
   $ penumbra judge logits.npz --labels truth.csv --id image_id --logits`,
     )
     .action(judge);
@@ -84,6 +89,8 @@ interface Flags {
   bins?: number;
   replicates?: number;
   seed?: number;
+  html?: string;
+  markdown?: string;
   json?: string;
 }
 
@@ -98,10 +105,12 @@ async function judge(names: string[], flags: Flags): Promise<void> {
     ...(flags.labels ? [flags.labels] : []),
   ];
   if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs: read });
+  if (flags.html !== undefined) checkResult(flags.html, { kind: 'html', inputs: read });
+  if (flags.markdown !== undefined) checkResult(flags.markdown, { kind: 'markdown', inputs: read });
 
   let progress: ReturnType<typeof createProgress> | undefined;
   let label = '';
-  const { logits, probabilities, json, ...rest } = flags;
+  const { logits, probabilities, html, markdown, json, ...rest } = flags;
   const options: JudgeOptions = {
     ...rest,
     ...(logits === true && { scale: 'logits' }),
@@ -119,10 +128,36 @@ async function judge(names: string[], flags: Flags): Promise<void> {
   const result = judgeFigures(loaded, options);
   progress?.done();
   process.stdout.write(renderJudgement(result, terminalOptions()));
+  // Calibrators, conformal sets and curves: what a page shows, and what --fit is for.
+  let parts: Record<string, unknown> | undefined;
+  if (html !== undefined || markdown !== undefined || (json !== undefined && flags.fit !== undefined)) {
+    const { judgementOf, reportOf, renderHtml, renderMarkdown } = await import('../judge/report.ts');
+    const judgement = await judgementOf(loaded, result, {
+      ...options,
+      onMessage: (message) => process.stderr.write(`judging: ${message}\n`),
+    });
+    const { figures: _, ...others } = judgement.parts;
+    parts = others;
+    const report = reportOf(loaded, judgement, options, commandLine());
+    const write = (file: string, text: string, kind: 'html' | 'markdown') => {
+      writeResult(file, text, { kind, inputs: read });
+      process.stderr.write(`report: ${file}\n`);
+    };
+    if (html !== undefined) write(html, renderHtml(report), 'html');
+    if (markdown !== undefined) write(markdown, renderMarkdown(report), 'markdown');
+  }
   if (json !== undefined) {
-    writeResult(json, `${JSON.stringify(judgeJson(result), null, 1)}\n`, { kind: 'json', inputs: read });
+    const figures = { ...judgeJson(result), ...(parts && { parts }) };
+    writeResult(json, `${JSON.stringify(figures, null, 1)}\n`, { kind: 'json', inputs: read });
     process.stderr.write(`figures: ${json}\n`);
   }
+}
+
+function commandLine(): string {
+  const words = process.argv
+    .slice(2)
+    .map((word) => (/^[\w@%+=:,./*-]+$/.test(word) ? word : JSON.stringify(word)));
+  return ['penumbra', ...words].join(' ');
 }
 
 /** `NAME=FILE`, or a file, which may have an equals sign in its name. */

@@ -10,11 +10,12 @@ const beginnings = {
   jsonl: /^\s*\{/,
   svg: /^\s*</,
   html: /^\s*</,
+  markdown: /^# /,
   parquet: /^PAR1/,
   safetensors: /^[\s\S]{8}\{/,
   npy: /^\x93NUMPY/,
   /** Predictions of samples, as CSV. */
-  predictions: /^name,label,predicted/,
+  predictions: /^name,(label,predicted|y_)/,
   /** A lexicon of ours, or one without remarks. */
   lexicon: /^(#|phrase\t)/,
 } as const;

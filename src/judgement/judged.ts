@@ -73,6 +73,10 @@ export interface Judged {
   readonly groups?: ArrayLike<number> | undefined;
   /** Coarser names of each class, by what they tell (`modality`): K values each. */
   readonly strata?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** What each judged sample is besides, by what it tells (`sex`): a place in `values` for each; −1 where it is not known. */
+  readonly sampleStrata?: Readonly<
+    Record<string, { readonly codes: ArrayLike<number>; readonly values: readonly string[] }>
+  >;
   readonly centres?: readonly JudgedCentre[];
   /** Why there is nothing to fit on, where runs have no `validation`. */
   readonly noValidation?: string;

@@ -572,4 +572,20 @@ test('the verb: verdict first, figures as asked, an input is no output, usage er
   expect(run(one, '--threshold', 'best').code).toBe(2);
   expect(run(one, '--logits', '--probabilities').code).toBe(2);
   expect(run('--help').out).toContain('Examples:');
+  const html = join(folder, 'report.html');
+  const markdown = join(folder, 'report.md');
+  const val = asFile(simulate(200, 2, 31));
+  const test = [asFile(simulate(200, 2, 32)), '--fit', val, '--stratum', 'label', '--replicates', '20'];
+  const report = run(...test, '--html', html, '--markdown', markdown, '--json', json);
+  expect(report.err).toBe('');
+  expect(report.code).toBe(0);
+  const page = readFileSync(html, 'utf8');
+  for (const word of ['Calibrators', 'Conformal', 'Reliability', 'Risk', 'SmoothECE'])
+    expect(page).toContain(word);
+  expect(page).not.toMatch(/<script|src="http|@import/);
+  expect(readFileSync(markdown, 'utf8')).toMatch(/^# Predictions of/);
+  const { parts } = JSON.parse(readFileSync(json, 'utf8'));
+  expect(Object.keys(parts)).toEqual(
+    expect.arrayContaining(['calibration', 'conformal', 'reliability', 'strata']),
+  );
 });

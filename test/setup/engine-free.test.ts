@@ -13,7 +13,10 @@ function reached(file: string, seen = new Map<string, string | undefined>(), fro
   const values =
     /(?:^|\n)\s*(?:import|export)\s+(?!type\b)(?:[^;'"]*?\sfrom\s+)?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]/g;
   for (const [, plain, late] of text.matchAll(values)) {
-    reached(resolve(dirname(file), (plain ?? late)!), seen, file);
+    const next = resolve(dirname(file), (plain ?? late)!);
+    // Features come from a network alone, and whoever has one has the engine.
+    const byNetwork = file.endsWith('judgement/parts/embeddings.ts') && next.includes('/src/embeddings/');
+    if (!byNetwork) reached(next, seen, file);
   }
   return seen;
 }

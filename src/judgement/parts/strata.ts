@@ -8,13 +8,15 @@ import { plain } from '../tables/table.ts';
 import { cellOf, columnOf, methodTable, tableNotes, type View } from '../view.ts';
 import { figuresOf, measureFigures } from './figures.ts';
 
-/** The images whose class has one value of an attribute: all CT images, all of the knee. */
+/** The images whose class, or which themselves, have one value of an attribute: all CT images, all of the knee. */
 export interface StratumResult {
   /** `modality`. */
   readonly attribute: string;
   /** `CT`. */
   readonly value: string;
   readonly classes: number;
+  /** Whether the attribute is the class's or each sample's own. */
+  readonly of: 'classes' | 'samples';
   /** Judged images of it. */
   readonly samples: number;
   readonly methods: readonly Measured[];
@@ -24,26 +26,18 @@ export interface StratumResult {
 export const strataPart: Part<readonly StratumResult[]> = {
   name: 'strata',
   title: 'Strata',
-  kinds: ['one-of-k'],
+  kinds: ['one-of-k', 'findings'],
   async measure(context) {
-    const strata = Object.entries(context.judged.strata ?? {});
-    if (strata.length === 0) return { absent: 'the classes have no strata', quiet: true };
+    const attributes = await attributesOf(context);
+    if (attributes.length === 0) return { absent: 'nothing is known to divide them by', quiet: true };
     context.tell('strata');
-    const { targets } = await context.judged.methods[0]!.runs[0]!.judged();
-    const labels = targets.values;
     const results: StratumResult[] = [];
-    for (const [attribute, values] of strata)
-      for (const value of new Set(values)) {
-        const rows = Int32Array.from(labels.keys()).filter((i) => values[labels[i]!] === value);
+    for (const { attribute, of, values, at, classes } of attributes)
+      for (const value of values) {
+        const rows = Int32Array.from({ length: at.length }, (_, i) => i).filter((i) => at[i] === value);
         if (rows.length === 0) continue;
-        const classes = values.filter((one) => one === value).length;
-        results.push({
-          attribute,
-          value,
-          classes,
-          samples: rows.length,
-          methods: await figuresAt(context, rows),
-        });
+        const methods = await figuresAt(context, rows);
+        results.push({ attribute, value, classes: classes(value), of, samples: rows.length, methods });
       }
     return results;
   },
@@ -52,6 +46,44 @@ export const strataPart: Part<readonly StratumResult[]> = {
     return { blocks: attributes.map((attribute) => ({ table: stratumTable(view, results, attribute) })) };
   },
 };
+
+interface Attribute {
+  readonly attribute: string;
+  readonly of: StratumResult['of'];
+  /** The different values, in order. */
+  readonly values: readonly string[];
+  /** The value of each judged row. */
+  readonly at: readonly (string | undefined)[];
+  /** How many classes have a value. */
+  readonly classes: (value: string) => number;
+}
+
+async function attributesOf({ judged, indices }: Context): Promise<Attribute[]> {
+  const { targets } = await judged.methods[0]!.runs[0]!.judged();
+  const byClass = targets.kind === 'one-of-k' ? Object.entries(judged.strata ?? {}) : [];
+  const bySample = Object.entries(judged.sampleStrata ?? {});
+  const samples = targets.values.length / (targets.kind === 'one-of-k' ? 1 : targets.names.length);
+  return [
+    ...byClass.map(
+      ([attribute, values]): Attribute => ({
+        attribute,
+        of: 'classes',
+        values: [...new Set(values)],
+        at: Array.from(targets.values, (label) => values[label]),
+        classes: (value) => values.filter((one) => one === value).length,
+      }),
+    ),
+    ...bySample.map(
+      ([attribute, { codes, values }]): Attribute => ({
+        attribute,
+        of: 'samples',
+        values: values.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })),
+        at: Array.from({ length: samples }, (_, i) => values[codes[indices?.[i] ?? i]!]),
+        classes: () => targets.names.length,
+      }),
+    ),
+  ];
+}
 
 async function figuresAt(context: Context, rows: Int32Array): Promise<readonly Measured[]> {
   const { groups, ...rest } = context.options;
@@ -80,7 +112,10 @@ function stratumTable(view: View, results: readonly StratumResult[], attribute: 
     {
       id: attribute,
       title: view.title(`by ${attribute}`),
-      caption: `Images whose class belongs to each ${attribute}, without a calibrator; balanced figures are over its classes.`,
+      caption:
+        strata[0]!.of === 'samples'
+          ? `Samples of each ${attribute}, without a calibrator.`
+          : `Images whose class belongs to each ${attribute}, without a calibrator; balanced figures are over its classes.`,
       stubs: [capital(attribute)],
       notes: tableNotes(view),
     },
