@@ -13,7 +13,7 @@ export {
 } from './objective.ts';
 export { ObjectiveRun } from './objective-run.ts';
 export { onlineLabelSmoothing } from './online-label-smoothing.ts';
-export { type OptionDoc, objectiveHelp, optionDocs } from './option-docs.ts';
+export { type OptionDoc, objectiveHelp, objectiveMarkdown, optionDocs } from './option-docs.ts';
 export {
   checkServes,
   createObjective,

@@ -64,7 +64,7 @@ function allowed(property: Property): string {
  */
 export function objectiveHelp(definition: ObjectiveDefinition, width = 12): string {
   const { name, label, summary, tasks } = definition;
-  const only = tasks.length > 1 ? '' : tasks[0] === 'one-of-k' ? ' One label of K only.' : ' Findings only.';
+  const only = tasks.length > 1 ? '' : tasks[0] === 'one-of-k' ? 'One label of K only.' : 'Findings only.';
   const docs = optionDocs(definition).map((doc) => {
     const value = doc.default === undefined ? '…' : String(doc.default);
     const range = doc.allowed === '' ? '' : ` (${doc.allowed})`;
@@ -72,7 +72,23 @@ export function objectiveHelp(definition: ObjectiveDefinition, width = 12): stri
   });
   const column = Math.max(0, ...docs.map(([head]) => head.length)) + 2;
   return [
-    `${name.padEnd(width)}${label}. ${summary}${only}`.trimEnd(),
+    `${name.padEnd(width - 1)} ${[`${label}.`, summary, only].filter((part) => part !== '').join(' ')}`,
     ...docs.map(([head, text]) => `${' '.repeat(width + 2)}${head.padEnd(column)}${text}`),
   ].join('\n');
+}
+
+/** The same as a section of a Markdown page. */
+export function objectiveMarkdown(definition: ObjectiveDefinition): string {
+  const { name, label, summary, tasks, teacher } = definition;
+  const words = { 'one-of-k': 'one label of K', findings: 'findings' } as const;
+  const serves = `Serves ${tasks.map((task) => words[task]).join(' and ')}.`;
+  const learns = teacher ? ' Learns from a teacher: `--teacher RUN`, or one is trained first.' : '';
+  const cell = (text: string) => text.replaceAll('|', '\\|');
+  const rows = optionDocs(definition).map(
+    (doc) =>
+      `| \`${doc.name}\` | ${cell(doc.allowed || doc.type)} | ${doc.default ?? '–'} | ${cell(doc.description)} |`,
+  );
+  const table =
+    rows.length === 0 ? [] : ['', '| option | allowed | default | meaning |', '|---|---|---|---|', ...rows];
+  return [`## \`${name}\`: ${label}`, '', `${summary} ${serves}${learns}`, ...table, ''].join('\n');
 }

@@ -145,6 +145,8 @@ function checkOptions(
   const doc = optionDocs(definition).find(({ name }) => name === path[0]);
   if (doc === undefined) throw new PenumbraError('objectives/option', `${definition.name}: ${message}`);
   const value = options[doc.name];
+  if (value === undefined)
+    throw new PenumbraError('objectives/option', `${definition.name}: ${doc.name} must be given`);
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new PenumbraError(
       'objectives/option',
