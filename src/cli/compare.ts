@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { PlannedRun } from '../study/plan.ts';
+import { methodsHelp } from './methods-help.ts';
 import {
   addDataOptions,
   addTrainOptions,
@@ -18,7 +19,7 @@ export function register(program: Command): void {
     .argument('<data>', 'data set, as for train')
     .option(
       '--objectives <names>',
-      'which; the first is the baseline. Options follow a colon: hard,ls:epsilon=0.2,ols',
+      'which; the first is the baseline. Options follow a colon: hard,ls:epsilon=0.2,./mine.ts:beta=0.2',
       'hard,ls,ols',
     )
     .option('--seeds <n>', 'runs of each objective', whole, 3)
@@ -32,6 +33,7 @@ export function register(program: Command): void {
     .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
     .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole);
   addTrainOptions(addDataOptions(command))
+    .addHelpText('after', methodsHelp)
     .addHelpText(
       'after',
       `
@@ -40,6 +42,7 @@ Finished runs are not run again: the same command goes on where it was stopped.
 Examples:
   $ penumbra compare phantom --seeds 1 --epochs 5
   $ penumbra compare images/ --objectives hard,ls,ols --model resnet18 --size 64 --seeds 3
+  $ penumbra compare images/ --objectives hard,ls,./mine.ts:beta=0.2 --seeds 3
   $ penumbra compare table.csv --objectives hard,ols,ols:variant=fine-grained --split val`,
     )
     .action(compare);
@@ -61,11 +64,18 @@ async function compare(path: string, flags: Flags): Promise<void> {
   const { reportText } = await import('../judgement/index.ts');
   const { showStudy, tellFailed } = await import('./study-progress.ts');
   const dataset = openData(path, flags);
-  const settings = { ...trainSettings(flags), ...(flags.seed !== undefined && { seed: flags.seed }) };
+  const { importModel, importObjective } = await import('../training/index.ts');
+  const given = trainSettings(flags);
+  const settings = {
+    ...given,
+    ...(given.model !== undefined && { model: await importModel(given.model) }),
+    ...(flags.seed !== undefined && { seed: flags.seed }),
+  };
+  const objectives = await Promise.all(splitObjectives(flags.objectives).map(importObjective));
   using interrupt = interruptible('stopping after this step …');
   const done = await runComparison({
     settings,
-    objectives: splitObjectives(flags.objectives),
+    objectives,
     seeds: flags.seeds,
     dataset,
     dataPath: path,

@@ -12,6 +12,7 @@ export function register(program: Command): void {
     .description('Trains and judges methods × networks × seeds × data sets, as a file says.')
     .argument('[file]', 'study file (JSON); studies/ holds ready ones')
     .option('--data <set=path...>', 'where a data set or centre of the file lies: knee=../data/knee')
+    .option('--code <file...>', 'files of your own methods and networks, which the study then names')
     .option('--out <folder>', "the study's folder (default: the file's out, else runs/<name>)")
     .option('--dry-run', 'print the plan and the cost it expects; train nothing')
     .option(
@@ -31,6 +32,7 @@ Examples:
   $ penumbra study studies/phantom.json
   $ penumbra study studies/knee.json --data knee=../data/knee --dry-run
   $ penumbra study studies/radimagenet.json --data radimagenet=/data/radimagenet --shard 1/4
+  $ penumbra study mine.json --code ./mine.ts ./net.ts
   $ penumbra study --schema > study.schema.json`,
     )
     .action(study);
@@ -38,6 +40,7 @@ Examples:
 
 interface Flags {
   data?: string[];
+  code?: string[];
   out?: string;
   dryRun?: boolean;
   only?: string[];
@@ -56,6 +59,10 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     throw new PenumbraError('usage/study', 'a study file is missing', {
       hint: 'penumbra study studies/phantom.json; --schema says what a study file holds',
     });
+  }
+  if (flags.code !== undefined) {
+    const { importCode } = await import('../training/index.ts');
+    for (const own of flags.code) await importCode(own);
   }
   const { readStudyFile } = await import('../study/study-file.ts');
   const spec = readStudyFile(file, dataPaths(flags.data ?? []));

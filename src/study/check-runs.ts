@@ -1,19 +1,21 @@
 import { PenumbraError } from '../errors.ts';
 import { loadPretrained } from '../models/index.ts';
+import { checkServes } from '../objectives/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
 import { buildModel, trainLoader } from '../training/build.ts';
 import { chooseMode } from '../training/index.ts';
 import { isFinished, type PlannedRun } from './plan.ts';
 
 /**
- * Checks that every run that is not finished can start: its device is there, its network takes images of that size, and
- * its initial weights are of that network. Each combination is made once and thrown away.
+ * Checks that every run that is not finished can start: its objective serves the data's targets, its device is there, its
+ * network takes images of that size, and its initial weights are of that network. Each combination is made once and thrown away.
  * @throws what building the network or reading the weights raises, with the set and network
  */
 export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
   const seen = new Set<string>();
   for (const run of runs) {
     if (isFinished(run)) continue;
+    checkServes(run.config.objective, run.cell.set.dataset.kind);
     const { model, size, channels, stem, device, precision, threads, weights } = run.config;
     const key = JSON.stringify([run.set, model, size, channels, stem, device, precision, threads, weights]);
     if (seen.has(key)) continue;

@@ -13,7 +13,7 @@ export {
 export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
 export { chooseMode, type Mode } from './mode.ts';
 export { type NoiseOptions, type NoisyConfidences, noisyConfidences } from './noisy-confidences.ts';
-export { importModel, importObjective, type OwnCode } from './own-code.ts';
+export { importCode, importModel, importObjective, type OwnCode } from './own-code.ts';
 export {
   type NetworkOutput,
   outputOf,

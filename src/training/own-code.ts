@@ -24,7 +24,8 @@ export interface OwnCode {
 
 const objectives = new Map<string, OwnCode>();
 const models = new Map<string, OwnCode>();
-const imported = new Map<string, unknown>();
+/** What each file exported, and what was made of it: the same file gives the same method. */
+const completed = new WeakMap<object, unknown>();
 
 /**
  * Makes the method of a file known.
@@ -58,6 +59,15 @@ export async function importModel(text: string): Promise<string> {
   return value.name;
 }
 
+/**
+ * Makes what a file exports known, a method or a network.
+ * @throws as `importObjective`
+ */
+export async function importCode(file: string): Promise<void> {
+  const { exported } = await load(file, 'objective or network');
+  await ('tasks' in exported ? importObjective(file) : importModel(file));
+}
+
 /** The files that a configuration's method and network come from, where they come from files. */
 export function ownCode(config: Pick<TrainConfig, 'objective' | 'model'>): {
   code?: { objective?: OwnCode; model?: OwnCode };
@@ -75,12 +85,23 @@ function nameOf(file: string): string {
   return basename(file).replace(/\.[cm]?[jt]s$/, '');
 }
 
-/** @throws `training/own-code` */
+/**
+ * What a file exports, completed once.
+ * @throws `training/own-code`
+ */
 async function importDefault<Exported, Value>(
   file: string,
   what: 'objective' | 'model',
   complete: (exported: Exported) => Value,
 ): Promise<{ value: Value; code: OwnCode }> {
+  const { exported, code } = await load(file, what);
+  const known = completed.get(exported) ?? complete(exported as Exported);
+  completed.set(exported, known);
+  return { value: known as Value, code };
+}
+
+/** @throws `training/own-code` */
+async function load(file: string, what: string): Promise<{ exported: object; code: OwnCode }> {
   const path = resolve(file);
   const fail = (message: string, hint: string, cause?: unknown) =>
     new PenumbraError('training/own-code', `${file}: ${message}`, { hint, where: { file }, cause });
@@ -92,27 +113,21 @@ async function importDefault<Exported, Value>(
     );
   }
   const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
-  const code = { file, sha256 };
-  // Its content is a part of its address: a file that changed is another module.
-  const url = `${pathToFileURL(path).href}?${sha256.slice(0, 16)}`;
-  const known = imported.get(`${what} ${url}`);
-  if (known !== undefined) return { value: known as Value, code };
   resolveForUsers();
   let exported: unknown;
   try {
+    // Its content is a part of its address: a file that changed is another module.
+    const url = `${pathToFileURL(path).href}?${sha256.slice(0, 16)}`;
     exported = ((await import(url)) as { default?: unknown }).default;
   } catch (cause) {
     if (cause instanceof PenumbraError) throw cause;
     throw fail((cause as Error).message, 'correct the file; only types that can be erased are run', cause);
   }
   if (typeof exported !== 'object' || exported === null || !('make' in exported)) {
-    const how =
-      what === 'objective' ? 'defineObjective({ name, tasks, make })' : 'defineModel({ name, make })';
+    const how = what === 'model' ? 'defineModel({ name, make })' : 'defineObjective({ name, tasks, make })';
     throw fail(`it has no ${what} as its default export`, `end it with: export default ${how}`);
   }
-  const value = complete(exported as Exported);
-  imported.set(`${what} ${url}`, value);
-  return { value, code };
+  return { exported, code: { file, sha256 } };
 }
 
 let resolves = false;

@@ -208,7 +208,7 @@ describe('findings', () => {
 test.each([
   ['texts alone', false],
   ['texts and images', true],
-])('%s go through a network that takes them, with an exact resume', async (name, images) => {
+])('%s go through a network that takes them, with an exact resume', async (_, images) => {
   const dataset = withTexts(data.labels, images);
   const settings = { objective: 'ols', epochs: 12, learningRate: 0.3 };
   const folder = `words-${images}`;

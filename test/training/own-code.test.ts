@@ -182,6 +182,40 @@ test('a network of one’s own trains, and is evaluated by those who name its fi
   expect(look('--model', './net.ts').stderr).toMatch(/\.\/net\.ts is not as it was/);
 });
 
+test('files of one’s own are compared, and are named by a study', () => {
+  write('mine.ts', remembering);
+  write('net.ts', network);
+  const size = ['--phantom-images', '100', '--phantom-size', '32'];
+  const quick = [
+    '--epochs',
+    '1',
+    '--seeds',
+    '1',
+    '--replicates',
+    '50',
+    '--precision',
+    'float32',
+    '--threads',
+    '1',
+  ];
+  const methods = ['--objectives', 'hard,./mine.ts:share=0.3', '--model', './net.ts', '--out', 'compared'];
+  const compared = penumbra('compare', 'phantom', ...size, ...quick, ...methods);
+  expect(compared.status, compared.stderr).toBe(0);
+  expect(compared.stdout).toMatch(/remembering/);
+  const study = {
+    name: 'own',
+    sets: { p: { path: 'phantom', phantom: { images: 100, size: 32 } } },
+    networks: ['small'],
+    methods: ['hard', 'remembering:share=0.3'],
+    seeds: [0],
+  };
+  write('study.json', JSON.stringify(study));
+  const planned = penumbra('study', 'study.json', '--code', './mine.ts', './net.ts', '--dry-run');
+  expect(planned.status, planned.stderr).toBe(0);
+  expect(planned.stdout).toMatch(/small/);
+  expect(penumbra('study', 'study.json', '--code', './net.ts', '--dry-run').stderr).toMatch(/remembering/);
+});
+
 test('the method of the page trains, and help lists it like the others', () => {
   write('penalty.ts', method);
   const { status, stderr } = train(
