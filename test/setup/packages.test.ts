@@ -10,13 +10,15 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
   Record<string, string>
 >;
 
-/** `a`, `@a/b` and sub-paths of them, from import and export statements, `import(…)` and `require(…)`. */
+/** `a`, `@a/b` and sub-paths of them, but for the project's own name, from import and export statements, `import(…)` and `require(…)`. */
 function packagesOf(text: string): string[] {
   const names = text.matchAll(
     /(?:^\s*(?:import|export)\s[^'"]*?from\s*|^\s*import\s*|\b(?:import|require)\(\s*)['"]([^'"\n]+)['"]/gm,
   );
   return Array.from(names, ([, name]) => name!)
-    .filter((name) => !/^[./#]|^(node|file|data):/.test(name) && !builtinModules.includes(name))
+    .filter(
+      (name) => !/^[./#]|^(node|file|data):|^penumbra(\/|$)/.test(name) && !builtinModules.includes(name),
+    )
     .map((name) => name.match(/^(@[^/]+\/)?[^/]+/)![0]);
 }
 
