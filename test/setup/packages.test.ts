@@ -16,9 +16,7 @@ function packagesOf(text: string): string[] {
     /(?:^\s*(?:import|export)\s[^'"]*?from\s*|^\s*import\s*|\b(?:import|require)\(\s*)['"]([^'"\n]+)['"]/gm,
   );
   return Array.from(names, ([, name]) => name!)
-    .filter(
-      (name) => !/^[./#]|^(node|file|data):|^penumbra(\/|$)/.test(name) && !builtinModules.includes(name),
-    )
+    .filter((name) => !/^[./#]|^(node|file|data):|^penumbra\b/.test(name) && !builtinModules.includes(name))
     .map((name) => name.match(/^(@[^/]+\/)?[^/]+/)![0]);
 }
 
