@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
+import { extractorNames } from '../reports/extract/registry.ts';
 import type { LlmFlags } from '../reports/llm/options.ts';
 
 export function register(program: Command): void {
@@ -17,9 +18,7 @@ export function register(program: Command): void {
       'rows: .jsonl or .parquet by the name; a second run does only what is missing',
     )
     .addOption(
-      new Option('--extractor <name>', 'what reads the reports')
-        .choices(['rules', 'llm', 'llm+rules'])
-        .default('rules'),
+      new Option('--extractor <name>', 'what reads the reports').choices(extractorNames()).default('rules'),
     )
     .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
     .option('--extend-findings <file>', 'add the phrases of this findings file')
@@ -38,6 +37,14 @@ export function register(program: Command): void {
     )
     .option('--mentioned-only', 'leave out rows of findings that the report does not mention')
     .option('--allow-outside', 'also read files that links in a folder lead to outside it')
+    .addOption(
+      new Option(
+        '--stable <what>',
+        'findings that are only said to be stable, unchanged or slightly less: present, or present without a label',
+      )
+        .choices(['keep', 'mask'])
+        .default('keep'),
+    )
     .option('--overwrite', 'begin again instead of going on')
     .option('--retry-failed', 'do failed reports again')
     .option('--longest <n>', 'longest report in characters; longer ones fail (default: 1000000)', Number)
@@ -72,7 +79,8 @@ Examples:
 
 interface Flags extends LlmFlags {
   out: string;
-  extractor: 'rules' | 'llm' | 'llm+rules';
+  extractor: string;
+  stable: 'keep' | 'mask';
   findings: string;
   extendFindings?: string;
   lexicon?: string;
@@ -125,6 +133,7 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
   const assessor = reports.createAssessor({
     findings,
     lexicon,
+    stable: flags.stable,
     ...(flags.longest !== undefined && { longestText: flags.longest }),
   });
 
@@ -139,11 +148,8 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
     ...(flags.allowOutside !== undefined && { allowOutside: flags.allowOutside }),
     ...(flags.longest !== undefined && { longestText: flags.longest }),
   };
-  let extractor = reports.rulesExtractor(assessor);
-  let close: () => Promise<void> = async () => {};
-  let info: () => string = () => '';
-  if (flags.extractor !== 'rules') {
-    const { openLlmExtractor, estimateForFlags: estimate } = await import('../reports/llm/index.ts');
+  if (flags.extractor.startsWith('llm')) {
+    const { estimateForFlags: estimate } = await import('../reports/llm/index.ts');
     const warn = (text: string) => process.stderr.write(`${text}\n`);
     const expected = await estimate(input, findings, flags, inputOptions, warn);
     if (flags.estimate === true) {
@@ -151,15 +157,20 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
       return;
     }
     process.stderr.write(`${expected}\n`);
-    const opened = await openLlmExtractor(
-      findings,
-      flags,
-      flags.extractor === 'llm+rules' ? assessor : undefined,
-    );
-    ({ extractor, close, info } = opened);
   }
+  const { extractor, close, info } = await reports.openExtractor(flags.extractor, {
+    findings,
+    assessor,
+    flags: { ...flags },
+  });
   const progress = createProgress({ label: 'extract', total: 0, unit: 'reports' });
   let result: Awaited<ReturnType<typeof reports.extract>>;
+  let last = { seen: 0, time: performance.now() };
+  // A server that is silent must not look like a program that hangs.
+  const silence = setInterval(() => {
+    const seconds = Math.round((performance.now() - last.time) / 1000);
+    if (seconds >= 5) progress.update(last.seen, `no answer for ${seconds} s; ${info()}`);
+  }, 5000);
   try {
     result = await reports.extract(input, flags.out, extractor, {
       ...inputOptions,
@@ -168,10 +179,13 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
       ...(flags.retryFailed !== undefined && { retryFailed: flags.retryFailed }),
       ...(flags.mentionedOnly !== undefined && { mentionedOnly: flags.mentionedOnly }),
       signal: interrupted.signal,
-      onProgress: (p) =>
-        progress.update(p.seen, `${p.failed > 0 ? `${p.failed} failed ` : ''}${info()}`.trim()),
+      onProgress: (p) => {
+        last = { seen: p.seen, time: performance.now() };
+        progress.update(p.seen, `${p.failed > 0 ? `${p.failed} failed ` : ''}${info()}`.trim());
+      },
     });
   } finally {
+    clearInterval(silence);
     await close();
     process.removeListener('SIGINT', onSignal);
     process.removeListener('SIGTERM', onSignal);

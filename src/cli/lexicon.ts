@@ -152,6 +152,12 @@ async function check(input: string | undefined, flags: Flags): Promise<void> {
             .map(({ word, count }) => `${word} ${count}`)
             .join(', ') || 'nothing'
         }\n` +
+        `seen without judging a finding: ${
+          coverage.idle
+            .slice(0, 8)
+            .map(({ phrase, count, seen }) => `${phrase.slice(0, 30)} ${count} of ${seen}`)
+            .join(', ') || 'none'
+        }\n` +
         `most used: ${coverage.entries
           .slice(0, 6)
           .map(({ phrase, count }) => `${phrase.slice(0, 30)} ${count}`)

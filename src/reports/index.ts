@@ -16,10 +16,17 @@ export {
 export {
   type ExtractOptions,
   type Extractor,
+  type ExtractorRequest,
   type ExtractProgress,
   extract,
+  extractorNames,
+  failedRow,
+  type OpenExtractor,
+  type OpenedExtractor,
+  openExtractor,
+  registerExtractor,
   rulesExtractor,
-} from './extract.ts';
+} from './extract/index.ts';
 export {
   extendFindings,
   type FindingPhrase,

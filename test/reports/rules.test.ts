@@ -367,3 +367,37 @@ describe.skipIf(data === undefined)('real reports (needs PENUMBRA_TEST_DATA)', (
     expect(compared).toBe(56);
   });
 });
+
+describe('what is only said to be stable', () => {
+  const masking = createAssessor({ stable: 'mask' });
+  const row = (text: string, finding: string) =>
+    masking.assessReport(text).find((r) => r.finding === finding)!;
+  test.each([
+    ['Stable cardiomegaly.', 'Cardiomegaly'],
+    ['The effusion is unchanged.', 'Pleural Effusion'],
+    ['Edema slightly decreased.', 'Edema'],
+    ['No change in the effusion. Effusion is stable.', 'Pleural Effusion'],
+  ])('is present without a label where that is asked for: %s', (text, finding) => {
+    expect(row(text, finding)).toMatchObject({
+      status: 'present',
+      probability: null,
+      label: null,
+      rate: null,
+    });
+    expect(row(text, finding).reason).toMatch(/^stable/);
+    expect(assessReport(text).find((r) => r.finding === finding)).toMatchObject({
+      status: 'present',
+      label: 1,
+    });
+  });
+  test.each([
+    ['Stable cardiomegaly. The heart shows cardiomegaly.', 'Cardiomegaly'],
+    ['Increasing effusion.', 'Pleural Effusion'],
+    ['Effusion, and the nodule is stable.', 'Pleural Effusion'],
+  ])('a plain statement keeps its label: %s', (text, finding) => {
+    expect(row(text, finding)).toMatchObject({ status: 'present', label: 1 });
+  });
+  test('is another version, since the rows differ', () => {
+    expect(masking.version).not.toBe(createAssessor().version);
+  });
+});

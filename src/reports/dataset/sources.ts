@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
+import { findingSet } from '../findings/findings.ts';
 import { sqlText, type Tables } from '../io/tables.ts';
 
 /** Columns of a generic table of images. */
@@ -24,22 +25,8 @@ export interface Images {
   readonly root: string;
 }
 
-const chexpertFindings = [
-  'No Finding',
-  'Enlarged Cardiomediastinum',
-  'Cardiomegaly',
-  'Lung Lesion',
-  'Lung Opacity',
-  'Edema',
-  'Consolidation',
-  'Pneumonia',
-  'Atelectasis',
-  'Pneumothorax',
-  'Pleural Effusion',
-  'Pleural Other',
-  'Fracture',
-  'Support Devices',
-];
+/** CheXpert's findings are those of the shipped set, by the same names. */
+const chexpertFindings = (): readonly string[] => findingSet('chexpert14').findings;
 
 /**
  * Reads a set of images into the tables `images(image, report, patient, split, view)`, all texts, and
@@ -114,7 +101,7 @@ async function readChexpert(
       CASE WHEN Path LIKE '%/valid/%' THEN 'val' WHEN Path LIKE '%/test/%' THEN 'test' ELSE NULL END AS split,
       "Frontal/Lateral" AS view FROM ${table(tables, path)}`);
   // The published training set has no test split of its own: what is not "valid" is split here, by patient.
-  const has = chexpertFindings.filter((finding) => names.includes(finding));
+  const has = chexpertFindings().filter((finding) => names.includes(finding));
   if (has.length > 0) await given(tables, path, report, has);
   else await noneGiven(tables);
   return {
@@ -179,7 +166,7 @@ async function given(
   tables: Tables,
   path: string,
   report: string,
-  findings: readonly string[] = chexpertFindings,
+  findings: readonly string[] = chexpertFindings(),
 ): Promise<void> {
   const names = await columnsOf(tables, path);
   const parts = findings

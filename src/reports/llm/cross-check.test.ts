@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { failedRow } from '../extract/extractor.ts';
 import { probabilityToRate } from '../rate.ts';
 import type { FindingRow, Status } from '../types.ts';
 import { crossCheck } from './cross-check.ts';
-import { failedRow } from './rows.ts';
 
 function row(
   extractor: string,

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { PenumbraError } from '../../errors.ts';
+import { failedRow } from '../extract/extractor.ts';
 import type { Assessor } from '../rules/assess.ts';
 import type { Evidence, FindingRow, Report, Status } from '../types.ts';
 import type { LlmExtractor } from './extractor.ts';
-import { failedRow } from './rows.ts';
 
 /** With these words the reason of a row begins that a person should look at. */
 export const disagreementMark = 'extractors disagree';

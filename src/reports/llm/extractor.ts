@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../../errors.ts';
 import { Random } from '../../random.ts';
+import { failedRow } from '../extract/extractor.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
 import type { FindingRow, Report } from '../types.ts';
 import { type Answer, readAnswer } from './answer.ts';
@@ -11,7 +12,7 @@ import { Failure, type FailureKind, retryableKinds, transportKinds } from './fai
 import { levels } from './levels.ts';
 import { describeModelFile, type LocalOptions, openLocalModel } from './local.ts';
 import { createPrompt } from './prompt.ts';
-import { failedRow, rowsOf } from './rows.ts';
+import { rowsOf } from './rows.ts';
 import { answerSchema } from './schema.ts';
 import { chatEndpoint, defaultKeyVariable, openServer, type ServerOptions } from './server.ts';
 

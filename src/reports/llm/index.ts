@@ -6,6 +6,8 @@
  * for await (const rows of extractAll(reports, extractor)) write(rows);
  * await extractor.close();
  */
+
+export { type ExtractAllOptions, extractAll, type ReportExtractor } from '../extract/extract-all.ts';
 export {
   type CrossCheckOptions,
   createCrossCheckedExtractor,
@@ -20,7 +22,6 @@ export {
   type EstimateOptions,
   estimateExtraction,
 } from './estimate.ts';
-export { type ExtractAllOptions, extractAll, type ReportExtractor } from './extract-all.ts';
 export {
   createLlmExtractor,
   defaultModel,

@@ -2,6 +2,7 @@ import { closeSync, createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { PenumbraError } from '../../errors.ts';
 import { openLog, openRegular, readRegular, writeAll, writeNamedResult } from '../../files/index.ts';
+import type { Extractor } from '../extract/extractor.ts';
 import type { FindingSet } from '../findings/findings.ts';
 import { type InputOptions, readableReports } from '../io/reports-in.ts';
 import { sqlText, withDuckDB } from '../io/tables.ts';
@@ -9,7 +10,6 @@ import type { Assessor } from '../rules/assess.ts';
 import type { FindingRow } from '../types.ts';
 import { createCrossCheckedExtractor, disagreementMark } from './cross-check.ts';
 import { describeEstimate, describeStats, estimateExtraction } from './estimate.ts';
-import type { ReportExtractor } from './extract-all.ts';
 import { createLlmExtractor, type LlmExtractor } from './extractor.ts';
 import { sendingWarning } from './http.ts';
 import { chatEndpoint } from './server.ts';
@@ -47,7 +47,7 @@ export function openLlmExtractor(
   flags: LlmFlags,
   assessor?: Assessor,
 ): {
-  extractor: ReportExtractor & { readonly rowsPerReport: number };
+  extractor: Extractor;
   close: () => Promise<void>;
   /** One line: rates and failures so far. */
   info: () => string;
@@ -78,7 +78,13 @@ export async function estimate(
     const probe = (count: number) => {
       const warning = warningOf(flags, count);
       if (warning !== undefined) onWarning(warning);
-      return llm.probe();
+      // A model may be loading for minutes; a screen that shows nothing looks like a hang.
+      let waited = 0;
+      const timer = setInterval(() => {
+        waited += 5;
+        onWarning(`waiting for the language model: no answer for ${waited} s`);
+      }, 5000);
+      return llm.probe().finally(() => clearInterval(timer));
     };
     const reports = (async function* () {
       for await (const batch of readableReports(input, options)) yield* batch;

@@ -1,14 +1,9 @@
+import { failedRow, type RowStamp } from '../extract/extractor.ts';
 import type { Evidence, FindingRow, Report } from '../types.ts';
 import type { Answer } from './answer.ts';
 import { asserts, type QuoteFinder } from './evidence.ts';
 import { meaningOf } from './levels.ts';
 import type { Judgement } from './schema.ts';
-
-/** What all rows of an extractor share. */
-export interface RowStamp {
-  readonly extractor: string;
-  readonly version: string;
-}
 
 /**
  * One row per finding. A row whose quotations are not all in the report, or that quotes nothing, or only what stands
@@ -37,22 +32,6 @@ export function rowsOf(
     };
     return reason === undefined ? row : { ...row, reason };
   });
-}
-
-/** A failed row; the finding is empty where it stands for the whole report. */
-export function failedRow(id: string, finding: string, reason: string, stamp: RowStamp): FindingRow {
-  return {
-    id,
-    finding,
-    status: 'failed',
-    probability: null,
-    deviation: null,
-    label: null,
-    rate: null,
-    evidence: [],
-    ...stamp,
-    reason,
-  };
 }
 
 /** Looks the quotations up, adds those that stand in the report to `evidence`, and says what is doubtful. */

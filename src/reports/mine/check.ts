@@ -20,12 +20,26 @@ export interface LexiconCoverage {
   readonly mentions: Readonly<Record<string, number>>;
   /** Mentions in sentences with a word that looks like doubt. */
   readonly doubtful: number;
-  /** Of these, mentions in sentences where every such word belongs to a cue. */
+  /**
+   * Of these, mentions in sentences where every such word belongs to a cue that judges one of the mentions, or where
+   * none of them is called present.
+   */
   readonly covered: number;
   /** covered / doubtful; null without any. */
   readonly coverage: number | null;
   /** Words that look like doubt and belong to no cue, most frequent first. */
   readonly uncovered: readonly { readonly word: string; readonly count: number }[];
+  /**
+   * Hedges that were seen beside a mention and judged none: they look the wrong way, do not reach, or speak of something
+   * else ("likely chronic"). Most frequent first, with up to two sentences, which hold text of the reports.
+   */
+  readonly idle: readonly {
+    readonly line: number;
+    readonly phrase: string;
+    readonly count: number;
+    readonly seen: number;
+    readonly contexts: readonly string[];
+  }[];
   /** How often each entry was seen, most frequent first; with 0 for those never seen. */
   readonly entries: readonly { readonly line: number; readonly phrase: string; readonly count: number }[];
 }
@@ -58,6 +72,7 @@ export async function checkCoverage(
   const seen = new Float64Array(lexicon.entries.length);
   const mentions: Record<string, number> = {};
   const uncovered = new Map<string, number>();
+  const idle = new Map<number, { count: number; contexts: string[] }>();
   let doubtful = 0;
   let covered = 0;
   let count = 0;
@@ -67,17 +82,26 @@ export async function checkCoverage(
       for (const row of assessor.assessReport(report)) {
         if (row.status !== 'not_mentioned') mentions[row.status] = (mentions[row.status] ?? 0) + 1;
       }
-      for (const { words, cue, mentions: found } of reader.read(report)) {
+      for (const { text, words, cue, judges, plain, mentions: found } of reader.read(report)) {
         let doubts = 0;
         let free = 0;
         const inMention = new Uint8Array(words.length);
         for (const { start, end } of found) inMention.fill(1, start, end);
         words.forEach((word, i) => {
-          if (cue[i]! >= 0 && (i === 0 || cue[i - 1] !== cue[i])) seen[cue[i]!]!++;
+          if (cue[i]! >= 0 && (i === 0 || cue[i - 1] !== cue[i])) {
+            seen[cue[i]!]!++;
+            if (judges[i] === 0 && plain && reader.kindOf(cue[i]!) === 'hedge') {
+              const one = idle.get(cue[i]!) ?? { count: 0, contexts: [] };
+              one.count++;
+              if (one.contexts.length < 2) one.contexts.push(text.replace(/\s+/g, ' ').slice(0, 300));
+              idle.set(cue[i]!, one);
+            }
+          }
           if (inMention[i] || !lexicon.language.looksLikeDoubt(word)) return;
           doubts++;
-          if (cue[i]! >= 0) return;
+          if (judges[i] === 1 || !plain) return;
           free++;
+          if (cue[i]! >= 0) return; // counted under its entry
           uncovered.set(word, (uncovered.get(word) ?? 0) + 1);
         });
         if (doubts > 0) {
@@ -96,6 +120,14 @@ export async function checkCoverage(
     uncovered: [...uncovered]
       .map(([word, n]) => ({ word, count: n }))
       .sort((a, b) => b.count - a.count || (a.word < b.word ? -1 : 1)),
+    idle: [...idle]
+      .map(([entry, one]) => ({
+        line: lexicon.entries[entry]!.line,
+        phrase: lexicon.entries[entry]!.pattern,
+        seen: seen[entry]!,
+        ...one,
+      }))
+      .sort((a, b) => b.count - a.count || a.line - b.line),
     entries: lexicon.entries
       .map(({ line, pattern, example }, i) => ({ line, phrase: pattern, count: seen[i]!, example }))
       .filter(({ example }) => example !== '')

@@ -168,6 +168,9 @@ export async function mineLexicon(
     }
   }
 
+  const near = new Set(knownVerbs(lexicon));
+  const isPlain = (phrase: string): boolean =>
+    phrase.includes(' ') && phrase.split(' ').every((word) => near.has(word));
   const weights = inverseFrequencies(usages.values());
   const known = [...usages].filter(([, u]) => u.entry >= 0);
   const knownVectors = known.map(([phrase, usage]) => ({ phrase, usage, vector: vectorOf(usage, weights) }));
@@ -188,7 +191,9 @@ export async function mineLexicon(
     }
     const all = [...votes.values()].reduce((a, b) => a + b, 0);
     const hedging = all === 0 ? 0 : (votes.get('hedge') ?? 0) / all;
-    if (!doubt && hedging < 0.8) continue;
+    // A run of words without one that looks like doubt is a place or a patient ("lobe with"), whatever it is used like,
+    // unless it is used like nothing but hedges and holds no describing word.
+    if (!doubt && (hedging < 0.95 || !isPlain(phrase))) continue;
     const strongest = [...votes].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 'hedge';
     const hedges = near.filter(({ other }) => reader.kindOf(other.usage.entry) === 'hedge');
     const weight = hedges.reduce((sum, { likeness }) => sum + likeness, 0);
@@ -230,6 +235,12 @@ function withoutParts(candidates: readonly Candidate[], language: Language): Can
     (one) =>
       !candidates.some((other) => {
         if (other === one) return false;
+        // "representing subsegmental", "represents a": what follows the word of doubt describes the finding.
+        if (one.phrase.startsWith(`${other.phrase} `) && doubts(other.phrase)) {
+          const rest = one.phrase.slice(other.phrase.length + 1);
+          const word = rest.split(' ').at(-1)!;
+          if (!doubts(rest) && (!language.functionWords.has(word) || articles.has(word))) return true;
+        }
         if (` ${other.phrase} `.includes(` ${one.phrase} `)) {
           const before = other.phrase.slice(0, other.phrase.indexOf(one.phrase));
           if (!doubts(one.phrase)) return doubts(other.phrase) || other.score >= one.score;
@@ -249,6 +260,17 @@ function withoutParts(candidates: readonly Candidate[], language: Language): Can
 /** Letters only, and no mark for a word that was removed (Open-i writes XXXX, MIMIC-CXR ___). */
 function isWord(word: string): boolean {
   return /^[a-z][a-z'-]*$/.test(word) && !/^x{3,}$/.test(word);
+}
+
+/** Words that belong to what follows them. */
+const articles = new Set(['a', 'an', 'the', 'some', 'any']);
+
+/** Words that stand in hedges of the lexicon: what is made of them alone may be a hedge that it lacks. */
+function knownVerbs(lexicon: Lexicon): string[] {
+  return lexicon.entries
+    .filter(({ kind }) => kind === 'hedge')
+    .flatMap(({ phrases }) => phrases.flatMap((phrase) => phrase.split(' ')))
+    .filter((word) => !lexicon.language.functionWords.has(word));
 }
 
 type Vector = Map<string, number>;

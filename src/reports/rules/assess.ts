@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PenumbraError } from '../../errors.ts';
 import { type FindingSet, findingSet, type Role } from '../findings/findings.ts';
 import { type CueKind, cueKinds, defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
@@ -23,6 +24,12 @@ export interface AssessorOptions {
   findings?: FindingSet;
   /** Longer texts (in UTF-16 units) are refused with `reports/too-long`. Default 1,000,000. */
   longestText?: number;
+  /**
+   * What is said only to be stable, unchanged or slightly less is present (`keep`, the default), or present without a
+   * probability (`mask`), as MAPLEZ leaves it out (arXiv 2403.04024): it says more of the earlier report than of this
+   * image.
+   */
+  stable?: 'keep' | 'mask';
 }
 
 /** A cue that judged a mention, with offsets into the text. */
@@ -81,6 +88,7 @@ export function createAssessor(options: AssessorOptions = {}): Assessor {
   return new RulesAssessor(
     compileRules(options.lexicon ?? defaultLexicon(), options.findings ?? findingSet()),
     options.longestText ?? 1_000_000,
+    options.stable === 'mask',
   );
 }
 
@@ -104,6 +112,8 @@ interface Candidate {
   deviation: number | null;
   /** 2 in the impression, 1 elsewhere. */
   weight: number;
+  /** Present, and said only not to have changed much; looked at only where that is masked. */
+  stable: boolean;
   /** "No new …" and the like deny only a part; they overturn nothing. */
   partial: boolean;
   evidence: Evidence[];
@@ -123,6 +133,7 @@ class RulesAssessor implements Assessor {
   readonly version: string;
   private readonly rules: CompiledRules;
   private readonly longest: number;
+  private readonly maskStable: boolean;
   /** By finding: is it something that was put in? */
   private readonly devices: readonly boolean[];
   private readonly enoughDenied: number;
@@ -130,11 +141,12 @@ class RulesAssessor implements Assessor {
   private readonly sentences = new Sentences();
   private readonly sentence: Judge;
 
-  constructor(rules: CompiledRules, longest: number) {
+  constructor(rules: CompiledRules, longest: number, maskStable: boolean) {
+    this.maskStable = maskStable;
     this.rules = rules;
     this.findings = rules.findings;
     this.lexicon = rules.lexicon;
-    this.version = rules.version;
+    this.version = maskStable ? maskedVersion(rules.version) : rules.version;
     this.longest = longest;
     const { findings, phrases, noFinding } = rules.findings;
     const devices = new Set(phrases.filter(({ role }) => role === 'device').map(({ finding }) => finding));
@@ -235,6 +247,22 @@ class RulesAssessor implements Assessor {
         if (decided.status !== 'absent') others = Math.max(others, decided.probability);
         else if (decided.probability <= nearlySure) denied++;
       }
+      if (decided.stable) {
+        rows[f] = {
+          id,
+          finding,
+          status: decided.status,
+          probability: null,
+          deviation: null,
+          label: null,
+          rate: null,
+          evidence: decided.evidence,
+          extractor: 'rules',
+          version,
+          reason: stableReason,
+        };
+        continue;
+      }
       const { label, rate } = probabilityToRate(decided.probability);
       rows[f] = {
         id,
@@ -329,6 +357,11 @@ class RulesAssessor implements Assessor {
             probability: judgement.probability,
             deviation: judgement.deviation,
             weight,
+            // "No change in the effusion" is the one judgement that is present and negated.
+            stable:
+              this.maskStable &&
+              judgement.status === 'present' &&
+              (judgement.polarity === 'negated' || sentence.isStable(m)),
             partial: judgement.status === 'absent' && judgement.probability! > 0,
             evidence,
           });
@@ -378,6 +411,13 @@ class RulesAssessor implements Assessor {
   }
 }
 
+/** Why a row is masked, as `dataset build` counts it. */
+const stableReason = 'stable: said only not to have changed much';
+
+function maskedVersion(version: string): string {
+  return createHash('sha256').update(`${version} stable masked`).digest('hex').slice(0, 16);
+}
+
 /** What a mention of this role names, as judging asks. */
 function namedBy(role: Role): Named {
   return role === 'structure' || role === 'device' ? role : 'finding';
@@ -409,9 +449,11 @@ function decide(candidates: Candidate[]): Candidate | null {
   }
   const chosen = best!;
   if (candidates.length === 1) return chosen;
+  // One plain statement of the same weight is enough: then it is not only said to be stable.
+  const stable = chosen.stable && candidates.every((c) => c.stable || rank(c, chosen) < 0);
   const evidence = [...chosen.evidence];
   for (const candidate of candidates) if (candidate !== chosen) evidence.push(...candidate.evidence);
-  return { ...chosen, evidence };
+  return { ...chosen, stable, evidence };
 }
 
 /** Positive where `a` decides rather than `b`. */

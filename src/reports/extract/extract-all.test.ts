@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Random } from '../../random.ts';
 import type { FindingRow, Report } from '../types.ts';
 import { extractAll, type ReportExtractor } from './extract-all.ts';
-import { failedRow } from './rows.ts';
+import { failedRow } from './extractor.ts';
 
 const reports = Array.from({ length: 100 }, (_, i): Report => ({ id: `s${i}`, text: '' }));
 

@@ -1,0 +1,137 @@
+import { PenumbraError } from '../../errors.ts';
+import { decoderOf } from '../io/bytes.ts';
+import { type InputOptions, inputFormat, readReports } from '../io/reports-in.ts';
+import { hash53, IdSet, RowOutput } from '../io/rows-out.ts';
+import type { FindingRow, Report } from '../types.ts';
+import { extractAll } from './extract-all.ts';
+import { type Extractor, failedRow } from './extractor.ts';
+
+export interface ExtractOptions extends InputOptions {
+  /** This process's part of the work: reports whose id hashes to `index` modulo `count`; index from 1. */
+  shard?: { readonly index: number; readonly count: number };
+  overwrite?: boolean;
+  retryFailed?: boolean;
+  /** Only rows of findings that the report mentions, instead of one row per report and finding. */
+  mentionedOnly?: boolean;
+  /** Called now and then. */
+  onProgress?: (progress: ExtractProgress) => void;
+  /** Stops in order when aborted: what is under way is finished and written. */
+  signal?: AbortSignal;
+}
+
+export interface ExtractProgress {
+  /** Reports seen in the input (of this shard). */
+  seen: number;
+  /** Of these, done now. */
+  extracted: number;
+  /** Of these, done by an earlier run. */
+  skipped: number;
+  /** Of those done now, failed. */
+  failed: number;
+  /** Of those seen, reports whose id had been seen before; they are kept as `id##2`, `id##3` … */
+  repeated: number;
+}
+
+/**
+ * The name of the n-th report with an id, from 1: the id itself, then `id##2`, `id##3` … No two reports ever have the
+ * same: an id that ends like such a name (`a##2`) has its own number behind it even when it comes once (`a##2##1`).
+ */
+export function nameOf(id: string, n: number): string {
+  return n === 1 && !/##\d+$/.test(id) ? id : `${id}##${n}`;
+}
+
+/**
+ * Reads reports from `input`, writes rows to `output` (`.jsonl` or `.parquet`), and can be interrupted and started
+ * again at any moment: reports that the output holds are passed over.
+ */
+export async function extract(
+  input: string,
+  output: string,
+  extractor: Extractor,
+  options: ExtractOptions = {},
+): Promise<ExtractProgress> {
+  const { shard } = options;
+  if (
+    shard !== undefined &&
+    !(Number.isInteger(shard.index) && shard.index >= 1 && shard.index <= shard.count)
+  ) {
+    throw new PenumbraError('reports/shard', `There is no shard ${shard.index} of ${shard.count}.`, {
+      hint: 'Shards are 1/n to n/n.',
+    });
+  }
+  if (options.encoding !== undefined) decoderOf(options.encoding);
+  inputFormat(input); // Nothing is made or replaced for an input that is not there.
+  const out = await RowOutput.open(output, {
+    version: extractor.version,
+    inputs: [input],
+    rowsPerReport: options.mentionedOnly ? 'any' : extractor.rowsPerReport,
+    ...(options.overwrite === undefined ? {} : { overwrite: options.overwrite }),
+    ...(options.retryFailed === undefined ? {} : { retryFailed: options.retryFailed }),
+  });
+  const progress: ExtractProgress = { seen: 0, extracted: 0, skipped: 0, failed: 0, repeated: 0 };
+  const stamp = { extractor: extractor.name, version: extractor.version };
+  const seen = new IdSet();
+  const write = (rows: readonly FindingRow[]): void => {
+    progress.extracted++;
+    if (rows.length === 1 && rows[0]!.status === 'failed') progress.failed++;
+    const kept = options.mentionedOnly ? rows.filter((row) => row.status !== 'not_mentioned') : rows;
+    // A report without any mention still needs a row, or a second run would do it again.
+    out.write(kept.length > 0 ? kept : [{ ...rows[0]!, finding: '', evidence: [] }]);
+  };
+  /** The reports that are to be done; what cannot be read is written at once. */
+  const toDo = async function* (): AsyncGenerator<Report[]> {
+    for await (const batch of readReports(input, options)) {
+      const reports: Report[] = [];
+      for (const item of batch) {
+        if (options.signal?.aborted) break;
+        const given = 'report' in item ? item.report.id : item.id;
+        if (shard !== undefined && hash53(given) % shard.count !== shard.index - 1) continue;
+        progress.seen++;
+        const before = seen.add(given);
+        if (before > 0) progress.repeated++;
+        const id = nameOf(given, before + 1);
+        if (out.done.has(id)) progress.skipped++;
+        else if (!('report' in item)) write([failedRow(id, '', item.failure, stamp)]);
+        else reports.push(id === given ? item.report : { ...item.report, id });
+      }
+      if (reports.length > 0) yield reports;
+      options.onProgress?.(progress);
+      if (options.signal?.aborted) return;
+    }
+  };
+  try {
+    if (extractor.concurrency === 1 && extractor.extractBatch === undefined) {
+      for await (const reports of toDo()) {
+        for (const report of reports) {
+          if (options.signal?.aborted) break;
+          const rows = extractor.extract(report);
+          if (Array.isArray(rows)) write(rows);
+          else {
+            write(await rows);
+            out.flush();
+            options.onProgress?.(progress);
+          }
+        }
+      }
+    } else {
+      const onProgress = (): void => options.onProgress?.(progress);
+      for await (const rows of extractAll(oneByOne(toDo()), extractor, { window: 16, onProgress })) {
+        write(rows);
+        out.flush();
+      }
+    }
+  } catch (error) {
+    out.flush();
+    out.abandon();
+    throw error;
+  }
+  if (options.signal?.aborted) {
+    out.flush();
+    out.abandon();
+  } else await out.close();
+  return progress;
+}
+
+async function* oneByOne(batches: AsyncIterable<Report[]>): AsyncGenerator<Report> {
+  for await (const batch of batches) yield* batch;
+}
