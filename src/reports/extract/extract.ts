@@ -78,10 +78,10 @@ export async function extract(
     // A report without any mention still needs a row, or a second run would do it again.
     out.write(kept.length > 0 ? kept : [{ ...rows[0]!, finding: '', evidence: [] }]);
   };
-  /** The reports that are to be done; what cannot be read is written at once. */
-  const toDo = async function* (): AsyncGenerator<Report[]> {
+  /** What is to be done, in the order of the input: a report, or the row of one that cannot be read. */
+  const toDo = async function* (): AsyncGenerator<(Report | FindingRow[])[]> {
     for await (const batch of readReports(input, options)) {
-      const reports: Report[] = [];
+      const found: (Report | FindingRow[])[] = [];
       for (const item of batch) {
         if (options.signal?.aborted) break;
         const given = 'report' in item ? item.report.id : item.id;
@@ -91,20 +91,20 @@ export async function extract(
         if (before > 0) progress.repeated++;
         const id = nameOf(given, before + 1);
         if (out.done.has(id)) progress.skipped++;
-        else if (!('report' in item)) write([failedRow(id, '', item.failure, stamp)]);
-        else reports.push(id === given ? item.report : { ...item.report, id });
+        else if (!('report' in item)) found.push([failedRow(id, '', item.failure, stamp)]);
+        else found.push(id === given ? item.report : { ...item.report, id });
       }
-      if (reports.length > 0) yield reports;
+      if (found.length > 0) yield found;
       options.onProgress?.(progress);
       if (options.signal?.aborted) return;
     }
   };
   try {
     if (extractor.concurrency === 1 && extractor.extractBatch === undefined) {
-      for await (const reports of toDo()) {
-        for (const report of reports) {
+      for await (const batch of toDo()) {
+        for (const item of batch) {
           if (options.signal?.aborted) break;
-          const rows = extractor.extract(report);
+          const rows = Array.isArray(item) ? item : extractor.extract(item);
           if (Array.isArray(rows)) write(rows);
           else {
             write(await rows);
@@ -115,7 +115,7 @@ export async function extract(
       }
     } else {
       const onProgress = (): void => options.onProgress?.(progress);
-      for await (const rows of extractAll(oneByOne(toDo()), extractor, { window: 16, onProgress })) {
+      for await (const rows of extractAll(reportsOf(toDo(), write), extractor, { window: 16, onProgress })) {
         write(rows);
         out.flush();
       }
@@ -132,6 +132,15 @@ export async function extract(
   return progress;
 }
 
-async function* oneByOne(batches: AsyncIterable<Report[]>): AsyncGenerator<Report> {
-  for await (const batch of batches) yield* batch;
+/** The reports one by one; rows that are there already are written. */
+async function* reportsOf(
+  batches: AsyncIterable<(Report | FindingRow[])[]>,
+  write: (rows: FindingRow[]) => void,
+): AsyncGenerator<Report> {
+  for await (const batch of batches) {
+    for (const item of batch) {
+      if (Array.isArray(item)) write(item);
+      else yield item;
+    }
+  }
 }
