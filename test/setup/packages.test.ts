@@ -16,7 +16,8 @@ function packagesOf(text: string): string[] {
     /(?:^\s*(?:import|export)\s[^'"]*?from\s*|^\s*import\s*|\b(?:import|require)\(\s*)['"]([^'"\n]+)['"]/gm,
   );
   return Array.from(names, ([, name]) => name!)
-    .filter((name) => !/^[./#]|^(node|file|data):|^penumbra\b/.test(name) && !builtinModules.includes(name))
+    .filter((name) => /^(@[\w.-]+\/)?[a-z][\w.-]*(\/[\w./-]+)?$/.test(name) && !/^penumbra\b/.test(name))
+    .filter((name) => !builtinModules.includes(name))
     .map((name) => name.match(/^(@[^/]+\/)?[^/]+/)![0]);
 }
 
