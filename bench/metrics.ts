@@ -8,6 +8,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureFigures, outputsOf } from '../src/figures/index.ts';
 import {
   auroc,
   calibrationError,
@@ -15,7 +16,6 @@ import {
   type Predictions,
   predictions,
   reliabilityBins,
-  summarize,
   top1,
   topK,
 } from '../src/metrics/index.ts';
@@ -167,13 +167,13 @@ for (const [n, k] of [
   const small = draw(n, k);
   const q = predictions(small.probabilities, small.labels);
   const five = ['top1', 'balancedAccuracy', 'nll', 'brier', 'ece'] as const;
-  for (const [what, intervals] of [
+  for (const [what, names] of [
     ['5 figures', five],
     ['all figures', undefined],
   ] as const) {
     const { seconds } = time(
       what,
-      () => summarize(q, intervals === undefined ? {} : { intervals }).ece.value,
+      () => measureFigures(outputsOf(q), names === undefined ? {} : { figures: names }).ece!.value,
     );
     console.log(
       JSON.stringify({

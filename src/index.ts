@@ -3,11 +3,11 @@
  *
  * This door gives the whole jobs (train, evaluate, compare, study) and the errors; the parts have doors of their own:
  * `penumbra/torch`, `penumbra/models`, `penumbra/objectives`, `penumbra/tasks`, `penumbra/training`, `penumbra/data`, `penumbra/phantom`,
- * `penumbra/metrics`, `penumbra/calibration`, `penumbra/embeddings`, `penumbra/reports` and `penumbra/reports/llm`. A name
+ * `penumbra/metrics`, `penumbra/figures`, `penumbra/judge`, `penumbra/calibration`, `penumbra/embeddings`, `penumbra/reports` and `penumbra/reports/llm`. A name
  * means the same thing behind every door.
  */
 export { formatError, PenumbraError } from './errors.ts';
-export type { Judgement, Report } from './judgement/index.ts';
+export type { Judgement, Report as JudgementReport } from './judgement/index.ts';
 export {
   type Classifier,
   createModel,

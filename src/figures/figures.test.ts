@@ -29,7 +29,7 @@ import {
   outputsOf,
   predictionsOf,
   registerFigure,
-  Seen,
+  SeenOutputs as Seen,
   summarize,
 } from './index.ts';
 

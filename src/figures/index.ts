@@ -29,7 +29,7 @@ export {
   type TestedDifference,
 } from './measure.ts';
 export { asRuns, checkOutputs, type Outputs, outputsOf, predictionsOf, samplesOf } from './outputs.ts';
-export { type Column, Seen } from './seen.ts';
+export { type Column, Seen as SeenOutputs } from './seen.ts';
 export {
   augrcStatistic,
   auprcStatistic,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { argsort, byConfidence, estimate, replicate } from '../metrics/index.ts';
 import { Random } from '../random.ts';
-import { figuresOf, measureFigures, type Outputs, Seen, type Statistic } from './index.ts';
+import { figuresOf, measureFigures, type Outputs, SeenOutputs as Seen, type Statistic } from './index.ts';
 import { rankedOf } from './seen.ts';
 import {
   augrcStatistic,

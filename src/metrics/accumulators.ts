@@ -111,7 +111,7 @@ export function accumulateClasswiseEce(
 }
 
 /**
- * Keeps every sample, for the figures that need all at once: {@link auroc}, {@link eceEqualMass}, {@link summarize}.
+ * Keeps every sample, for the figures that need all at once: {@link auroc}, {@link eceEqualMass}.
  * Memory: N·K numbers in the precision of the batches.
  */
 export function accumulatePredictions(classes: number): Accumulator<Predictions> {

@@ -97,17 +97,4 @@ export { brier, NLL_FLOOR, nll, sampleBrier, sampleNll } from './scoring.ts';
 export { holm, type McNemar, mcnemar } from './significance.ts';
 export { smoothEce } from './smooth-ece.ts';
 export { argsort, argsortForGood } from './sort.ts';
-export {
-  type ClassSummary,
-  type Comparison,
-  compare as compareSummaries,
-  FIGURES,
-  type FigureName,
-  type Summary,
-  type SummaryOptions,
-  summarize,
-  TRUTH_FIGURES,
-  type TruthFigureName,
-  type TruthSummary,
-} from './summary.ts';
 export { probabilityOf, sampleTruthDistance, type TruthDistance, truthDistance } from './truth.ts';

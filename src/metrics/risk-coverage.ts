@@ -11,8 +11,8 @@ import {
 } from './bootstrap.ts';
 import type { Measure } from './measures.ts';
 import { type Floats, type Predictions, topLabels } from './predictions.ts';
+import { asRuns } from './runs.ts';
 import { argsort } from './sort.ts';
-import { asRuns } from './summary.ts';
 
 /** One point of a risk–coverage curve. */
 export interface RiskPoint {
@@ -51,7 +51,7 @@ export interface RiskCoverageDifference {
 
 /**
  * How well the top-1 confidence tells right answers from wrong ones: the risk–coverage curve, its area, and the accuracy
- * that is left when only the most confident share is answered, with bootstrap intervals as in {@link summarize}.
+ * that is left when only the most confident share is answered, with bootstrap intervals.
  *
  * @param input one run, or several of the same samples (seeds), over which figures are means.
  *
