@@ -66,6 +66,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
     throw new PenumbraError(
       'dataset/shares',
       `Shares of ${val} for validation and ${test} for testing leave nothing to train on.`,
+      { hint: 'Give shares of the patients that add up to less than 1, such as 0.1 and 0.2.' },
     );
   }
   for (const rows of options.rows) {
