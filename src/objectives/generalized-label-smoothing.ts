@@ -4,12 +4,16 @@ import { needFindings, needLabels, type Task } from '../tasks/index.ts';
 import { aten, type Tensor } from '../torch/index.ts';
 import { defineObjective, type Objective, type Seen } from './objective.ts';
 
-const options = z.strictObject({
-  rate: z.number().max(1).default(-0.3).describe('r: above 0 softens, 0 is the hard label, below 0 sharpens'),
+const fields = z.strictObject({
+  rate: z
+    .number()
+    .max(1)
+    .optional()
+    .describe('r: above 0 softens, 0 is the hard label, below 0 sharpens; -0.3'),
   rates: z
     .enum(['fixed', 'data'])
     .default('fixed')
-    .describe('data: r is what the data say of each image and finding, and rate is left out'),
+    .describe('fixed is one rate for all; data takes what the data say of each image and finding'),
   warmup: z
     .number()
     .min(0)
@@ -32,6 +36,10 @@ const options = z.strictObject({
     .describe('for rates below 0: probabilities below this earn nothing more for being smaller'),
 });
 
+const options = fields.refine(({ rate, rates }) => rates === 'fixed' || rate === undefined, {
+  message: 'rates=data takes no rate: the data have one for each value',
+});
+
 /**
  * Cross-entropy against (1 − r)·onehot(y) + r/K, so
  *
@@ -48,7 +56,7 @@ export const generalizedLabelSmoothing = defineObjective({
   summary: 'Label smoothing with a rate that may be negative (Wei et al., ICML 2022, arXiv 2106.04149).',
   tasks: ['one-of-k', 'findings'],
   options,
-  make({ rate, rates, warmup, scale, floor }, { epochs, task }): Objective {
+  make({ rate = -0.3, rates, warmup, scale, floor }, { epochs, task }): Objective {
     const fixed = rates === 'fixed';
     if (!fixed && task.kind !== 'findings') {
       throw new PenumbraError('objectives/option', 'gls: rates=data needs findings with rates', {

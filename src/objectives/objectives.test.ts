@@ -302,6 +302,7 @@ test.each([
   ['gls:rate=1.1', 'objectives/option', /gls: rate must be 1 or less, got 1.1/],
   ['gls:rate=-Infinity', 'objectives/option', /gls: rate must be a finite number/],
   ['gls:warmup=1', 'objectives/option', /gls: warmup must be in \[0, 1\), got 1/],
+  ['gls:rates=data,rate=0.1', 'objectives/option', /gls: rates=data takes no rate/],
   ['gls:scale=0', 'objectives/option', /gls: scale must be above 0, got 0/],
   ['gls:floor=0', 'objectives/option', /gls: floor must be in \(0, 1\), got 0/],
   ['tfkd-reg:alpha=2', 'objectives/option', /tfkd-reg: alpha must be in \[0, 1\], got 2/],

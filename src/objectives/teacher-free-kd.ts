@@ -17,8 +17,12 @@ import { defineObjective, type Objective, type Seen } from './objective.ts';
 const optionsWith = (alpha: number, temperature: number, multiplier: string) =>
   z.strictObject({
     alpha: z.number().min(0).max(1).default(alpha).describe('the teacher’s share α'),
-    temperature: z.number().positive().default(temperature).describe('T, above 0'),
-    multiplier: z.number().positive().optional().describe(`m, above 0; ${multiplier}`),
+    temperature: z.number().positive().default(temperature).describe('T, which softens the teacher'),
+    multiplier: z
+      .number()
+      .positive()
+      .optional()
+      .describe(`m, what the divergence is multiplied with; ${multiplier}`),
   });
 
 /** The true class's probability in the virtual teacher. */
