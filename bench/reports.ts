@@ -2,14 +2,15 @@
  * Speed of the rules on one core: `npm run bench -- reports [number of reports]`.
  *
  * The texts are Open-i's reports where `PENUMBRA_TEST_DATA` names the folder that holds them (312 characters on
- * average), otherwise reports made here of that length; each gets an id of its own. Two figures: the rules alone, and
- * the whole stream from a file of JSON lines to one row per report and finding in another, with the peak of memory.
+ * average), otherwise reports made here of that length; each gets an id of its own. Three figures: the rules alone,
+ * the whole stream from a file of JSON lines to one row per report and finding in another, and those rows as arrays,
+ * with the peak of memory.
  */
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../src/random.ts';
-import { createAssessor, extract, type Report, rulesExtractor } from '../src/reports/index.ts';
+import { createAssessor, extract, type Report, readRows, rulesExtractor } from '../src/reports/index.ts';
 
 const count = Number(process.argv.slice(2).find((argument) => /^\d+$/.test(argument)) ?? 200_000);
 const assessor = createAssessor();
@@ -56,6 +57,7 @@ try {
       },
     }),
   );
+  await measure(`readRows, ${14 * count} rows to arrays`, () => readRows(output));
   const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
   console.log(
     `  read ${mega(statSync(input).size)}, wrote ${mega(statSync(output).size)}; resident memory ${mega(half)} half way, ` +
