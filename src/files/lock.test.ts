@@ -12,13 +12,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runNode } from '../../test/files/child.ts';
+import { runNode } from '../../test/attacks/child.ts';
 import { PenumbraError } from '../errors.ts';
 import { type Holder, hasEnded, thisHolder } from './holder.ts';
 import { takeLock, waitForLock } from './lock.ts';
 import { lockReach, nfsLocksAtServer } from './lock-reach.ts';
 
-const child = fileURLToPath(new URL('../../test/files/lock-child.ts', import.meta.url));
+const child = fileURLToPath(new URL('../../test/attacks/lock-child.ts', import.meta.url));
 let folder: string;
 let path: string;
 beforeEach(() => {

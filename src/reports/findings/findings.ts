@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { PenumbraError } from '../../errors.ts';
+import { readRegular } from '../../files/index.ts';
 import { expandPattern } from '../lexicon/pattern.ts';
 import { parseTable, readAsset } from '../lexicon/table.ts';
 
@@ -64,8 +64,9 @@ export function findingSet(nameOrPath = 'chexpert14'): FindingSet {
   if (asset !== undefined) return parseFindings(readAsset(asset), nameOrPath);
   let text: string;
   try {
-    text = readFileSync(nameOrPath, 'utf8');
+    text = readRegular(nameOrPath).toString('utf8');
   } catch (cause) {
+    if (cause instanceof PenumbraError && cause.code === 'files/not-regular') throw cause;
     throw new PenumbraError('reports/findings', `There is no set of findings "${nameOrPath}".`, {
       hint: `Give one of ${findingSetNames.join(', ')}, or the path of a tab-separated file with the columns ${columns.join(', ')}.`,
       cause,

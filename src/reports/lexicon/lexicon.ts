@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
+import { readRegular } from '../../files/index.ts';
 import type { Status } from '../types.ts';
 import { type Language, parseLanguage } from './language.ts';
 import { expandPattern } from './pattern.ts';
@@ -164,7 +165,7 @@ function isFolder(path: string): boolean {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegular(path).toString('utf8');
   } catch (cause) {
     throw new PenumbraError('reports/lexicon', `The lexicon ${path} cannot be read.`, {
       hint: 'Give a tab-separated file of cues, or a folder with cues.tsv, headings.tsv and words.tsv.',

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runNode } from '../../../test/files/child.ts';
+import { runNode } from '../../../test/attacks/child.ts';
 import { isThisMachine, openClient, sendingWarning } from './http.ts';
 
 let seen: string[] = [];

@@ -1,0 +1,153 @@
+/** The verbs as attacks see them: how each is called, what it leaves, and what it leaves undisturbed. */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { withDuckDB } from '../../src/reports/io/tables.ts';
+import type { Ended } from './child.ts';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+/** The compiled program, as the launcher starts it. */
+export const main = path('../../dist/cli/main.js');
+const launcher = path('./launcher.ts');
+
+export interface Verb {
+  readonly name: string;
+  /** What stands behind `penumbra`; the output is `out`. */
+  readonly args: (folder: string, out: string) => string[];
+  /** The name of the output in the folder. */
+  readonly output: string;
+  /** Identifies a complete output; throws or gives undefined for one that is not. */
+  readonly digest: (out: string) => Promise<string | undefined>;
+  /** Whether an output that is there must be complete at any moment, also after a kill. */
+  readonly appearsWhole: boolean;
+}
+
+const hash = (...content: (string | Buffer)[]) => {
+  const sum = createHash('sha256');
+  for (const part of content) sum.update(part);
+  return sum.digest('hex').slice(0, 16);
+};
+
+export const verbs: readonly Verb[] = [
+  {
+    name: 'extract to JSON lines',
+    args: (folder, out) => ['extract', join(folder, 'reports.jsonl'), '--out', out],
+    output: 'rows-out.jsonl',
+    digest: async (out) => hash(readFileSync(out)),
+    appearsWhole: false,
+  },
+  {
+    name: 'extract to Parquet',
+    args: (folder, out) => ['extract', join(folder, 'few.jsonl'), '--out', out],
+    output: 'rows-out.parquet',
+    digest: async (out) =>
+      withDuckDB(async ({ run, source }) => {
+        const [row] = await run(
+          `SELECT count(*), md5(string_agg(t::VARCHAR, '|' ORDER BY id, finding)) FROM (SELECT * FROM read_parquet(${source(out)})) t`,
+        );
+        return row!.map(String).join(' ');
+      }),
+    appearsWhole: true,
+  },
+  {
+    name: 'dataset build --overwrite',
+    args: (folder, out) => [
+      ...['dataset', 'build', join(folder, 'images.csv'), '--rows', join(folder, 'rows.jsonl')],
+      ...['--out', out, '--overwrite'],
+    ],
+    output: 'data-set',
+    digest: async (out) =>
+      hash(...['labels.csv', 'dataset.json', 'README.md'].map((name) => readFileSync(join(out, name)))),
+    appearsWhole: true,
+  },
+  {
+    name: 'phantom',
+    args: (_, out) => ['phantom', '--out', out, '--images', '60', '--size', '32'],
+    output: 'phantoms',
+    digest: async (out) =>
+      hash(
+        ...readdirSync(out).flatMap((name) =>
+          name === 'manifest.json' ? [] : readFileSync(join(out, name)),
+        ),
+      ),
+    appearsWhole: true,
+  },
+  {
+    name: 'train',
+    args: (_, out) => [
+      ...['train', 'phantom', '--phantom-images', '48', '--phantom-size', '32', '--model', 'resnet10'],
+      ...['--objective', 'ols', '--epochs', '2', '--batch-size', '8', '--threads', '1', '--workers', '0'],
+      ...['--precision', 'float32', '--checkpoint-steps', '1', '--out', out],
+    ],
+    output: 'run',
+    digest: async (out) =>
+      existsSync(join(out, 'done.json'))
+        ? hash(...['model.safetensors', 'objective.safetensors'].map((name) => readFileSync(join(out, name))))
+        : undefined,
+    appearsWhole: false,
+  },
+];
+
+/** Reports, rows and images that the verbs work on: made up. */
+export function makeInputs(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const sentences = [
+    'No effusion.',
+    'Probable pneumonia.',
+    'Heart size is normal.',
+    'Pneumothorax cannot be excluded.',
+  ];
+  const report = (i: number) =>
+    `${JSON.stringify({ id: `r${i}`, text: `${sentences[i % 4]} ${sentences[(i >> 2) % 4]}` })}\n`;
+  const reports = (n: number) => Array.from({ length: n }, (_, i) => report(i)).join('');
+  writeFileSync(join(folder, 'reports.jsonl'), reports(6000));
+  writeFileSync(join(folder, 'few.jsonl'), reports(300));
+  const row = (id: string, finding: string) =>
+    `${JSON.stringify({ id, finding, status: 'present', probability: 1, label: 1, rate: 0, evidence: [], extractor: 'rules', version: 'ab' })}\n`;
+  const images = Array.from({ length: 300 }, (_, i) => `i${i}.png,r${i},p${i % 50}\n`);
+  writeFileSync(join(folder, 'images.csv'), `image,report,patient\n${images.join('')}`);
+  writeFileSync(
+    join(folder, 'rows.jsonl'),
+    images.flatMap((_, i) => ['Edema', 'Pneumonia'].map((finding) => row(`r${i}`, finding))).join(''),
+  );
+}
+
+export interface Started {
+  readonly launcher: number;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts a verb below a launcher, as `npx penumbra` on an older Node does: two processes. */
+export function start(args: readonly string[], cwd: string): Started {
+  const child = spawn(process.execPath, [launcher, main, ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (data) => (out += data));
+  child.stderr.on('data', (data) => (err += data));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    // Both have ended when both have closed what they print to.
+    child.on('close', (code, signal) => resolve({ code, signal, out, err }));
+  });
+  return { launcher: child.pid!, ended };
+}
+
+/** The process that the launcher started, where it has by now. */
+export function childOf(pid: number): number | undefined {
+  try {
+    const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+    return first === undefined || first === '' ? undefined : Number(first);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What lies in a folder beside the inputs and the output: nothing, when all went well. */
+export function leftovers(folder: string, output: string): string[] {
+  const inputs = ['reports.jsonl', 'few.jsonl', 'images.csv', 'rows.jsonl', output];
+  return readdirSync(folder).filter((name) => !inputs.includes(name));
+}
