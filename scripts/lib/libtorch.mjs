@@ -22,11 +22,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { runLogged } from './child.mjs';
 import { SetupError } from './errors.mjs';
 import { readText } from './stamp.mjs';
 
 export const pinnedVersion = '2.13.0';
+/** Its wheels with their hashes. */
+const pinnedRequirements = fileURLToPath(new URL('../torch-requirements.txt', import.meta.url));
 const oldest = [2, 6];
 
 /**
@@ -184,36 +187,65 @@ async function installWithPip({ env, cache, log, say }) {
   }
   // Named by process: the pip of a killed set-up may still be writing into its own.
   const partial = join(cache, `.partial-${name}-${process.pid}`);
-  const pip = (requirements, append) =>
+  const quiet = [
+    '--no-input',
+    '--disable-pip-version-check',
+    '--progress-bar',
+    'off',
+    '--only-binary',
+    ':all:',
+  ];
+  const source = index ? ['--index-url', index] : [];
+  const pip = (args, append) =>
     runLogged(
       python,
-      [
-        ...['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--progress-bar', 'off'],
-        ...[
-          '--target',
-          partial,
-          '--no-compile',
-          '--only-binary',
-          ':all:',
-          ...(index ? ['--index-url', index] : []),
-        ],
-        ...requirements,
-      ],
+      ['-m', 'pip', ...args],
       // Settings that make sense for a user's own installations and forbid --target.
       {
         env: { ...env, PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' },
         cwd: tmpdir(),
         log,
-        what: `pip install torch==${pinnedVersion}`,
+        what: `pip ${args[0]} torch==${pinnedVersion}`,
         append,
       },
     );
+  const install = (requirements, append) =>
+    pip(['install', ...quiet, '--target', partial, '--no-compile', ...source, ...requirements], append);
   say(`installing torch==${pinnedVersion} with pip into ${folder}`);
-  await pip(['--no-deps', `torch==${pinnedVersion}`], false);
+  // Verified against hashes in the repository. Wheels of another index have other hashes, which its user may give.
+  const list = env.PENUMBRA_TORCH_REQUIREMENTS || (index ? undefined : pinnedRequirements);
+  if (list === undefined) {
+    say(
+      `not verified: ${new URL(index).host} has wheels of its own; PENUMBRA_TORCH_REQUIREMENTS names a file of their hashes`,
+    );
+  }
+  if (list === undefined) await install(['--no-deps', `torch==${pinnedVersion}`], false);
+  else {
+    // In two steps: asked for hashes, pip passes over the smaller build that a machine may offer in favour of an index.
+    const wheels = `${partial}-wheels`;
+    try {
+      await pip(
+        ['download', ...quiet, ...source, '--no-deps', '--dest', wheels, `torch==${pinnedVersion}`],
+        false,
+      );
+      const verified = ['--no-deps', '--no-index', '--find-links', wheels, '--require-hashes', '-r', list];
+      await pip(['install', ...quiet, '--target', partial, '--no-compile', ...verified], true);
+    } catch (error) {
+      if (error instanceof SetupError && /HASHES/i.test(error.details ?? '')) {
+        throw new SetupError(
+          `the torch wheel that pip fetched is none of those in ${list} (its hash differs): nothing was installed; see ${log}`,
+          error.details,
+        );
+      }
+      throw error;
+    } finally {
+      rmSync(wheels, { recursive: true, force: true });
+    }
+  }
   if (existsSync(join(partial, 'torch/lib/libtorch_cuda.so'))) {
     // The CUDA build needs NVIDIA's libraries, which are wheels of their own beside it. What it asks for, as it asks.
     say('it is the CUDA build: installing the libraries that it needs (several GB)');
-    await pip(requirements(partial), true);
+    await install(requirements(partial), true);
   }
   // Python's own part is not needed, but LibTorch's licence and version files are: keep the wheel as it is.
   const { found, problem } = inspect(join(partial, 'torch'), 'pip');

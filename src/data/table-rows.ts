@@ -290,12 +290,12 @@ export class RowCollector {
 
   private missingFiles(root: string, missing: readonly number[]): PenumbraError {
     const { file, line } = this.placeOf(missing[0]);
-    const first = missing.slice(0, 5).map((row) => stringAt(this.files, row));
+    // By their lines, not by their names: a file name may be a patient's, and a table without a header lists no files.
+    const lines = missing.slice(0, 5).map((row) => this.placeOf(row).line);
     return new PenumbraError(
       'data/missing-files',
-      `${missing.length} of ${this.files.length} listed files are not under ${root}, from ${file}, line ${line} on: ` +
-        first.join(', ') +
-        (missing.length > first.length ? ', …' : ''),
+      `${missing.length} of ${this.files.length} listed files are not under ${root}: ${file}, line ${lines.join(', ')}` +
+        (missing.length > lines.length ? ', …' : ''),
       {
         where: { file, line, missing: missing.length },
         hint: 'paths are relative to the table; give the folder that they are relative to as `root`',

@@ -5,6 +5,7 @@ export class Tally {
   /** Each in a few words. */
   readonly failures: string[] = [];
   private readonly began = performance.now();
+  private ended: number | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -14,9 +15,15 @@ export class Tally {
     if (!good) this.failures.push(otherwise());
   }
 
+  /** The attack is over. */
+  end(): this {
+    this.ended = performance.now();
+    return this;
+  }
+
   /** A row of the table in docs/attacks.md. */
   row(): string {
-    const seconds = Math.round((performance.now() - this.began) / 1000);
+    const seconds = Math.round(((this.ended ?? performance.now()) - this.began) / 1000);
     const count = this.tries.toLocaleString('en-US');
     return `| ${this.name} | ${count} | ${this.failures.length} | ${seconds} s |`;
   }

@@ -51,6 +51,7 @@ function fakePython(folder: string, options: { torch?: string; wheel?: string })
       ? 'exit 1'
       : `[ "$3" = --version ] && exit 0
 echo "$@" >> '${calls}'
+[ "$3" = download ] && exit 0
 while [ "$1" != --target ]; do shift; done
 mkdir -p "$2" && cp -r '${wheel}/.' "$2"`;
   const script = `#!/bin/sh\nif [ "$1" = -c ]; then echo '${torch}'; exit 0; fi\n${pip}\n`;
@@ -167,9 +168,15 @@ describe('pip', () => {
     const first = await search(folder, { PATH: python.path }).found;
     const second = await search(folder, { PATH: python.path }).found;
     expect(second).toEqual(first);
-    expect(python.calls()).toHaveLength(1);
-    expect(python.calls()[0]).toMatch(/--no-deps torch==2\.13\.0$/);
-    expect(python.calls()[0]).not.toContain('--index-url');
+    expect(python.calls()).toHaveLength(2);
+    expect(python.calls()[0]).toMatch(/pip download .*--no-deps --dest \S+ torch==2\.13\.0$/);
+    // Verified by hashes that lie in the repository.
+    const list = /--no-deps --no-index --find-links \S+ --require-hashes -r (\S+)$/.exec(
+      python.calls()[1]!,
+    )?.[1];
+    const pinned = readFileSync(list!, 'utf8').replace(/^#.*\n/gm, '');
+    expect(pinned).toMatch(/^torch==2\.13\.0( \\\n {4}--hash=sha256:[0-9a-f]{64}){11}\n$/);
+    expect(python.calls().join()).not.toContain('--index-url');
   });
 
   test("brings the CUDA build's own requirements along", async () => {
@@ -186,9 +193,9 @@ describe('pip', () => {
     writeTree(folder, { 'wheel/torch-2.13.0.dist-info/METADATA': metadata.join('\n') });
     const python = fakePython(folder, { wheel: join(folder, 'wheel') });
     expect(await search(folder, { PATH: python.path }).found).toMatchObject({ cuda: true, source: 'pip' });
-    expect(python.calls()).toHaveLength(2);
-    expect(python.calls()[1]).toMatch(
-      /:all: sympy>=1\.13\.3 nvidia-cublas-cu13==13\.0\.0; platform_system == "Linux"$/,
+    expect(python.calls()).toHaveLength(3);
+    expect(python.calls()[2]).toMatch(
+      /--no-compile sympy>=1\.13\.3 nvidia-cublas-cu13==13\.0\.0; platform_system == "Linux"$/,
     );
   });
 
@@ -200,7 +207,25 @@ describe('pip', () => {
     const other = await search(folder, { PATH: python.path, PENUMBRA_TORCH_INDEX_URL: 'file:///mirror' })
       .found;
     expect(other.root).not.toBe(usual.root);
-    expect(python.calls()[1]).toContain('--index-url file:///mirror');
+    expect(python.calls()[2]).toContain('--index-url file:///mirror');
+    expect(python.calls()[2]).toMatch(/--no-deps torch==2\.13\.0$/);
+    const given = { PENUMBRA_TORCH_INDEX_URL: 'file:///second', PENUMBRA_TORCH_REQUIREMENTS: '/own/list' };
+    const third = search(folder, { PATH: python.path, ...given });
+    await third.found;
+    expect(python.calls()[3]).toContain('--index-url file:///second');
+    expect(python.calls()[4]).toMatch(/--require-hashes -r \/own\/list$/);
+    expect(third.lines.join()).not.toContain('not verified');
+  });
+
+  test('a wheel of another hash is not installed', async () => {
+    const folder = temporaryFolder();
+    const bin = `#!/bin/sh
+[ "$1" = -c ] && exit 0
+[ "$3" = --version ] && exit 0
+echo 'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.'; exit 1\n`;
+    writeTree(folder, { 'bin/python3': bin }, 0o755);
+    const { found } = search(folder, { PATH: `${join(folder, 'bin')}:/usr/bin:/bin` });
+    await expect(found).rejects.toThrow(/its hash differs.*nothing was installed/);
   });
 
   test('where Python or pip is missing, one line says how to get it', async () => {
