@@ -12,10 +12,14 @@ export { checkResult, type ResultKind, type ResultOptions, writeNamedResult, wri
 export { markdownText, printable, shapeOf, spreadsheetCell, spreadsheetCellSql } from './text.ts';
 export {
   appendToLog,
+  cutLog,
   makeFolder,
   openLog,
   openNew,
+  putInPlace,
+  removeEmptyFolder,
   removeFile,
+  removeFromDraft,
   removeTemporaries,
   removeTemporariesOf,
   syncFolder,

@@ -7,12 +7,14 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   type Stats,
   statSync,
@@ -131,6 +133,32 @@ export function appendToLog(path: string, text: string): void {
   } finally {
     closeSync(file);
   }
+}
+
+/** Puts a file that was made under the name of {@link temporaryFor} into its place. */
+export function putInPlace(temporary: string, path: string): void {
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    throw fileError(error, path, 'written');
+  }
+}
+
+/** Cuts an open log of ours off behind `size` bytes. */
+export function cutLog(file: number, size: number): void {
+  ftruncateSync(file, size);
+}
+
+/** Removes a folder of ours if nothing is left in it. */
+export function removeEmptyFolder(path: string): void {
+  if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
+}
+
+/** Removes what lies in a draft, a folder that {@link temporaryFor} named, and refuses anything else. */
+export function removeFromDraft(path: string): void {
+  if (!/\.penumbra-[0-9a-f]{16}\.tmp\//.test(path))
+    throw new Error('what is to be removed is not in a draft');
+  rmSync(path, { recursive: true, force: true });
 }
 
 /** Makes a folder, and those above it. */

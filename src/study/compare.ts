@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dataset, SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import { makeFolder } from '../files/index.ts';
 import { list } from '../judgement/format.ts';
 import { type Report, reportHtml, reportMarkdown } from '../judgement/index.ts';
 import { formatObjective, parseObjective } from '../objectives/index.ts';
@@ -63,7 +63,7 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   const set = setOf(options);
   const plan = planStudy(study, [set], folder, () => folder);
   await checkRuns(plan.runs);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const outcome = await runOpened(
     { study, sets: [set], plan, chosen: plan.runs },
     { command, signal, onEvent },

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../errors.ts';
+import { makeFolder } from '../files/index.ts';
 import {
   type Judgement,
   type Report,
@@ -108,7 +108,7 @@ export async function openStudy(
 export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   const { study, folder } = options;
   const opened = await openStudy(study, folder, options);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
   const outcome = await runOpened(opened, options);
   return outcome.state === 'judged' ? { ...outcome, files: writeStudy(folder, outcome.report) } : outcome;
@@ -182,7 +182,7 @@ export function writeStudy(folder: string, report: Report): StudyFiles {
     tables: join(folder, 'tables'),
     figures: join(folder, 'figures'),
   };
-  for (const path of [files.tables, files.figures]) mkdirSync(path, { recursive: true });
+  for (const path of [files.tables, files.figures]) makeFolder(path);
   const formats = { md: tableMarkdown, tex: tableLatex, csv: tableCsv, json: tableJson };
   for (const table of reportTables(report))
     for (const [ending, text] of Object.entries(formats))

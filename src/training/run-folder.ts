@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Subset, subsetIdentity } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
@@ -6,6 +6,7 @@ import {
   appendToLog,
   type Lock,
   makeFolder,
+  removeEmptyFolder,
   removeFile,
   removeTemporaries,
   takeLock,
@@ -192,7 +193,7 @@ export class RunFolder {
     removeTemporaries(this.checkpoints);
     for (const name of readdirSync(this.checkpoints))
       if (/^step-\d{9}\.safetensors$/.test(name)) removeFile(join(this.checkpoints, name));
-    if (readdirSync(this.checkpoints).length === 0) rmdirSync(this.checkpoints);
+    removeEmptyFolder(this.checkpoints);
   }
 
   /**

@@ -1,7 +1,7 @@
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
-import { makeFolder, openNew, systemCode } from '../files/index.ts';
+import { makeFolder, openNew, systemCode, writeAll } from '../files/index.ts';
 
 export interface EventWriterOptions {
   /**
@@ -101,7 +101,7 @@ export class EventWriter implements Disposable {
       });
     }
     const bytes = Buffer.concat(events.map(record));
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    writeAll(this.file, bytes);
   }
 }
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
-import { shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
+import { removeFromDraft, shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
 import { reportKeySql, rowsSql } from '../io/rows-in.ts';
 import { type Run, sqlText, type Tables, withDuckDB } from '../io/tables.ts';
@@ -124,7 +124,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
       },
       { memory: '4GB' },
     );
-    rmSync(join(draft, 'spill'), { recursive: true, force: true });
+    removeFromDraft(join(draft, 'spill'));
     writeWhole(join(draft, 'dataset.json'), `${JSON.stringify(summary, null, 2)}\n`);
     writeWhole(join(draft, 'README.md'), dataCard(summary));
     writeWhole(join(draft, 'report.html'), datasetPage(summary));

@@ -1,20 +1,13 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  readSync,
-  renameSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs';
 import { PenumbraError } from '../../errors.ts';
 import {
   checkDistinct,
+  cutLog,
   fileError,
   type Lock,
   openLog,
   openRegular,
+  putInPlace,
   removeFile,
   removeTemporariesOf,
   takeLock,
@@ -281,7 +274,7 @@ export class RowOutput {
   private putDraftInPlace(): void {
     if (this.draft === undefined) return;
     if (this.parquet) removeFile(this.path);
-    renameSync(this.draft, this.log);
+    putInPlace(this.draft, this.log);
     this.draft = undefined;
   }
 
@@ -427,7 +420,7 @@ export class RowOutput {
     }
     endReport(position, true);
     const size = fstatSync(this.file).size;
-    if (size > complete) ftruncateSync(this.file, complete);
+    if (size > complete) cutLog(this.file, complete);
     if (dropped) this.rewrite(keep);
   }
 
