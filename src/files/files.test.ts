@@ -21,6 +21,7 @@ import {
   appendToLog,
   checkDistinct,
   checkResult,
+  claimFolder,
   fileError,
   fileIdentity,
   Identity,
@@ -294,6 +295,22 @@ describe('a folder that is written as a whole', () => {
     });
     expect(await codeOf(() => work)).toMatch(/^files\/(lost|not-found)$/);
     expect(existsSync(at('deep', 'out'))).toBe(false);
+  });
+});
+
+describe('a folder that is written into again and again', () => {
+  const claim = { kind: 'study', names: ['result.json'], known: { file: 'old.json', keys: ['runs'] } };
+  test('is claimed once, and a foreign result in it is not overwritten', async () => {
+    claimFolder(at('new'), claim);
+    writeFileSync(at('new', 'result.json'), '{}');
+    claimFolder(at('new'), claim);
+    expect(await codeOf(() => claimFolder(at('new'), { ...claim, kind: 'comparison' }))).toBe('files/exists');
+    mkdirSync(at('mine'));
+    writeFileSync(at('mine', 'result.json'), 'mine');
+    expect(await codeOf(() => claimFolder(at('mine'), claim))).toBe('files/exists');
+    expect(readdirSync(at('mine'))).toEqual(['result.json']);
+    writeFileSync(at('mine', 'old.json'), '{"runs":[]}');
+    claimFolder(at('mine'), claim);
   });
 });
 

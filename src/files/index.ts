@@ -2,6 +2,7 @@
  * Files as every verb uses them: locks, replacement, temporaries, safe opening, identity. It knows nothing of what is in
  * the files. Nothing else in this project opens a file of the user's to write.
  */
+export { type Claim, claimFolder } from './claim.ts';
 export { checkDistinct } from './distinct.ts';
 export { fileError, systemCode } from './failure.ts';
 export { type FileIdentity, fileIdentity, Identity } from './identity.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Dataset, SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import { makeFolder } from '../files/index.ts';
+import { claimFolder, waitForLock } from '../files/index.ts';
 import { list } from '../judgement/format.ts';
 import { type Report, reportHtml, reportMarkdown } from '../judgement/index.ts';
 import { formatObjective, parseObjective } from '../objectives/index.ts';
@@ -63,7 +63,11 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   const set = setOf(options);
   const plan = planStudy(study, [set], folder, () => folder);
   await checkRuns(plan.runs);
-  makeFolder(folder);
+  claimFolder(folder, {
+    kind: 'comparison',
+    names: ['result.json', 'result.md', 'report.html'],
+    known: { file: 'result.json', keys: ['methods'] },
+  });
   const outcome = await runOpened(
     { study, sets: [set], plan, chosen: plan.runs },
     { command, signal, onEvent },
@@ -74,6 +78,8 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   // Its only cell needs no name.
   const cells = report.cells.map((cell) => ({ ...cell, set: '', network: '' }));
   const titled = { ...report, title, cells };
+  // The cell's folder is this one: whoever takes its lock clears away what looks half written.
+  using _lock = await waitForLock(join(folder, 'run.lock'), { what: folder, signal });
   return { report: titled, files: writeComparison(folder, titled), failed };
 }
 

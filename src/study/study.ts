@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../errors.ts';
-import { makeFolder } from '../files/index.ts';
+import { type Claim, claimFolder, makeFolder } from '../files/index.ts';
 import {
   type Judgement,
   type Report,
@@ -100,6 +100,13 @@ export async function openStudy(
   return { study, sets, plan, chosen };
 }
 
+/** What a study writes anew each time. */
+const STUDY: Claim = {
+  kind: 'study',
+  names: ['study.json', 'result.json', 'tables.md', 'report.html', 'tables', 'figures'],
+  known: { file: 'study.json', keys: ['sets', 'methods', 'runs'] },
+};
+
 /**
  * Trains what is not trained yet and judges it: every method on every network and data set from every seed. It can be
  * stopped and gone on with at any time, and several processes can share one folder. Once all runs of the study are
@@ -108,7 +115,7 @@ export async function openStudy(
 export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   const { study, folder } = options;
   const opened = await openStudy(study, folder, options);
-  makeFolder(folder);
+  claimFolder(folder, STUDY);
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
   const outcome = await runOpened(opened, options);
   return outcome.state === 'judged' ? { ...outcome, files: writeStudy(folder, outcome.report) } : outcome;
