@@ -100,7 +100,7 @@ export class View {
   get signNote(): string {
     return this.judgement.comparisons === 0
       ? ''
-      : `✓ and ✗: significantly better and worse than ${this.baseline} (p < ${this.alpha}, Holm-corrected).`;
+      : `✓ and ✗: significantly better and worse than ${this.baseline} (p\u00a0<\u00a0${this.alpha}, Holm-corrected).`;
   }
 
   sign(figure: Pick<ShownFigure, 'better'>, difference: Tested | null | undefined) {

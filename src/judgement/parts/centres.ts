@@ -118,13 +118,15 @@ export function dropOf(
   { options }: Pick<Context, 'options'>,
   awayGroups: Int32Array | undefined,
 ): Omit<CentreResult['methods'][number], 'method'> {
-  const { groups: _, ...plain } = options;
+  const { groups: _, ...rest } = options;
+  const plain = { ...rest, perFinding: false };
   const outside = { ...plain, ...(awayGroups && { groups: awayGroups }) };
   const level = 1 - (1 - (options.level ?? 0.95)) / 2;
-  const inCentre = measureFigures(home, options);
+  const inside = { ...plain, ...(options.groups && { groups: options.groups }) };
+  const inCentre = measureFigures(home, inside);
   const outOfCentre = measureFigures(away, outside);
   const wide = [
-    measureFigures(home, { ...options, level }),
+    measureFigures(home, { ...inside, level }),
     measureFigures(away, { ...outside, level }),
   ] as const;
   const { kind } = home[0]!.targets;

@@ -145,10 +145,7 @@ function findingTable(view: View, { classes }: ClassResults) {
       one.versus &&
       record(
         figures.map(({ name }) => name),
-        (name) =>
-          (one.versus![name] as unknown as { perFinding: NonNullable<Measured['versus']> }).perFinding[
-            finding
-          ]!,
+        (name) => one.versus![name]!.perFinding![finding]!,
       ),
   });
   return methodTable(

@@ -184,7 +184,7 @@ function setFigure(view: View, results: readonly ConformalResult[]) {
   const panels = (figure: ShownFigure): ForestSpec[] =>
     results.map(({ kind, alpha, methods }) => ({
       figure,
-      head: `${kindText(kind)}: ${figure.label.toLowerCase()}${figure.unit === '%' ? ' (%)' : ' (classes) ↓'}`,
+      head: `${kindText(kind)}: ${figure === COVERAGE ? 'coverage (%)' : 'size ↓'}`,
       states: [{ what: kindText(kind), methods }],
       scale: figure.name,
       reference: figure === COVERAGE ? 1 - alpha : null,

@@ -32,7 +32,11 @@ export const ensemblesPart: Part<EnsembleResults> = {
         ['single', single],
         ['ensemble', [ensembleOf(single)]],
       ]);
-      const { methods: figures, pairs } = measureMethods(both, { ...options, baseline: 'single' });
+      const { methods: figures, pairs } = measureMethods(both, {
+        ...options,
+        perFinding: false,
+        baseline: 'single',
+      });
       found.push({ method: id, networks: runs.length, figures: figures.get('ensemble')! });
       differences.push(pairs[0]!.figures);
     }

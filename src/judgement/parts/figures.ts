@@ -49,10 +49,14 @@ export interface RunFigures {
   readonly figures: Readonly<Record<string, number | null>>;
 }
 
-/** The registered figures of every method on outputs as `outputs` gives them. */
+/**
+ * The registered figures of every method on outputs as `outputs` gives them.
+ * @param perFinding whether each finding's own are wanted: they are most of the work
+ */
 export async function measureFigures(
   { judged, options }: Context,
   outputs: (run: JudgedRun) => Promise<Outputs>,
+  perFinding = false,
 ): Promise<FigureResults> {
   const { methods, baseline, pairs = 'baseline' } = judged;
   const held = new Map<string, Outputs[]>();
@@ -61,7 +65,12 @@ export async function measureFigures(
     for (const run of runs) own.push(await outputs(run));
     held.set(id, own);
   }
-  const joint = measureMethods(held, { ...options, baseline, pairs: methods.length < 2 ? 'none' : pairs });
+  const joint = measureMethods(held, {
+    ...options,
+    perFinding,
+    baseline,
+    pairs: methods.length < 2 ? 'none' : pairs,
+  });
   const versus = (method: string) => {
     const pair = joint.pairs.find(({ first, second }) => first === method && second === baseline);
     const turned = joint.pairs.find(({ first, second }) => first === baseline && second === method);
@@ -85,6 +94,7 @@ export async function measureFigures(
         const figures = measureMethods(new Map([[id, [one]]]), {
           ...options,
           replicates: 0,
+          perFinding: false,
           pairs: 'none',
         }).methods.get(id)!;
         const { name } = methods.find((method) => method.id === id)!.runs[r]!;
@@ -165,7 +175,7 @@ export const figuresPart: Part<FigureResults> = {
   kinds: ['one-of-k', 'findings'],
   measure(context) {
     context.tell('intervals and differences');
-    return measureFigures(context, judgedOutputs);
+    return measureFigures(context, judgedOutputs, true);
   },
   show(results, view) {
     const figures = figuresOf(view, results);
