@@ -16,7 +16,7 @@ import {
 import type { View } from '../view.ts';
 
 /** Columns that fit a page side by side. */
-const ACROSS = 9;
+const ACROSS = 8;
 /** A table for people: value, mark and interval, the best shaded; a mark's difference for who points at it. */
 export function tableHtml(table: Table, view: View): Markup {
   if (isTurned(table)) return turned(table, view);

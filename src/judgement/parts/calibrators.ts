@@ -164,7 +164,8 @@ export function calibratorText(calibrator: string): string {
   const label = calibratorNames.includes(calibrator)
     ? calibratorLabel(calibrator as CalibratorName)
     : findingCalibratorLabel(calibrator);
-  return label.charAt(0).toLowerCase() + label.slice(1);
+  // Platt and Dirichlet keep their capital.
+  return /^(Platt|Dirichlet)/.test(label) ? label : label.charAt(0).toLowerCase() + label.slice(1);
 }
 
 /** `with a temperature`, in a sentence. */
