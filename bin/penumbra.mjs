@@ -6,11 +6,11 @@
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { findNode, mainFile } from '../scripts/lib/paths.mjs';
-import { setup } from '../scripts/setup.mjs';
+import { isOutOfDateOnly, setup } from '../scripts/setup.mjs';
 
 const verb = process.argv[2];
 const compiled = existsSync(mainFile) && findNode() !== undefined;
-// Whoever only reads the help should not wait for a download.
+// Whoever only reads the help should not wait for a download; but for what it says to be true, it is compiled.
 const reads =
   ['help', '-V', '--version'].includes(verb) || process.argv.some((word) => /^(-h|--help)$/.test(word));
 // These never load the engine, so that they do without LibTorch; test/setup/engine-free.test.ts holds them to it.
@@ -20,7 +20,8 @@ const engine = !(
   ['judge', 'extract', 'dataset', 'lexicon', 'reports'].includes(verb)
 );
 // The doctor tells what is missing, so a set-up that fails is no reason to end; it needs the compiled program only.
-if (!(reads && compiled)) await setup({ required: !(verb === 'doctor' && compiled), engine });
+if (!(reads && compiled) || isOutOfDateOnly())
+  await setup({ required: !((verb === 'doctor' || reads) && compiled), engine });
 const node = findNode();
 if (node === process.execPath) {
   const { run } = await import(pathToFileURL(mainFile).href);

@@ -10,11 +10,17 @@ import { SetupError } from './lib/errors.mjs';
 import { takeLock } from './lib/lock.mjs';
 import { stampFolder } from './lib/paths.mjs';
 import { startLine } from './lib/report.mjs';
-import { describe, plainSteps, readLibTorch, steps } from './lib/steps.mjs';
+import { describe, plainSteps, readLibTorch, sources, steps } from './lib/steps.mjs';
 
 /** Whether every step is done: a few milliseconds, no network. */
 export function isSetUp({ engine = true } = {}) {
   return (engine ? steps : plainSteps).every((step) => step.isDone());
+}
+
+/** Whether nothing is missing but to compile changed sources, without the engine: seconds, no network. */
+export function isOutOfDateOnly() {
+  const left = plainSteps.filter((step) => !step.isDone());
+  return left.length === 1 && left[0] === sources;
 }
 
 /**

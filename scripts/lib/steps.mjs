@@ -188,7 +188,7 @@ const typeScript = {
  * What a verb needs that never loads the engine. Without the typed operators, which only the engine can tell, the sources
  * are compiled unchecked; a full set-up compiles them anew. @type {Step}
  */
-const sources = {
+export const sources = {
   title: 'TypeScript',
   isDone: () => typeScript.isDone() || isFresh(stampFolder, 'sources', typeScriptKey(), [mainFile]),
   async run(say) {
