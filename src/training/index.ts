@@ -10,7 +10,8 @@ export {
   type RunPredictions,
   splitOf,
 } from './evaluate-run.ts';
-export { type FitEvent, type FitOptions, type FitResult, fit } from './fit.ts';
+export { type FitOptions, type FitResult, fit } from './fit.ts';
+export type { FitEvent } from './fit-event.ts';
 export { chooseMode, type Mode } from './mode.ts';
 export { type NoiseOptions, type NoisyConfidences, noisyConfidences } from './noisy-confidences.ts';
 export { importCode, importModel, importObjective, type OwnCode } from './own-code.ts';

@@ -71,7 +71,7 @@ export interface EpochMetrics {
  *     metrics.jsonl             a line an epoch
  *     events.out.tfevents.*     the same for TensorBoard
  *     checkpoints/              the two newest states to go on from, until the run is finished
- *     model.safetensors         the trained weights, by torchvision's names
+ *     model.safetensors         the trained weights, by torchvision's names; with `ema` their average
  *     objective.safetensors     what the method learnt (OLS: the soft target of each class), where it learns
  *     teacher/                  the run of a teacher that was trained for this one
  *     done.json                 written last: the run is finished

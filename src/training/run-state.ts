@@ -74,7 +74,9 @@ export class RunState {
     }
     const state = checkpoint.tensors.get('generator.state');
     if (state !== undefined) this.generator.state = state;
-    return checkpoint.progress;
+    const { progress } = checkpoint;
+    // Runs of one label of K that were begun before findings were trained count what they saw alone.
+    return { ...progress, terms: progress.terms ?? progress.seen };
   }
 }
 
