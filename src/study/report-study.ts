@@ -112,11 +112,21 @@ function settingsText(
   const augmentation = [...(cropPadding === 0 ? [] : ['random crop']), ...(flip ? ['horizontal flip'] : [])];
   return [
     plural(config.epochs, 'epoch'),
-    `batch size ${config.batchSize}`,
+    `batch size ${config.batchSize}${config.accumulate > 1 ? ` × ${config.accumulate} accumulated` : ''}`,
     optimizer === 'sgd' ? `SGD, momentum ${momentum}${nesterov ? ', Nesterov' : ''}` : 'AdamW',
     `learning rate ${learningRate}, ${schedule}${warmUp > 0 ? `, ${plural(warmUp, 'epoch')} of warm-up` : ''}`,
     `weight decay ${config.weightDecay}`,
+    ...(config.ema > 0 ? [`weights averaged, decay ${config.ema}`] : []),
+    ...(config.sampling === 'balanced' ? ['balanced sampling'] : []),
+    ...(config.classWeights === null ? [] : [`class weights ${weightsText(config.classWeights)}`]),
     `augmentation ${augmentation.length === 0 ? 'none' : augmentation.join(', ')}`,
     `${mode.precision} on ${mode.device}, ${plural(mode.threads, 'thread')}`,
   ].join('; ');
+}
+
+function weightsText(weights: NonNullable<TrainConfig['classWeights']>): string {
+  if (weights === 'balanced') return weights;
+  return Object.entries(weights)
+    .map(([name, weight]) => `${name} ${weight}`)
+    .join(', ');
 }
