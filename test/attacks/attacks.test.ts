@@ -34,7 +34,7 @@ test('races for a stale lock', { timeout: 5 * minutes }, async () => {
 
 test('mutated inputs', { timeout: 10 * minutes }, async () => {
   expectNone(await bombAll(join(folder, 'bombs')), 6);
-  for (const tally of await mutateAll(8000, join(folder, 'inputs'), random)) expectNone(tally, 100);
+  for await (const tally of mutateAll(8000, join(folder, 'inputs'), random)) expectNone(tally, 100);
 });
 
 test('planted markers', { timeout: 20 * minutes }, async () => {

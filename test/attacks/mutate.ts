@@ -132,18 +132,16 @@ export function parsers(): Parser[] {
 }
 
 /** So many inputs, divided over all parsers. */
-export async function mutateAll(inputs: number, folder: string, random: Random): Promise<Tally[]> {
+export async function* mutateAll(inputs: number, folder: string, random: Random): AsyncGenerator<Tally> {
   mkdirSync(folder, { recursive: true });
   const all = parsers();
   // What reads a file takes some ten times as long.
   const weights = all.map(({ fromFile }) => (fromFile === true ? 1 : 6));
   const sum = weights.reduce((a, b) => a + b, 0);
-  const tallies: Tally[] = [];
   for (const [i, parser] of all.entries()) {
-    tallies.push(await mutateFor(parser, Math.ceil((inputs * weights[i]!) / sum), folder, random));
+    yield await mutateFor(parser, Math.ceil((inputs * weights[i]!) / sum), folder, random);
   }
   rmSync(folder, { recursive: true, force: true });
-  return tallies;
 }
 
 async function mutateFor(parser: Parser, inputs: number, folder: string, random: Random): Promise<Tally> {

@@ -46,7 +46,7 @@ if (wanted.cases) show(await tryCases(join(folder, 'cases')));
 if (wanted.races) show(await race(wanted.races, join(folder, 'races'), random));
 if (wanted.inputs) {
   show(await bombAll(join(folder, 'bombs')));
-  for (const tally of await mutateAll(wanted.inputs, join(folder, 'inputs'), random)) show(tally);
+  for await (const tally of mutateAll(wanted.inputs, join(folder, 'inputs'), random)) show(tally);
 }
 if (wanted.markers) show(await plantMarkers(wanted.markers, join(folder, 'markers')));
 if (wanted.kills)
