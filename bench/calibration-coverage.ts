@@ -2,9 +2,9 @@
  * Do the intervals and tests of calibration errors hold? Simulation with a known truth:
  *
  *     node bench/calibration-coverage.ts [--replications 400] [--only intervals,tests,figures] [--minutes 30]
- *         [--out FILE.jsonl] [--markdown docs/calibration-coverage.md]
+ *         [--match TEXT] [--out FILE.jsonl] [--markdown docs/calibration-coverage.md]
  *
- * Prints one JSON object a cell, and its progress to stderr. With `--out` cells are kept in a file: the same command goes
+ * `--match` takes only cells whose JSON has the text: one cell again with more replications. Prints one JSON object a cell, and its progress to stderr. With `--out` cells are kept in a file: the same command goes
  * on where it stopped, for instance at `--minutes`. With `--markdown` the tables of that file are made anew from all cells
  * between its marks.
  */
@@ -41,6 +41,7 @@ const { values: flags } = parseArgs({
   options: {
     replications: { type: 'string', default: '400' },
     only: { type: 'string', default: 'intervals,tests,figures' },
+    match: { type: 'string' },
     minutes: { type: 'string', default: 'Infinity' },
     out: { type: 'string' },
     markdown: { type: 'string' },
@@ -335,7 +336,7 @@ const done: Cell[] =
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line))
     : [];
-const all = jobs();
+const all = jobs().filter(({ key }) => JSON.stringify(key).includes(String(flags.match ?? '')));
 const open = all.filter(({ key }) => {
   const names = Object.keys(key);
   return !done.some((cell) => nameOf(cell, names) === nameOf(key, names));
