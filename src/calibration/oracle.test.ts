@@ -9,11 +9,11 @@ import { brier, ece, nll, predictions, top1 } from '../metrics/index.ts';
 import {
   type CertificateMethod,
   type ConformalMethod,
-  calibratorNames,
   certificateMethods,
   certifiedRadius,
   certify,
   conformalSets,
+  defaultCalibrators,
   fitCalibrator,
   fitConformal,
   logitsOf,
@@ -134,7 +134,7 @@ describe.each([
     const judged = logits.subarray(half * classes);
     const measure = (p: Float32Array) => predictions(p, labels.subarray(half), { classes });
     const before = measure(Float32Array.from(judged, Math.exp));
-    for (const calibrator of calibratorNames) {
+    for (const calibrator of defaultCalibrators) {
       const fitted = fitCalibrator(calibrator, fit[0], fit[1], classes);
       const after = measure(fitted.apply(judged));
       expect(ece(after), calibrator).toBeLessThan(ece(before) / 2);

@@ -64,7 +64,8 @@ test('the study would start', async () => {
 test('a table that names missing files', async () => {
   const error = await failure({ sets: { virtual: { path: 'missing.csv' } } });
   expect(error.message).toContain('set virtual: ');
-  expect(error.message).toContain('a.png');
+  // By its line: names in tables can be patients'.
+  expect(error.message).toContain('missing.csv, line 2');
 });
 
 test('data that are not there, or no data', async () => {
