@@ -211,9 +211,7 @@ describe('writing', () => {
       expect(() => writeSafetensors(target, new Map([['a', tensor([1])]]))).toThrow(/is a folder/);
       expect(readdirSync(target)).toEqual([]);
       expect(readdirSync(folder).filter((name) => name.includes('.tmp'))).toEqual([]);
-      expect(() => writeSafetensors(join(folder, 'no', 'such'), new Map())).toThrow(
-        expect.objectContaining({ code: expect.stringMatching(/^files\//) }),
-      );
+      expect(() => writeSafetensors(join(folder, 'no', 'such'), new Map())).toThrow(/cannot be written/);
     });
   });
 });
