@@ -12,7 +12,8 @@ import { setup } from './setup.mjs';
 const folder = join(root, 'bench');
 const all = readBenchmarks();
 const args = process.argv.slice(2);
-const firstOption = args.findIndex((arg) => arg.startsWith('-'));
+// `reports 1000000`: a number belongs to the benchmark before it.
+const firstOption = args.findIndex((arg) => /^[-\d]/.test(arg));
 const named = firstOption < 0 ? args : args.slice(0, firstOption);
 const options = firstOption < 0 ? [] : args.slice(firstOption);
 
