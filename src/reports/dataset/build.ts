@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
+import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { removeFromDraft, shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
 import { reportKeySql, rowsSql } from '../io/rows-in.ts';
-import { type Run, sqlText, type Tables, withDuckDB } from '../io/tables.ts';
+import { type Run, type Tables, withDuckDB } from '../io/tables.ts';
 import { defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
 import { type RatePolicy, rateSql, wordingRates } from '../rate.ts';
 import { dataCard } from './card.ts';

@@ -1,8 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { findingSet } from '../findings/findings.ts';
-import { sqlText, type Tables } from '../io/tables.ts';
+import type { Tables } from '../io/tables.ts';
 
 /** Columns of a generic table of images. */
 export interface ImageColumns {

@@ -1,6 +1,7 @@
+import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { hash53 } from '../io/rows-out.ts';
-import { type Run, sqlText } from '../io/tables.ts';
+import type { Run } from '../io/tables.ts';
 
 /** How images come into train, val and test. */
 export interface SplitOptions {

@@ -1,9 +1,10 @@
 import { existsSync, readSync } from 'node:fs';
+import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { openRegular } from '../../files/index.ts';
 import type { FindingRow, Status } from '../types.ts';
 import { rowColumns } from './rows-out.ts';
-import { sqlText, withDuckDB } from './tables.ts';
+import { withDuckDB } from './tables.ts';
 
 /** Statuses by the numbers that `ReportTargets.status` holds. */
 export const statusCodes: readonly Status[] = [

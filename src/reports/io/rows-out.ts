@@ -1,4 +1,5 @@
 import { closeSync, existsSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs';
+import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import {
   checkDistinct,
@@ -17,7 +18,7 @@ import {
   writeWith,
 } from '../../files/index.ts';
 import type { Evidence, FindingRow } from '../types.ts';
-import { sqlText, withDuckDB } from './tables.ts';
+import { withDuckDB } from './tables.ts';
 
 /**
  * Rows as lines of JSON, keys in the order of `FindingRow`. What comes again from row to row (the id, names of

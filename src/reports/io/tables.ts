@@ -1,4 +1,5 @@
-import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { type DuckDBOptions, openDuckDB, sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { openRegular, type RegularFile } from '../../files/index.ts';
 
@@ -16,18 +17,14 @@ export interface Tables {
   readonly source: (path: string) => string;
 }
 
-/**
- * DuckDB without a database: it reads and writes Parquet and joins tables that do not fit in memory. Nothing is ever
- * fetched: automatic installation and loading of extensions are off. Its errors quote what they could not read, so
- * they are said anew, without it.
- */
+/** Work on tables with DuckDB. Its errors quote what they could not read, so they are said anew, without it. */
 export async function withDuckDB<T>(
   work: (tables: Tables) => Promise<T>,
-  options: { memory?: string; threads?: number } = {},
+  options: DuckDBOptions = {},
 ): Promise<T> {
   const files = new Map<string, RegularFile>();
-  const instance = await createInstance(options.memory ?? '2GB', options.threads ?? 2);
-  const connection = await instance.connect();
+  using database = await openDuckDB(options);
+  const { connection } = database;
   try {
     return await work({
       run: async (sql) => {
@@ -45,23 +42,8 @@ export async function withDuckDB<T>(
       },
     });
   } finally {
-    connection.closeSync();
-    instance.closeSync();
     for (const file of files.values()) file[Symbol.dispose]();
   }
-}
-
-/** Loads DuckDB's binary only when a table is really read or written: the rules do without it. */
-async function createInstance(memory: string, threads: number): Promise<DuckDBInstance> {
-  const duckdb = await import('@duckdb/node-api');
-  return duckdb.DuckDBInstance.create(':memory:', {
-    autoinstall_known_extensions: 'false',
-    autoload_known_extensions: 'false',
-    allow_community_extensions: 'false',
-    preserve_insertion_order: 'true',
-    memory_limit: memory,
-    threads: String(threads),
-  });
 }
 
 /**
@@ -97,42 +79,32 @@ export function tableError(error: unknown): PenumbraError {
   });
 }
 
-/** A text as an SQL literal. */
-export function sqlText(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`;
-}
-
 /** The rows of a Parquet file, some thousand at a time. */
 export async function* readParquet(path: string): AsyncGenerator<{ names: string[]; rows: unknown[][] }> {
   using file = openRegular(path);
-  const instance = await createInstance('2GB', 1);
-  const connection = await instance.connect();
+  using database = await openDuckDB({ threads: 1 });
+  const { connection } = database;
   const damaged = () =>
     new PenumbraError('reports/damaged', `${path} cannot be read as Parquet.`, {
       hint: 'Was it written completely? A Parquet file begins and ends with the letters PAR1.',
       where: { file: path },
     });
+  let result: Awaited<ReturnType<typeof connection.stream>>;
   try {
-    let result: Awaited<ReturnType<typeof connection.stream>>;
+    result = await connection.stream(`SELECT * FROM read_parquet(${sqlText(file.path)})`);
+  } catch {
+    throw damaged();
+  }
+  const names = result.columnNames();
+  for (;;) {
+    let rows: unknown[][];
     try {
-      result = await connection.stream(`SELECT * FROM read_parquet(${sqlText(file.path)})`);
+      const chunk = await result.fetchChunk();
+      if (chunk === null || chunk.rowCount === 0) return;
+      rows = chunk.getRows() as unknown[][];
     } catch {
       throw damaged();
     }
-    const names = result.columnNames();
-    for (;;) {
-      let rows: unknown[][];
-      try {
-        const chunk = await result.fetchChunk();
-        if (chunk === null || chunk.rowCount === 0) return;
-        rows = chunk.getRows() as unknown[][];
-      } catch {
-        throw damaged();
-      }
-      yield { names, rows };
-    }
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
+    yield { names, rows };
   }
 }

@@ -1,11 +1,12 @@
 import { closeSync, createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { openLog, openRegular, readRegular, writeAll, writeNamedResult } from '../../files/index.ts';
 import type { Extractor } from '../extract/extractor.ts';
 import type { FindingSet } from '../findings/findings.ts';
 import { type InputOptions, readableReports } from '../io/reports-in.ts';
-import { sqlText, withDuckDB } from '../io/tables.ts';
+import { withDuckDB } from '../io/tables.ts';
 import type { Assessor } from '../rules/assess.ts';
 import type { FindingRow } from '../types.ts';
 import { createCrossCheckedExtractor, disagreementMark } from './cross-check.ts';
