@@ -15,7 +15,7 @@ import {
   rulesExtractor,
   statusCodes,
 } from '../../src/reports/index.ts';
-import { rowLines } from '../../src/reports/io/rows-out.ts';
+import { rowLines } from '../../src/reports/io/row-lines.ts';
 import { withDuckDB } from '../../src/reports/io/tables.ts';
 
 let folder: string;

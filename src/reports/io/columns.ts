@@ -36,6 +36,8 @@ export interface Columns {
   readonly id: number;
   readonly text: number;
   readonly sections: readonly { readonly index: number; readonly section: Section }[];
+  /** Columns that are read as text: `text`, or those of the sections. */
+  readonly texts: readonly number[];
 }
 
 /**
@@ -76,7 +78,8 @@ export function findColumns(header: readonly string[], options: InputOptions, pa
       where: { file: path },
     });
   }
-  return { id, text, sections: text < 0 ? sections : [] };
+  if (text >= 0) return { id, text, sections: [], texts: [text] };
+  return { id, text, sections, texts: sections.map(({ index }) => index) };
 }
 
 /** The report in one row of a table; `row` counts from 1. */
@@ -86,23 +89,21 @@ export function fromCells(
   row: number,
   longest: number,
 ): InputItem {
-  const cell = (index: number): string => {
-    const value = cells[index];
-    return value === null || value === undefined ? '' : String(value);
-  };
-  const id = columns.id >= 0 ? cell(columns.id).trim() : '';
+  const id = columns.id >= 0 ? textOf(cells[columns.id]).trim() : '';
   const name = id === '' ? `row-${row}` : id;
-  const parts = columns.text >= 0 ? [columns.text] : columns.sections.map(({ index }) => index);
   let length = 0;
-  for (const index of parts) {
-    length += cell(index).length;
-  }
+  for (const index of columns.texts) length += textOf(cells[index]).length;
   if (length > longest) return { id: name, failure: tooLong(length, longest) };
-  if (columns.text >= 0) return { report: { id: name, text: cell(columns.text) } };
+  if (columns.text >= 0) return { report: { id: name, text: textOf(cells[columns.text]) } };
   return {
     report: {
       id: name,
-      sections: columns.sections.map(({ index, section }) => ({ section, text: cell(index) })),
+      sections: columns.sections.map(({ index, section }) => ({ section, text: textOf(cells[index]) })),
     },
   };
+}
+
+function textOf(cell: unknown): string {
+  if (typeof cell === 'string') return cell;
+  return cell === null || cell === undefined ? '' : String(cell);
 }

@@ -17,16 +17,16 @@ export async function* fromJsonLines(
   let row = 0;
   let keys: string[] | undefined;
   let columns: Columns | undefined;
-  const read = (bytes: Buffer): InputItem | undefined => {
-    if (bytes.length > 0 && bytes[bytes.length - 1] === 13) bytes = bytes.subarray(0, -1);
-    if (bytes.length === 0) return undefined;
+  /** One line as bytes, where the piece it lies in is no UTF-8 as a whole. */
+  const readBytes = (bytes: Buffer): InputItem | undefined => {
+    if (isUtf8(bytes)) return read(bytes.toString('utf8'));
     row++;
-    if (!isUtf8(bytes)) return { id: `row-${row}`, failure: notUtf8 };
-    const text = bytes.toString('utf8');
-    if (text.trim() === '' || text === '\uFEFF') {
-      row--;
-      return undefined;
-    }
+    return { id: `row-${row}`, failure: notUtf8 };
+  };
+  const read = (line: string): InputItem | undefined => {
+    const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+    if (text === '' || text === '\uFEFF' || text.trim() === '') return undefined;
+    row++;
     let value: unknown;
     try {
       value = JSON.parse(row === 1 ? text.replace(/^\uFEFF/, '') : text);
@@ -38,7 +38,7 @@ export async function* fromJsonLines(
     }
     const object = value as Record<string, unknown>;
     const own = Object.keys(object);
-    if (keys === undefined || own.length !== keys.length || !keys.every((key) => key in object)) {
+    if (keys === undefined || !sameKeys(own, keys, object)) {
       keys = own;
       try {
         columns = findColumns(keys, options, path);
@@ -48,38 +48,43 @@ export async function* fromJsonLines(
         return { id: `row-${row}`, failure: 'the line lacks the fields of a report' };
       }
     }
-    const cells = keys.map((key) => object[key]);
-    const bad = [...(columns!.text >= 0 ? [columns!.text] : columns!.sections.map((s) => s.index))].find(
-      (index) => cells[index] !== null && typeof cells[index] !== 'string',
-    );
-    const item = fromCells(cells, columns!, row, longest);
-    if (bad !== undefined) {
+    const cells: unknown[] = [];
+    for (const key of keys) cells.push(object[key]);
+    for (const index of columns!.texts) {
+      if (cells[index] === null || typeof cells[index] === 'string') continue;
+      const item = fromCells(cells, columns!, row, longest);
       return {
         id: 'report' in item ? item.report.id : item.id,
-        failure: `field ${bad + 1} of the line is no text`,
+        failure: `field ${index + 1} of the line is no text`,
       };
     }
-    return item;
+    return fromCells(cells, columns!, row, longest);
   };
   for await (const chunk of utf8Chunks(path, options.encoding)) {
-    const found: InputItem[] = [];
+    const last = chunk.lastIndexOf(10);
     let from = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
-      const piece = chunk.subarray(from, end);
-      from = end + 1;
+    if (last >= 0) {
+      const end = chunk.indexOf(10);
       if (dropping) {
         row++;
-        found.push({
-          id: `row-${row}`,
-          failure: `the line has more than ${dropped + piece.length} bytes; the limit is ${longestLine}`,
-        });
+        const failure = `the line has more than ${dropped + end} bytes; the limit is ${longestLine}`;
+        yield [{ id: `row-${row}`, failure }];
         dropping = false;
         dropped = 0;
-        continue;
+      } else {
+        const item = readBytes(Buffer.concat([rest, chunk.subarray(0, end)]));
+        if (item !== undefined) yield [item];
       }
-      const item = read(rest.length === 0 ? piece : Buffer.concat([rest, piece]));
       rest = Buffer.alloc(0);
-      if (item !== undefined) found.push(item);
+      from = end + 1;
+    }
+    // Whole lines are decoded at once, and read in small batches: what has been judged need not be kept.
+    const whole = chunk.subarray(from, last + 1);
+    from = Math.max(from, last + 1);
+    for (const batch of isUtf8(whole)
+      ? inBatches(linesOfText(whole.toString('utf8')), read)
+      : inBatches(linesOfBytes(whole), readBytes)) {
+      yield batch;
     }
     const tail = chunk.subarray(from);
     if (dropping) dropped += tail.length;
@@ -88,12 +93,47 @@ export async function* fromJsonLines(
       dropped = rest.length + tail.length;
       rest = Buffer.alloc(0);
     } else rest = rest.length === 0 ? Buffer.from(tail) : Buffer.concat([rest, tail]);
-    yield found;
   }
   if (dropping)
     yield [{ id: `row-${row + 1}`, failure: `the line has ${dropped} bytes; the limit is ${longestLine}` }];
   else {
-    const item = read(rest);
+    const item = readBytes(rest);
     yield item === undefined ? [] : [item];
   }
+}
+
+const batchSize = 64;
+
+function* inBatches<T>(lines: Iterable<T>, read: (line: T) => InputItem | undefined): Generator<InputItem[]> {
+  let batch: InputItem[] = [];
+  for (const line of lines) {
+    const item = read(line);
+    if (item === undefined || batch.push(item) < batchSize) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** The lines of a text that ends with a line break. */
+function* linesOfText(text: string): Generator<string> {
+  for (let from = 0, end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
+    yield text.slice(from, end);
+    from = end + 1;
+  }
+}
+
+function* linesOfBytes(bytes: Buffer): Generator<Buffer> {
+  for (let from = 0, end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+    yield bytes.subarray(from, end);
+    from = end + 1;
+  }
+}
+
+/** Has the object these keys, in whatever order? */
+function sameKeys(own: readonly string[], keys: readonly string[], object: object): boolean {
+  if (own.length !== keys.length) return false;
+  for (let i = 0; i < own.length; i++)
+    if (own[i] !== keys[i] && !Object.hasOwn(object, keys[i]!)) return false;
+  return true;
 }

@@ -17,47 +17,9 @@ import {
   writeNamed,
   writeWith,
 } from '../../files/index.ts';
-import type { Evidence, FindingRow } from '../types.ts';
+import type { FindingRow } from '../types.ts';
+import { RowLines } from './row-lines.ts';
 import { withDuckDB } from './tables.ts';
-
-/**
- * Rows as lines of JSON, keys in the order of `FindingRow`. What comes again from row to row (the id, names of
- * findings, a sentence with several words of evidence) is put into JSON once.
- */
-export function rowLines(rows: readonly FindingRow[]): string {
-  let lines = '';
-  let id = '';
-  let idJson = '""';
-  let sentence = '';
-  let sentenceJson = '""';
-  for (let r = 0; r < rows.length; r++) {
-    const row = rows[r]!;
-    if (row.id !== id) {
-      id = row.id;
-      idJson = JSON.stringify(id);
-    }
-    let finding = findingJson.get(row.finding);
-    if (finding === undefined) {
-      finding = JSON.stringify(row.finding);
-      if (findingJson.size < 10_000) findingJson.set(row.finding, finding);
-    }
-    lines += `{"id":${idJson},"finding":${finding},"status":"${row.status}","probability":${row.probability},"deviation":${row.deviation},"label":${row.label},"rate":${row.rate},"evidence":[`;
-    const { evidence } = row;
-    for (let i = 0; i < evidence.length; i++) {
-      const e: Evidence = evidence[i]!;
-      if (e.sentence !== sentence) {
-        sentence = e.sentence;
-        sentenceJson = JSON.stringify(sentence);
-      }
-      lines += `${i === 0 ? '' : ','}{"phrase":${JSON.stringify(e.phrase)},"start":${e.start},"end":${e.end},"section":"${e.section}","sentence":${sentenceJson}}`;
-    }
-    lines += `],"extractor":"${row.extractor}","version":"${row.version}"`;
-    lines += row.reason === undefined ? '}\n' : `,"reason":${JSON.stringify(row.reason)}}\n`;
-  }
-  return lines;
-}
-
-const findingJson = new Map<string, string>();
 
 /** The columns of the output, as DuckDB names their types. */
 export const rowColumns =
@@ -74,9 +36,10 @@ export class IdSet {
   /** Counts one more of `id`; returns how often it was there before. */
   add(id: string): number {
     if (this.size * 2 > this.slots.length) this.grow();
-    const slot = this.slotOf(hash53(id));
+    const hash = hash53(id);
+    const slot = this.slotOf(hash);
     if (this.slots[slot] === -1) {
-      this.slots[slot] = hash53(id);
+      this.slots[slot] = hash;
       this.size++;
     }
     return this.counts[slot]!++;
@@ -151,7 +114,7 @@ export class RowOutput {
   private file = -1;
   /** Where new rows go until there are some, when all is begun again. */
   private draft: string | undefined;
-  private pending = '';
+  private readonly pending = new RowLines();
 
   private constructor(path: string, parquet: boolean, log: string, lock: Lock) {
     this.path = path;
@@ -192,19 +155,20 @@ export class RowOutput {
 
   /** Adds the rows of one report. They reach the file some time before `flush` returns. */
   write(rows: readonly FindingRow[]): void {
-    this.pending += rowLines(rows);
+    this.pending.add(rows);
     if (this.pending.length > 1 << 20) this.flush();
   }
 
   flush(): void {
-    if (this.pending === '') return;
     const { pending } = this;
-    this.pending = '';
+    if (pending.length === 0) return;
     try {
-      writeAll(this.file, pending);
+      writeAll(this.file, pending.view());
       this.putDraftInPlace();
     } catch (error) {
       throw fileError(error, this.log, 'written');
+    } finally {
+      pending.clear();
     }
   }
 
@@ -442,7 +406,7 @@ export class RowOutput {
   }
 }
 
-/** The beginning of a row as {@link rowLines} writes it: its id and its status. */
+/** The beginning of a row as {@link RowLines} writes it: its id and its status. */
 function keyOf(line: string): RegExpExecArray | null {
   return /^\{"id":("(?:[^"\\]|\\.)*"),"finding":"(?:[^"\\]|\\.)*","status":"(\w+)"/.exec(line);
 }

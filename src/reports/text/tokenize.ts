@@ -1,4 +1,4 @@
-import { fold, foldHash, type Vocabulary } from './vocabulary.ts';
+import { fold, folded, type Vocabulary } from './vocabulary.ts';
 
 /** Facts about a token that later steps ask for. */
 export const AFTER_NEWLINE = 1;
@@ -59,24 +59,28 @@ const HYPHEN = 5;
 const APOSTROPHE = 6;
 const OTHER = 0;
 
-/** Character classes of the first 128 code units; everything above counts as a letter unless listed in `classOf`. */
-const classes = new Uint8Array(128);
-for (let c = 0; c < 128; c++) {
-  if ((c >= 65 && c <= 90) || (c >= 97 && c <= 122)) classes[c] = LETTER;
-  else if (c >= 48 && c <= 57) classes[c] = DIGIT;
-  else if (c === 10 || c === 13) classes[c] = NEWLINE;
-  else if (c <= 32 || c === 127) classes[c] = SPACE;
-  else if (c === 45) classes[c] = HYPHEN;
-  else if (c === 39) classes[c] = APOSTROPHE;
-  else if (c === 95) classes[c] = LETTER; // "___" stands for a word that was removed
-}
+/** Set beside the class of a capital (ASCII or Latin-1). */
+const UPPER = 8;
+const CLASS = 7;
+
+/** The class of every UTF-16 unit, and `UPPER`: one look-up a character is what makes the loop below fast. */
+const traits = new Uint8Array(65_536);
+for (let c = 0; c < traits.length; c++) traits[c] = classOf(c) | (isCapital(c) ? UPPER : 0);
 
 function isCapital(c: number): boolean {
   return (c >= 65 && c <= 90) || (c >= 0xc0 && c <= 0xde && c !== 0xd7);
 }
 
+/** Everything above the first 128 units counts as a letter unless listed. */
 function classOf(c: number): number {
-  if (c < 128) return classes[c]!;
+  if ((c >= 65 && c <= 90) || (c >= 97 && c <= 122)) return LETTER;
+  if (c >= 48 && c <= 57) return DIGIT;
+  if (c === 10 || c === 13) return NEWLINE;
+  if (c <= 32 || c === 127) return SPACE;
+  if (c === 45) return HYPHEN;
+  if (c === 39) return APOSTROPHE;
+  if (c === 95) return LETTER; // "___" stands for a word that was removed
+  if (c < 128) return OTHER;
   if (c === 0x2019) return APOSTROPHE;
   if (c === 0x2010 || c === 0x2011) return HYPHEN;
   if (c === 0xa0 || c === 0xfeff || (c >= 0x2000 && c <= 0x200d) || c === 0x3000) return SPACE;
@@ -97,7 +101,8 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
   let i = 0;
   while (i < length) {
     const c = text.charCodeAt(i);
-    switch (classOf(c)) {
+    const trait = traits[c]!;
+    switch (trait & CLASS) {
       case SPACE:
         flags |= AFTER_SPACE;
         i++;
@@ -112,33 +117,36 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
       case DIGIT: {
         const start = i;
         let hash = 0;
-        let digits = classOf(c) === DIGIT;
-        let capitals = true;
+        let digits = (trait & CLASS) === DIGIT;
+        let capitals = UPPER;
+        let unit = c;
+        let own = trait;
         for (;;) {
-          const unit = text.charCodeAt(i);
-          hash = foldHash(hash, fold(unit));
-          if (!isCapital(unit)) capitals = false;
+          hash = (Math.imul(hash, 31) + folded[unit]!) | 0;
+          capitals &= own;
           i++;
           if (i >= length) break;
-          const next = text.charCodeAt(i);
-          const kind = classOf(next);
-          if (kind === LETTER || kind === DIGIT) {
-            if (kind === LETTER) digits = false;
+          unit = text.charCodeAt(i);
+          own = traits[unit]!;
+          const kind = own & CLASS;
+          if (kind === LETTER) {
+            digits = false;
             continue;
           }
-          const after = i + 1 < length ? classOf(text.charCodeAt(i + 1)) : SPACE;
-          if (kind === APOSTROPHE && after === LETTER) continue;
+          if (kind === DIGIT) continue;
+          if (kind !== APOSTROPHE && unit !== 46) break;
+          const after = i + 1 < length ? traits[text.charCodeAt(i + 1)]! & CLASS : SPACE;
+          if (kind === APOSTROPHE) {
+            if (after === LETTER) continue;
+            break;
+          }
           // "5.2" and "e.g": a point between digits or after a single letter belongs to the word.
-          if (
-            next === 46 &&
-            ((digits && after === DIGIT) || (i - start === 1 && after === LETTER && !digits))
-          )
-            continue;
-          if (next === 46 && i - start > 1 && after === LETTER && text.charCodeAt(i - 2) === 46) continue;
+          if ((digits && after === DIGIT) || (i - start === 1 && after === LETTER && !digits)) continue;
+          if (i - start > 1 && after === LETTER && text.charCodeAt(i - 2) === 46) continue;
           break;
         }
-        if (isCapital(c)) flags |= CAPITAL;
-        if (capitals && i - start > 1) flags |= ALL_CAPITALS;
+        if (trait & UPPER) flags |= CAPITAL;
+        if (capitals !== 0 && i - start > 1) flags |= ALL_CAPITALS;
         tokens.push(
           start,
           i,
@@ -150,7 +158,7 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
       }
       case HYPHEN: {
         const start = i;
-        while (i < length && classOf(text.charCodeAt(i)) === HYPHEN) i++;
+        while (i < length && (traits[text.charCodeAt(i)]! & CLASS) === HYPHEN) i++;
         if (flags & AFTER_NEWLINE) flags |= AFTER_BULLET;
         else if (i - start > 1) {
           tokens.push(start, i, vocabulary.find(45, '-', 0, 1), flags);

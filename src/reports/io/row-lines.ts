@@ -1,0 +1,212 @@
+import type { Evidence, FindingRow, Section } from '../types.ts';
+
+/**
+ * Rows as lines of JSON in UTF-8, keys in the order of `FindingRow`, one behind the other in a buffer.
+ *
+ * A report makes some 4,000 bytes, most of which were written before: a row that says only that a finding is not
+ * mentioned is the same from report to report but for the id, what stands before the evidence is one of a few hundred,
+ * and a sentence comes again with each word of evidence. So bytes are kept and copied, and short texts are written unit
+ * by unit: joining strings and encoding them costs three times as much.
+ */
+export class RowLines {
+  private bytes: Uint8Array = Buffer.allocUnsafe((1 << 20) + (1 << 18));
+  /** `{"id":…`, the beginning of every line of a report. */
+  private id: string | undefined;
+  private idBytes = noBytes;
+  /** What stands before the evidence, by finding and probability. */
+  private readonly heads = new Map<string, Map<number | null, Head>>();
+  /** What stands behind the evidence of a row without a reason, and its extractor and version. */
+  private extractor: string | undefined;
+  private version: string | undefined;
+  private tail = noBytes;
+  /** What stands between a phrase's place and its sentence. */
+  private readonly sections = new Map<Section, Uint8Array>();
+  /** The sentence that was written last, with its quotation marks. */
+  private sentence: string | undefined;
+  private sentenceBytes = noBytes;
+  /** Bytes that were added since `clear`. */
+  length = 0;
+
+  add(rows: readonly FindingRow[]): void {
+    for (let r = 0; r < rows.length; r++) {
+      const row = rows[r]!;
+      if (row.id !== this.id) {
+        this.id = row.id;
+        this.idBytes = utf8(`{"id":${JSON.stringify(row.id)}`);
+      }
+      this.copy(this.idBytes);
+      this.copy(this.headOf(row));
+      const { evidence } = row;
+      for (let i = 0; i < evidence.length; i++) {
+        if (i > 0) this.put(comma);
+        this.addEvidence(evidence[i]!);
+      }
+      if (row.reason !== undefined) this.encode(endOf(row));
+      else this.copy(this.tailOf(row));
+    }
+  }
+
+  /** What was added; valid until the next `add`. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  clear(): void {
+    this.length = 0;
+    this.sentence = undefined; // its bytes lay in the buffer
+  }
+
+  private headOf(row: FindingRow): Uint8Array {
+    const { finding, status, probability, deviation, label, rate } = row;
+    let own = this.heads.get(finding);
+    if (own === undefined) {
+      own = new Map();
+      if (this.heads.size < mostFindings) this.heads.set(finding, own);
+    }
+    const known = own.get(probability);
+    if (
+      known !== undefined &&
+      known.status === status &&
+      known.deviation === deviation &&
+      known.label === label &&
+      known.rate === rate
+    ) {
+      return known.bytes;
+    }
+    const bytes = utf8(
+      `,"finding":${JSON.stringify(finding)},"status":"${status}","probability":${probability},"deviation":${deviation},"label":${label},"rate":${rate},"evidence":[`,
+    );
+    if (own.size < mostProbabilities || known !== undefined) {
+      own.set(probability, { status, deviation, label, rate, bytes });
+    }
+    return bytes;
+  }
+
+  private tailOf(row: FindingRow): Uint8Array {
+    if (row.version !== this.version || row.extractor !== this.extractor) {
+      this.version = row.version;
+      this.extractor = row.extractor;
+      this.tail = utf8(endOf(row));
+    }
+    return this.tail;
+  }
+
+  private addEvidence(e: Evidence): void {
+    this.put(phraseKey);
+    this.quoted(e.phrase);
+    this.put(startKey);
+    this.integer(e.start);
+    this.put(endKey);
+    this.integer(e.end);
+    let section = this.sections.get(e.section);
+    if (section === undefined) {
+      section = utf8(`,"section":"${e.section}","sentence":`);
+      this.sections.set(e.section, section);
+    }
+    this.copy(section);
+    if (e.sentence === this.sentence) this.copy(this.sentenceBytes);
+    else {
+      const begin = this.length;
+      this.quoted(e.sentence);
+      this.sentence = e.sentence;
+      this.sentenceBytes = this.bytes.subarray(begin, this.length);
+    }
+    this.put(brace);
+  }
+
+  /** Many bytes. */
+  private copy(part: Uint8Array): void {
+    this.makeRoom(part.length);
+    this.bytes.set(part, this.length);
+    this.length += part.length;
+  }
+
+  /** A few bytes, for which a call costs more than a loop. */
+  private put(part: Uint8Array): void {
+    this.makeRoom(part.length);
+    const { bytes } = this;
+    let at = this.length;
+    for (let i = 0; i < part.length; i++) bytes[at++] = part[i]!;
+    this.length = at;
+  }
+
+  /** `JSON.stringify` of a text; printable ASCII but for quotation marks and backslashes stands in it as it is. */
+  private quoted(text: string): void {
+    this.makeRoom(text.length + 2);
+    const { bytes } = this;
+    let at = this.length;
+    bytes[at++] = 34;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit < 32 || unit > 126 || unit === 34 || unit === 92) {
+        this.encode(JSON.stringify(text));
+        return;
+      }
+      bytes[at++] = unit;
+    }
+    bytes[at++] = 34;
+    this.length = at;
+  }
+
+  private integer(value: number): void {
+    if (!(Number.isInteger(value) && value >= 0 && value < 1e9)) {
+      this.encode(String(value));
+      return;
+    }
+    this.makeRoom(9);
+    const { bytes } = this;
+    let digits = 1;
+    for (let power = 10; power <= value; power *= 10) digits++;
+    let rest = value;
+    for (let at = this.length + digits - 1; at >= this.length; at--) {
+      const tenth = Math.floor(rest / 10);
+      bytes[at] = 48 + rest - tenth * 10;
+      rest = tenth;
+    }
+    this.length += digits;
+  }
+
+  private encode(text: string): void {
+    this.makeRoom(text.length * 3);
+    this.length += encoder.encodeInto(text, this.bytes.subarray(this.length)).written;
+  }
+
+  private makeRoom(more: number): void {
+    if (this.length + more <= this.bytes.length) return;
+    const wider = Buffer.allocUnsafe((this.length + more) * 2);
+    wider.set(this.view());
+    this.bytes = wider;
+  }
+}
+
+interface Head extends Pick<FindingRow, 'status' | 'deviation' | 'label' | 'rate'> {
+  readonly bytes: Uint8Array;
+}
+
+const mostFindings = 10_000;
+/** A language model may give any probability. */
+const mostProbabilities = 100;
+
+const encoder = new TextEncoder();
+const noBytes: Uint8Array = new Uint8Array(0);
+const comma = utf8(',');
+const brace = utf8('}');
+const phraseKey = utf8('{"phrase":');
+const startKey = utf8(',"start":');
+const endKey = utf8(',"end":');
+
+function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+function endOf(row: FindingRow): string {
+  const end = `],"extractor":"${row.extractor}","version":"${row.version}"`;
+  return row.reason === undefined ? `${end}}\n` : `${end},"reason":${JSON.stringify(row.reason)}}\n`;
+}
+
+/** The same lines as text. */
+export function rowLines(rows: readonly FindingRow[]): string {
+  const lines = new RowLines();
+  lines.add(rows);
+  return Buffer.from(lines.view()).toString('utf8');
+}
