@@ -1,6 +1,7 @@
 // The add-on's one entry: everything JavaScript can call is registered here, a file each.
 #include "allocator.h"
 #include "autograd.h"
+#include "convolution.h"
 #include "engine.h"
 #include "handle.h"
 #include "js.h"
@@ -37,6 +38,7 @@ NAPI_MODULE_INIT() {
     registerHandles(env, exports);
     registerOperators(env, exports);
     registerAutograd(env, exports);
+    registerConvolution(env, exports);
     registerStorage(env, exports);
     registerAllocator(env, exports);
     registerEngine(env, exports);

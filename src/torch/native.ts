@@ -85,6 +85,8 @@ interface Binding {
   setGradEnabled(enabled: boolean): void;
   enterAutocast(device: string, dtype: string): object;
   leaveAutocast(token: object): void;
+  /** Takes images and a weight, both of one type once autocast has seen them. */
+  convolve(input: Handle, weight: Handle, bias: Handle | null, stride: number, padding: number): Handle;
   share(data: TypedArray, shape: readonly number[], dtype: string): Handle;
   data(tensor: Handle): [array: TypedArray, keeper: Keeper | null];
   /** Ends an array of `data` and gives its memory back. */

@@ -2,6 +2,7 @@ import { noGrad } from '../autograd.ts';
 import type { Generator } from '../generator.ts';
 import { aten } from '../operators.ts';
 import type { Tensor } from '../tensor.ts';
+import { convolve } from './convolution.ts';
 import { type Initializer, kaimingNormal_, uniformFanIn_ } from './init.ts';
 import { Module } from './module.ts';
 
@@ -19,8 +20,8 @@ export interface Conv2dOptions {
 export class Conv2d extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
-  private readonly stride: [number, number];
-  private readonly padding: [number, number];
+  private readonly stride: number;
+  private readonly padding: number;
   private readonly groups: number;
 
   constructor(
@@ -32,8 +33,8 @@ export class Conv2d extends Module {
   ) {
     super();
     this.groups = options.groups ?? 1;
-    this.stride = [options.stride ?? 1, options.stride ?? 1];
-    this.padding = [options.padding ?? 0, options.padding ?? 0];
+    this.stride = options.stride ?? 1;
+    this.padding = options.padding ?? 0;
     this.weight = this.parameter('weight', aten.empty([outputs, inputs / this.groups, kernel, kernel]));
     (options.init ?? kaimingNormal_)(this.weight, generator);
     this.bias = options.bias ? this.parameter('bias', aten.zeros([outputs])) : null;
@@ -41,27 +42,8 @@ export class Conv2d extends Module {
 
   override forward(input: Tensor): Tensor {
     const { weight, bias, stride, padding, groups } = this;
-    if (groups > 1 && stride[0] > 1 && input.dtype === 'bfloat16' && weight.dtype === 'float32')
-      return convolveInSingle(input, weight, bias, stride, padding, groups);
-    return aten.conv2d(input, weight, bias, stride, padding, [1, 1], groups);
+    return convolve(input, weight, bias, stride, padding, groups);
   }
-}
-
-/**
- * A convolution of bfloat16 images that autocast leaves alone, because it does not know this operator. The gradient of
- * depthwise convolutions with a stride takes LibTorch's CPU kernels 10 to 20 times longer in bfloat16 than in float32.
- */
-function convolveInSingle(
-  input: Tensor,
-  weight: Tensor,
-  bias: Tensor | null,
-  stride: [number, number],
-  padding: [number, number],
-  groups: number,
-): Tensor {
-  using single = input.to({ dtype: 'float32' });
-  using output = aten.convolution(single, weight, bias, stride, padding, [1, 1], false, [0, 0], groups);
-  return output.to({ dtype: 'bfloat16' });
 }
 
 /**

@@ -152,6 +152,76 @@ describe('modules', () => {
     }
   });
 
+  describe('convolutions of small images, as matrix products', () => {
+    const shapes = [
+      // images, inputs, height, width, outputs, kernel, stride, padding
+      [3, 8, 2, 2, 16, 3, 1, 1],
+      [2, 16, 4, 4, 8, 3, 2, 1],
+      [2, 5, 7, 3, 6, 3, 1, 1],
+      [1, 7, 9, 5, 3, 5, 2, 2],
+      [4, 6, 4, 4, 10, 1, 2, 0],
+      [4, 6, 4, 4, 10, 1, 1, 0],
+      [2, 3, 16, 16, 5, 7, 2, 3],
+      [2, 4, 3, 3, 4, 3, 1, 0],
+    ];
+    test.each(shapes)(
+      '%i images of %i x %i x %i',
+      (n, inputs, height, width, outputs, kernel, stride, padding) => {
+        using _scope = new Scope();
+        const generator = new Generator(1);
+        const conv = new Conv2d(inputs!, outputs!, kernel!, generator, { stride, padding, bias: true });
+        noGrad(() => conv.bias!.copy_(aten.randn([outputs!], { generator })));
+        const images = aten.randn([n!, inputs!, height!, width!], { generator, dtype: 'bfloat16' });
+        images.requires_grad_();
+        const before = unreleased();
+        const output = autocast(() => conv.forward(images));
+        expect(unreleased()).toBe(before + 1);
+        // The same in double precision, from the numbers that bfloat16 makes of the weights.
+        const leaves = [images, conv.weight, conv.bias!];
+        const doubles = leaves.map((leaf) =>
+          leaf.detach().to({ dtype: 'bfloat16' }).to({ dtype: 'float64' }).requires_grad_(),
+        );
+        const [x, w, b] = doubles as [Tensor, Tensor, Tensor];
+        const exact = aten.conv2d(x, w, b, [stride!, stride!], [padding!, padding!]);
+        expect(output.shape).toEqual(exact.shape);
+        expect(output.isContiguous('channels_last')).toBe(true);
+        expect(aten.allclose(output.to({ dtype: 'float64' }), exact, 2 ** -8, 2 ** -6)).toBe(true);
+        const upstream = aten.randn(exact.shape, { generator, dtype: 'bfloat16' });
+        const found = grad([output], leaves, { gradOutputs: [upstream] });
+        const expected = grad([exact], doubles, { gradOutputs: [upstream.to({ dtype: 'float64' })] });
+        for (const [i, gradient] of found.entries()) {
+          expect(gradient!.dtype).toBe(leaves[i]!.dtype);
+          const difference = gradient!.to({ dtype: 'float64' }).sub(expected[i]!).norm().item() as number;
+          expect(difference).toBeLessThan(2 ** -7 * (expected[i]!.norm().item() as number));
+        }
+      },
+    );
+
+    test('gradients of gradients are LibTorch’s', () => {
+      using _scope = new Scope();
+      const generator = new Generator(2);
+      const conv = new Conv2d(4, 6, 3, generator, { padding: 1 });
+      const images = aten.randn([2, 4, 4, 4], { generator, dtype: 'bfloat16' });
+      images.requires_grad_();
+      const second = (output: Tensor) => {
+        const [first] = grad([output.to({ dtype: 'float32' }).square().sum()], [images], {
+          createGraph: true,
+        });
+        return grad([first!.to({ dtype: 'float32' }).square().sum()], [conv.weight])[0]!;
+      };
+      const ours = second(autocast(() => conv.forward(images)));
+      const theirs = second(autocast(() => aten.conv2d(images, conv.weight, null, [1, 1], [1, 1])));
+      const difference = ours.sub(theirs).norm().item() as number;
+      expect(difference).toBeLessThan(2 ** -5 * (theirs.norm().item() as number));
+    });
+
+    test('images of other channels than the weight', () => {
+      const conv = new Conv2d(4, 6, 3, new Generator(0), { padding: 1 });
+      const images = aten.zeros([1, 3, 4, 4], { dtype: 'bfloat16' });
+      expect(() => autocast(() => conv.forward(images))).toThrow(/convolve takes images/);
+    });
+  });
+
   test('to() changes the memory of the same tensors', () => {
     const net = network();
     const weight = net.parameters()[0]!;
