@@ -131,8 +131,12 @@ class ProductConvolution : public torch::autograd::Function<ProductConvolution> 
     context->saved_data["padding"] = padding;
     context->saved_data["bias"] = bias.has_value();
     const at::Tensor columns = toColumns(input, w), rows = toRows(weight).t();
-    const at::Tensor output = bias ? at::addmm(*bias, columns, rows) : at::mm(columns, rows);
-    return output.view({input.size(0), w.outHeight, w.outWidth, weight.size(0)}).permute({0, 3, 1, 2});
+    // Not a view of the product: what a custom function returns as a view cannot be changed in place (relu_).
+    at::Tensor output = at::empty({input.size(0), weight.size(0), w.outHeight, w.outWidth}, input.options().memory_format(at::MemoryFormat::ChannelsLast));
+    at::Tensor product = output.permute({0, 2, 3, 1}).view({columns.size(0), weight.size(0)});
+    if (bias) at::addmm_out(product, *bias, columns, rows);
+    else at::mm_out(product, columns, rows);
+    return output;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {

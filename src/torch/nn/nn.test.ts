@@ -197,6 +197,15 @@ describe('modules', () => {
       },
     );
 
+    test('what is returned can be changed in place', () => {
+      using _scope = new Scope();
+      const conv = new Conv2d(4, 6, 3, new Generator(2), { padding: 1 });
+      const images = aten.randn([2, 4, 4, 4], { generator: new Generator(1), dtype: 'bfloat16' });
+      const output = autocast(() => relu_(conv.forward(images)));
+      grad([output.to({ dtype: 'float32' }).sum()], [conv.weight]);
+      expect(output.min().item()).toBe(0);
+    });
+
     test('gradients of gradients are LibTorch’s', () => {
       using _scope = new Scope();
       const generator = new Generator(2);
