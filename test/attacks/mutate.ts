@@ -12,6 +12,7 @@ import { parseNpy } from '../../src/data/npy.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { PenumbraError } from '../../src/errors.ts';
 import { openRegular } from '../../src/files/index.ts';
+import { readPredictions } from '../../src/judge/index.ts';
 import type { Random } from '../../src/random.ts';
 import { parseFindings } from '../../src/reports/findings/findings.ts';
 import { CsvReader } from '../../src/reports/io/csv.ts';
@@ -22,6 +23,7 @@ import { Failure } from '../../src/reports/llm/failure.ts';
 import { checkGguf } from '../../src/reports/llm/gguf.ts';
 import { answerSchema } from '../../src/reports/llm/schema.ts';
 import { readGold } from '../../src/reports/score/gold.ts';
+import { readSafetensors, tidy } from '../../src/torch/index.ts';
 import { readZipEntries } from '../../src/zip.ts';
 import { tinyGguf } from '../reports/llm/tiny-gguf.ts';
 import { makeZip } from '../reports/zip-maker.ts';
@@ -45,14 +47,21 @@ const bytes = (text: string) => Buffer.from(text);
 export function parsers(): Parser[] {
   const xml = `<eCitation><uId id="CXR1"/><AbstractText Label="FINDINGS">a &lt; b <![CDATA[c]]><!-- d --></AbstractText></eCitation>`;
   const idx = encodeIdx([2, 3, 3], new Uint8Array(18));
-  const npyHeader = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }".padEnd(117) + '\n';
-  const magic = Buffer.from('\x93NUMPY\x01\x00', 'latin1');
-  const npy = Buffer.concat([magic, Buffer.from([118, 0]), bytes(npyHeader), Buffer.alloc(6)]);
+  const npyOf = (type: string, shape: string, data: Buffer) => {
+    const head = `{'descr': '${type}', 'fortran_order': False, 'shape': ${shape}, }`;
+    const magic = Buffer.from('\x93NUMPY\x01\x00\x76\x00', 'latin1');
+    return Buffer.concat([magic, bytes(`${head.padEnd(117)}\n`), data]);
+  };
+  const npy = npyOf('|u1', '(2, 3)', Buffer.alloc(6));
+  const floats = npyOf('<f4', '(2, 2)', Buffer.from(new Float32Array([0.9, 0.1, 0.4, 0.6]).buffer));
   const schema = answerSchema(['Edema', 'Pneumonia']);
   const npz = makeZip([
     { name: 'train_images.npy', bytes: npy },
     { name: 'train_labels.npy', bytes: npy },
   ]);
+  const header = `{"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"b":{"dtype":"BOOL","shape":[3],"data_offsets":[16,19]}}`;
+  const safetensors = Buffer.concat([Buffer.alloc(8), bytes(header.padEnd(136)), Buffer.alloc(19)]);
+  safetensors.writeUInt32LE(136, 0);
   const png = Buffer.alloc(64);
   png.writeUInt32BE(0x89504e47, 0);
   png.writeUInt32BE(8, 16);
@@ -112,6 +121,26 @@ export function parsers(): Parser[] {
       },
     },
     {
+      name: 'safetensors',
+      seeds: [safetensors],
+      fromFile: true,
+      parse: (_, file) =>
+        tidy(() => {
+          for (const tensor of readSafetensors(file).tensors.values()) tensor.toArray();
+        }),
+    },
+    {
+      name: 'predictions in npz',
+      seeds: [
+        makeZip([
+          { name: 'probabilities.npy', bytes: floats },
+          { name: 'labels.npy', bytes: npyOf('|u1', '(2,)', Buffer.from([0, 1])) },
+        ]),
+      ],
+      fromFile: true,
+      parse: (_, file) => readPredictions(file),
+    },
+    {
       name: 'gold',
       seeds: [
         bytes('{"id":"1","text":"a","span":[0,1],"finding":"Edema","status":"positive"}\n'),
@@ -146,7 +175,7 @@ export async function* mutateAll(inputs: number, folder: string, random: Random)
 
 async function mutateFor(parser: Parser, inputs: number, folder: string, random: Random): Promise<Tally> {
   const tally = new Tally(`mutated inputs: ${parser.name}`);
-  const file = join(folder, parser.name === 'npz' ? 'a.npz' : 'a.jsonl');
+  const file = join(folder, parser.name.endsWith('npz') ? 'a.npz' : 'a.jsonl');
   const before = process.memoryUsage().rss;
   for (; tally.tries < inputs; tally.tries++) {
     const input = mutated(parser.seeds[random.below(parser.seeds.length)]!, random);

@@ -1,5 +1,5 @@
 /**
- * The attacks at full size, by hand: `node test/attacks/run.ts [kills] [pairs] [races] [inputs] [markers] [cases]`, each
+ * The attacks at full size, by hand: `npm run attack -- [kills] [pairs] [races] [inputs] [markers] [cases]`, each
  * with a number behind `=` where the usual is not wanted: `kills=100`. Without names, all. Prints the rows of
  * docs/attacks.md; exits with 1 where anything failed.
  */

@@ -88,9 +88,39 @@ export const verbs: readonly Verb[] = [
         : undefined,
     appearsWhole: false,
   },
+  {
+    name: 'compare',
+    args: (_, out) => [
+      ...['compare', 'phantom', '--phantom-images', '60', '--phantom-size', '32', '--model', 'resnet10'],
+      ...['--objectives', 'hard,ls', '--seeds', '1', '--epochs', '1', '--batch-size', '8', '--threads', '1'],
+      ...['--workers', '0', '--precision', 'float32', '--checkpoint-steps', '1', '--replicates', '100'],
+      ...['--out', out],
+    ],
+    output: 'comparison',
+    digest: async (out) => {
+      if (!['result.json', 'report.html'].every((name) => existsSync(join(out, name)))) return undefined;
+      const names = readdirSync(out, { recursive: true, encoding: 'utf8' }).sort();
+      const weights = names.filter((name) => name.endsWith('model.safetensors'));
+      return `${weights.length} ${hash(...weights.map((name) => readFileSync(join(out, name))))}`;
+    },
+    appearsWhole: false,
+  },
+  {
+    name: 'judge',
+    args: (folder, out) => [
+      ...['judge', `a=${join(folder, 'a.csv')}`, `b=${join(folder, 'b.csv')}`, '--replicates', '200'],
+      ...['--json', out],
+    ],
+    output: 'judged.json',
+    digest: async (out) => {
+      const { differences } = JSON.parse(readFileSync(out, 'utf8'));
+      return hash(JSON.stringify(differences));
+    },
+    appearsWhole: true,
+  },
 ];
 
-/** Reports, rows and images that the verbs work on: made up. */
+/** Reports, rows, images and predictions that the verbs work on: made up. */
 export function makeInputs(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const sentences = [
@@ -112,6 +142,16 @@ export function makeInputs(folder: string): void {
     join(folder, 'rows.jsonl'),
     images.flatMap((_, i) => ['Edema', 'Pneumonia'].map((finding) => row(`r${i}`, finding))).join(''),
   );
+  for (const [name, sure] of [
+    ['a', 0.8],
+    ['b', 0.6],
+  ] as const) {
+    const lines = Array.from({ length: 400 }, (_, i) => {
+      const p = (i * 7) % 10 < 5 ? sure : 1 - sure;
+      return `s${i},${(i * 3) % 4 < 2 ? 'x' : 'y'},${p},${1 - p}\n`;
+    });
+    writeFileSync(join(folder, `${name}.csv`), `id,label,p_x,p_y\n${lines.join('')}`);
+  }
 }
 
 export interface Started {
@@ -148,6 +188,6 @@ export function childOf(pid: number): number | undefined {
 
 /** What lies in a folder beside the inputs and the output: nothing, when all went well. */
 export function leftovers(folder: string, output: string): string[] {
-  const inputs = ['reports.jsonl', 'few.jsonl', 'images.csv', 'rows.jsonl', output];
+  const inputs = ['reports.jsonl', 'few.jsonl', 'images.csv', 'rows.jsonl', 'a.csv', 'b.csv', output];
   return readdirSync(folder).filter((name) => !inputs.includes(name));
 }
