@@ -13,6 +13,7 @@ import {
   aurocStatistic,
   meanStatistic,
   ratioStatistic,
+  type Scale,
   type Statistic,
 } from './statistics.ts';
 
@@ -56,7 +57,7 @@ const figures: readonly Figure[] = [
     better: 'lower',
     meaning: 'Mean binary cross-entropy: punishes confident errors most.',
     sort: 'statistic',
-    of: (seen, k) => masked(seen.column(k!), (column) => sampleCrossEntropy(column)),
+    of: (seen, k) => masked(seen.column(k!), 'positive', (column) => sampleCrossEntropy(column)),
   },
   {
     name: 'brier',
@@ -67,7 +68,7 @@ const figures: readonly Figure[] = [
     meaning: 'Mean squared distance of the probability from what is there, from 0 to 1.',
     sort: 'statistic',
     of: (seen, k) =>
-      masked(seen.column(k!), ({ probability, target }) => {
+      masked(seen.column(k!), 'positive', ({ probability, target }) => {
         const result = new Float64Array(target.length);
         for (let i = 0; i < result.length; i++) result[i] = (probability[i]! - target[i]!) ** 2;
         return result;
@@ -130,7 +131,7 @@ const figures: readonly Figure[] = [
     meaning: 'Above 0 the finding is expected too often, below 0 too seldom, on average.',
     sort: 'statistic',
     of: (seen, k) =>
-      masked(seen.column(k!), ({ probability, target }) => {
+      masked(seen.column(k!), 'real', ({ probability, target }) => {
         const result = new Float64Array(target.length);
         for (let i = 0; i < result.length; i++) result[i] = probability[i]! - target[i]!;
         return result;
@@ -195,9 +196,13 @@ export function sampleCrossEntropy({ probability, target, logit }: Column): Floa
   return result;
 }
 
-function masked(column: Column, values: (column: Column) => Float64Array): Statistic | undefined {
+function masked(
+  column: Column,
+  scale: Scale,
+  values: (column: Column) => Float64Array,
+): Statistic | undefined {
   if (column.known === 0) return undefined;
-  return meanStatistic(values(column), column.known === column.mask.length ? undefined : column.mask);
+  return meanStatistic(values(column), column.known === column.mask.length ? undefined : column.mask, scale);
 }
 
 function part(seen: Seen, k: number, value?: (known: CalibrationRun) => number): CalibrationPart | undefined {

@@ -35,9 +35,11 @@ export {
   auprcStatistic,
   aurcStatistic,
   aurocStatistic,
+  type Kinds,
   meanStatistic,
   type Ranked,
   ratioStatistic,
+  type Scale,
   type Statistic,
 } from './statistics.ts';
 export {

@@ -6,19 +6,14 @@ import {
   calibrationDifference,
   calibrationInterval,
   type Difference,
-  difference,
   type Estimate,
-  estimate,
   holm,
-  type Measure,
   mean,
-  replicate,
 } from '../metrics/index.ts';
-import { normalCdf, normalQuantile } from '../normal.ts';
 import { type CalibrationPart, type Figure, figureNamed, figuresOf } from './figure.ts';
 import { asRuns, checkSame, type Outputs, samplesOf } from './outputs.ts';
 import { Seen } from './seen.ts';
-import type { Statistic } from './statistics.ts';
+import { differenceOf, estimateOf, meanSpread, type Spread, spreadOf, Units } from './spread.ts';
 
 export interface FigureOptions extends BinOptions, BootstrapOptions {
   /** Names of the figures to measure; default all that the outputs allow. */
@@ -98,15 +93,12 @@ export function compareFigures(
   return measureMethods(methods, { ...options, pairs: 'all' }).pairs[0]!.figures;
 }
 
-/** Beyond this many visits of a number, Σ over resamples, an interval comes from the influence function instead. */
-const MOST_VISITS = 3e8;
-
 /**
  * All figures of several methods on the same samples, with the differences of pairs of them. A method's figure is the
  * mean over its runs (seeds).
  *
- * - Statistics are resampled together, methods and all, by samples or groups and by runs ({@link replicate}); where that
- *   would take long (many samples), intervals and p-values are normal, from the influence function.
+ * - Statistics get interval and test from their influence functions, by samples or groups and by runs: nothing is
+ *   resampled, and they hold where few samples decide, as a bootstrap's do not ({@link estimateOf}, {@link differenceOf}).
  * - Calibration errors get interval and test from {@link calibrationInterval} and {@link calibrationDifference}: the
  *   interval covers the true error. The printed figure, when noise puts it outside, widens its interval.
  * - p-values are Holm-corrected over the pairs, a family for each figure; for single findings over pairs and findings.
@@ -166,7 +158,7 @@ class Job {
   private readonly options: JointOptions;
   /** By method, then by run. */
   private readonly seen: readonly (readonly Seen[])[];
-  private readonly samples: number;
+  private readonly units: Units;
   /** Findings: K numbers; one of K: `undefined` alone. */
   private readonly columns: readonly (number | undefined)[];
   private readonly names: readonly string[];
@@ -185,7 +177,7 @@ class Job {
       if (m > 0) checkSame(first!, one[0]!, m);
     });
     this.seen = runs.map((one) => one.map((outputs) => new Seen(outputs, options)));
-    this.samples = samplesOf(first!);
+    this.units = new Units(samplesOf(first!), options.groups);
     this.names = first!.targets.names;
     const { kind } = first!.targets;
     this.columns = kind === 'findings' ? this.names.map((_, k) => k) : [undefined];
@@ -198,115 +190,40 @@ class Job {
   }
 
   measureAll(take: (figure: Figure, made: Made) => void): void {
-    const resampled = this.figures.filter((figure) => figure.sort === 'statistic');
-    let done = 0;
-    const finished = (figure: Figure, made: Made): void => {
-      take(figure, made);
-      this.options.onProgress?.(++done, this.figures.length);
-    };
-    // In batches, so that draws are shared and memory stays bounded.
-    const quick = resampled.filter((figure) => this.isQuick(figure));
-    this.resample(quick, finished);
-    for (const figure of this.figures) {
-      if (figure.sort === 'statistic') {
-        if (!quick.includes(figure)) finished(figure, this.byInfluence(figure));
-      } else if (figure.sort === 'calibration') finished(figure, this.calibrated(figure));
-      else finished(figure, this.plain(figure));
-    }
+    this.figures.forEach((figure, done) => {
+      take(figure, this.made(figure));
+      this.options.onProgress?.(done + 1, this.figures.length);
+    });
   }
 
-  private statistic(figure: Figure, seen: Seen, k: number | undefined): Statistic | undefined {
-    return figure.sort === 'statistic' ? figure.of(seen, k) : undefined;
+  private made(figure: Figure): Made {
+    if (figure.sort === 'statistic') return this.scattered(figure);
+    return figure.sort === 'calibration' ? this.calibrated(figure) : this.plain(figure);
   }
 
-  /** Whether the bootstrap of one run's figure is affordable. */
-  private isQuick(figure: Figure): boolean {
-    const replicates = this.options.replicates ?? 1000;
-    const [seen] = this.seen[0]!;
-    let cost = 0; // Findings are of the same samples, and cost alike.
-    for (const k of this.columns) if (cost === 0) cost = this.statistic(figure, seen!, k)?.cost ?? 0;
-    return cost * this.columns.length * replicates <= MOST_VISITS;
-  }
-
-  private resample(figures: readonly Figure[], take: (figure: Figure, made: Made) => void): void {
-    if (figures.length === 0) return; // Drawing alone would take long where samples are many.
-    const undefinedMeasure: Measure = () => Number.NaN;
-    const items = figures.flatMap((figure) => this.columns.map((k) => ({ figure, k })));
-    const values = this.seen.map((runs) => items.map(() => runs.map(() => Number.NaN)));
-    const measures = this.seen.map((runs, m) =>
-      runs.map((seen, s) =>
-        items.map(({ figure, k }, at) => {
-          const one = this.statistic(figure, seen, k);
-          if (one === undefined) return undefinedMeasure;
-          values[m]![at]![s] = one.value();
-          return this.options.replicates === 0 ? undefinedMeasure : one.measure();
-        }),
+  private scattered(figure: Figure & { readonly sort: 'statistic' }): Made {
+    const { units } = this;
+    const level = this.options.level ?? 0.95;
+    const bare = this.options.replicates === 0;
+    // By method and column.
+    const parts = this.seen.map((runs) =>
+      this.columns.map((k) =>
+        spreadOf(
+          runs.map((seen) => figure.of(seen, k)),
+          units,
+          bare,
+        ),
       ),
     );
-    const replicates = replicate(measures, this.samples, this.options);
-    figures.forEach((figure, f) => {
-      const at = this.columns.map((_, c) => f * this.columns.length + c);
-      // By method and column.
-      const value = this.seen.map((_, m) => at.map((i) => mean(values[m]![i]!)));
-      const drawn = this.seen.map((_, m) => at.map((i) => replicates[m]![i]!));
-      const used = this.columns.map((_, c) => c).filter((c) => value.every((one) => !Number.isNaN(one[c]!)));
-      const macroValue = value.map((one) => mean(used.map((c) => one[c]!)));
-      const macroDrawn = drawn.map((one) => meanOfDefined(used.map((c) => one[c]!)));
-      take(
-        figure,
-        this.gather(
-          (m, c) => estimate(value[m]![c]!, drawn[m]![c]!, this.options),
-          ({ first, second }, c) =>
-            difference(
-              value[first]![c]!,
-              value[second]![c]!,
-              drawn[first]![c]!,
-              drawn[second]![c]!,
-              this.options,
-            ),
-          (m) => estimate(macroValue[m]!, macroDrawn[m]!, this.options),
-          ({ first, second }) =>
-            difference(
-              macroValue[first]!,
-              macroValue[second]!,
-              macroDrawn[first]!,
-              macroDrawn[second]!,
-              this.options,
-            ),
-        ),
-      );
-    });
-  }
-
-  private byInfluence(figure: Figure): Made {
-    const sums = new GroupSums(this.samples, this.options.groups);
-    const level = this.options.level ?? 0.95;
-    const none = this.options.replicates === 0;
-    const many = this.columns.length;
-    const parts = this.seen.map(() => new Array<Spread>(many));
-    this.columns.forEach((k, c) => {
-      this.seen.forEach((runs, m) => {
-        const stats = runs.map((seen) => this.statistic(figure, seen, k));
-        parts[m]![c] = spreadOf(stats, sums, none);
-      });
-    });
     const used = this.columns
       .map((_, c) => c)
       .filter((c) => parts.every((all) => !Number.isNaN(all[c]!.value)));
     const macros = parts.map((all) => meanSpread(used.map((c) => all[c]!)));
-    const shown = (one: Spread): Estimate => normalEstimate(one, sums, level, none);
-    const tested = (a: Spread, b: Spread): Difference => {
-      const apart: Spread = {
-        value: a.value - b.value,
-        sums: a.sums.map((v, g) => v - (b.sums[g] ?? 0)),
-        betweenRuns: a.betweenRuns + b.betweenRuns,
-      };
-      return withP(normalEstimate(apart, sums, level, none), apart, sums);
-    };
+    const tested = (a: Spread, b: Spread): Difference => differenceOf(a, b, units, level);
     return this.gather(
-      (m, c) => shown(parts[m]![c]!),
+      (m, c) => estimateOf(parts[m]![c]!, units, level),
       ({ first, second }, c) => tested(parts[first]![c]!, parts[second]![c]!),
-      (m) => shown(macros[m]!),
+      (m) => estimateOf(macros[m]!, units, level),
       ({ first, second }) => tested(macros[first]!, macros[second]!),
     );
   }
@@ -482,109 +399,6 @@ function calibrationOptions({ bins, edges, groups, level, seed }: FigureOptions)
     ...(level !== undefined && { level }),
     ...(seed !== undefined && { seed }),
   };
-}
-
-/** A value, how its error is made up of independent units, and how much its runs differ. */
-interface Spread {
-  readonly value: number;
-  /** Σ of the influence over each unit's samples. */
-  readonly sums: Float64Array;
-  /** Variance of the mean over runs that comes from the runs. */
-  readonly betweenRuns: number;
-}
-
-class GroupSums {
-  readonly units: number;
-  readonly samples: number;
-  private readonly unit: Int32Array | undefined;
-
-  constructor(samples: number, groups: ArrayLike<number> | undefined) {
-    this.samples = samples;
-    this.units = samples;
-    if (groups === undefined) return;
-    const index = new Map<number, number>();
-    const unit = new Int32Array(samples);
-    for (let i = 0; i < samples; i++) {
-      const known = index.get(groups[i]!);
-      if (known === undefined) index.set(groups[i]!, index.size);
-      unit[i] = known ?? index.size - 1;
-    }
-    this.unit = unit;
-    this.units = index.size;
-  }
-
-  of(influence: Float64Array): Float64Array {
-    if (this.unit === undefined) return influence;
-    const sums = new Float64Array(this.units);
-    for (let i = 0; i < influence.length; i++) {
-      const g = this.unit[i]!;
-      sums[g] = sums[g]! + influence[i]!;
-    }
-    return sums;
-  }
-}
-
-function spreadOf(stats: readonly (Statistic | undefined)[], groups: GroupSums, bare: boolean): Spread {
-  const values = stats.map((one) => one?.value() ?? Number.NaN);
-  const value = mean(values);
-  if (Number.isNaN(value) || bare) return { value, sums: new Float64Array(0), betweenRuns: 0 };
-  if (stats.length === 1) return { value, sums: groups.of(stats[0]!.influence()), betweenRuns: 0 };
-  const sums = new Float64Array(groups.units);
-  for (const one of stats) {
-    const own = groups.of(one!.influence());
-    for (let g = 0; g < sums.length; g++) sums[g] = sums[g]! + own[g]! / stats.length;
-  }
-  const spread = values.reduce((sum, v) => sum + (v - value) ** 2, 0);
-  return { value, sums, betweenRuns: spread / Math.max(1, stats.length - 1) / stats.length };
-}
-
-/** The mean over findings. Runs of several findings vary together at most fully, which is what is assumed. */
-function meanSpread(parts: readonly Spread[]): Spread {
-  const sums = new Float64Array(parts[0]?.sums.length ?? 0);
-  for (const one of parts)
-    for (let g = 0; g < sums.length; g++) sums[g] = sums[g]! + one.sums[g]! / parts.length;
-  return {
-    value: mean(parts.map(({ value }) => value)),
-    sums,
-    betweenRuns: mean(parts.map(({ betweenRuns }) => Math.sqrt(betweenRuns))) ** 2,
-  };
-}
-
-function deviationOf({ sums, betweenRuns }: Spread, { units, samples }: GroupSums): number {
-  let square = 0;
-  for (let g = 0; g < sums.length; g++) square += sums[g]! * sums[g]!;
-  return Math.sqrt((square / samples ** 2) * (units / Math.max(1, units - 1)) + betweenRuns);
-}
-
-function normalEstimate(spread: Spread, groups: GroupSums, level: number, bare: boolean): Estimate {
-  const { value } = spread;
-  if (Number.isNaN(value)) return { value: null, low: null, high: null };
-  if (bare) return { value, low: null, high: null };
-  const reach = normalQuantile((1 + level) / 2) * deviationOf(spread, groups);
-  return { value, low: value - reach, high: value + reach };
-}
-
-function withP(shown: Estimate, spread: Spread, groups: GroupSums): Difference {
-  if (shown.low === null) return { ...shown, p: null };
-  const deviation = deviationOf(spread, groups);
-  const p = deviation > 0 ? 2 * normalCdf(-Math.abs(spread.value) / deviation) : spread.value === 0 ? 1 : 0;
-  return { ...shown, p: Math.min(1, p) };
-}
-
-/** The mean over the findings whose replicate is defined, for each resample. */
-function meanOfDefined(columns: readonly Float64Array[]): Float64Array {
-  const result = new Float64Array(columns[0]?.length ?? 0);
-  for (let r = 0; r < result.length; r++) {
-    let sum = 0;
-    let many = 0;
-    for (const column of columns) {
-      if (Number.isNaN(column[r]!)) continue;
-      sum += column[r]!;
-      many++;
-    }
-    result[r] = sum / many;
-  }
-  return result;
 }
 
 function meanDefined(values: readonly number[]): number {

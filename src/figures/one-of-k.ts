@@ -36,7 +36,7 @@ const figures: readonly Figure[] = [
     better: 'higher',
     meaning: 'Share of images whose most probable class is the label.',
     sort: 'statistic',
-    of: (seen) => meanStatistic(seen.top.correct),
+    of: (seen) => meanStatistic(seen.top.correct, undefined, 'share'),
   },
   {
     name: 'top5',
@@ -47,7 +47,7 @@ const figures: readonly Figure[] = [
     meaning: 'Share of images whose label is among the five most probable classes.',
     shown: (classes) => classes > 5,
     sort: 'statistic',
-    of: (seen) => meanStatistic(topKHits(seen.predictions, 5)),
+    of: (seen) => meanStatistic(topKHits(seen.predictions, 5), undefined, 'share'),
   },
   {
     name: 'balancedAccuracy',
@@ -77,7 +77,7 @@ const figures: readonly Figure[] = [
     better: 'lower',
     meaning: 'Mean negative log-probability of the label: punishes confident errors most.',
     sort: 'statistic',
-    of: (seen) => meanStatistic(sampleNll(seen.predictions)),
+    of: (seen) => meanStatistic(sampleNll(seen.predictions), undefined, 'positive'),
   },
   {
     name: 'brier',
@@ -87,7 +87,7 @@ const figures: readonly Figure[] = [
     better: 'lower',
     meaning: 'Mean squared distance of the probabilities from the label, from 0 to 2.',
     sort: 'statistic',
-    of: (seen) => meanStatistic(sampleBrier(seen.predictions)),
+    of: (seen) => meanStatistic(sampleBrier(seen.predictions), undefined, 'positive'),
   },
   {
     name: 'eceDebiased',
@@ -193,7 +193,7 @@ const figures: readonly Figure[] = [
     meaning: 'Mean probability that would have to be moved to reach the true posterior.',
     needs: 'posterior',
     sort: 'statistic',
-    of: (seen) => meanStatistic(distances(seen).totalVariation),
+    of: (seen) => meanStatistic(distances(seen).totalVariation, undefined, 'positive'),
   },
   {
     name: 'truth.kl',
@@ -204,7 +204,7 @@ const figures: readonly Figure[] = [
     meaning: 'The part of the NLL that a perfect classifier would not have.',
     needs: 'posterior',
     sort: 'statistic',
-    of: (seen) => meanStatistic(distances(seen).kl),
+    of: (seen) => meanStatistic(distances(seen).kl, undefined, 'positive'),
   },
   {
     name: 'truth.squaredError',
@@ -215,7 +215,7 @@ const figures: readonly Figure[] = [
     meaning: 'The part of the Brier score that a perfect classifier would not have.',
     needs: 'posterior',
     sort: 'statistic',
-    of: (seen) => meanStatistic(distances(seen).squaredError),
+    of: (seen) => meanStatistic(distances(seen).squaredError, undefined, 'positive'),
   },
   {
     name: 'truth.ece',
@@ -258,25 +258,38 @@ function distances(seen: Seen) {
   return seen.keep('truth', () => sampleTruthDistance(seen.predictions, seen.outputs.posterior!));
 }
 
+/** The areas of the classes where they are defined, as one statistic: their mean. */
 function macroAuroc(p: Predictions): Statistic {
+  const n = p.labels.length;
+  const areas = function* () {
+    for (let k = 0; k < p.classes; k++) {
+      const scores = columnOf(p.probabilities, k, p.classes);
+      const one = aurocStatistic(rankedOf(argsort(scores), scores, (i) => p.labels[i] === k, n));
+      if (!Number.isNaN(one.value())) yield { k, one };
+    }
+  };
+  const value = (): number => auroc(p).macro ?? Number.NaN;
   return {
-    value: () => auroc(p).macro ?? Number.NaN,
+    value,
     measure: () => aurocMeasure(p),
     influence: () => {
-      const n = p.labels.length;
       const result = new Float64Array(n);
       let defined = 0;
-      for (let k = 0; k < p.classes; k++) {
-        const scores = columnOf(p.probabilities, k, p.classes);
-        const ranked = rankedOf(argsort(scores), scores, (i) => p.labels[i] === k, n);
-        const influence = aurocStatistic(ranked).influence();
-        if (Number.isNaN(influence[0]!)) continue;
+      for (const { one } of areas()) {
+        const influence = one.influence();
         defined++;
         for (let i = 0; i < n; i++) result[i] = result[i]! + influence[i]!;
       }
       for (let i = 0; i < n; i++) result[i] = result[i]! / defined;
       return result;
     },
-    cost: p.probabilities.length,
+    scale: 'share',
+    kinds: () => {
+      const { perClass } = auroc(p);
+      const defined = perClass.filter((area) => area !== null).length;
+      // A class has few samples, never the rest.
+      const pulls = perClass.map((area) => (area === null ? 0 : Math.abs(area - 0.5) / 2 / defined));
+      return { of: p.labels, pulls };
+    },
   };
 }

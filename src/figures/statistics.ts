@@ -12,42 +12,67 @@ import {
 } from '../metrics/index.ts';
 
 /**
- * A number made from N samples whose sampling error can be had in two ways.
+ * Which numbers a figure can be, and so what its interval is made on: `share` from 0 to 1 (a share, an area), `positive`
+ * (a loss), `real`.
+ */
+export type Scale = 'share' | 'positive' | 'real';
+
+/** The kinds of samples of which a figure needs some: it is no surer than the fewest allow. */
+export interface Kinds {
+  /** N: which kind a sample is, from 0; −1 is none. */
+  readonly of: ArrayLike<number>;
+  /** By kind: how far one unseen sample, unlike those of the kind, would move the value, times one more than they are. */
+  readonly pulls: ArrayLike<number>;
+}
+
+/**
+ * A number made from N samples whose sampling error can be had.
  *
- * `measure` is the number as a function of how often each sample counts, for the bootstrap. `influence` is its empirical
- * influence function (Hampel, JASA 1974): ψ_i with value(1 + δ at sample i) ≈ value + δ·ψ_i/N, from which the variance
- * of the value is Σ_g (Σ_{i in g} ψ_i)²/N² over independent units g; for an AUROC that is DeLong's (Biometrics 1988),
- * with patients Obuchowski's (Biometrics 1997). It costs one pass where the bootstrap costs a thousand.
+ * `measure` is the number as a function of how often each sample counts. `influence` is its empirical influence function
+ * (Hampel, JASA 1974), the derivative of `measure`: ψ_i with value(1 + δ at sample i) ≈ value + δ·ψ_i/N, from which the
+ * variance of the value is Σ_g (Σ_{i in g} ψ_i)²/N² over independent units g; for an AUROC that is DeLong's (Biometrics
+ * 1988), with patients Obuchowski's (Biometrics 1997). It costs one pass where the bootstrap costs a thousand.
  */
 export interface Statistic {
   /** NaN where it is undefined. */
   value(): number;
   measure(): Measure;
   influence(): Float64Array;
-  /** How many numbers one call of the measure visits. */
-  readonly cost: number;
+  readonly scale: Scale;
+  kinds(): Kinds;
 }
 
-/** The mean of a number that each sample has. @param mask N: only samples with 1 count; absent: all. */
-export function meanStatistic(values: ArrayLike<number>, mask?: Uint8Array): Statistic {
-  if (mask === undefined) {
-    return {
-      value: () => mean(values),
-      measure: () => meanMeasure(values),
-      influence: () => {
-        const centre = mean(values);
-        const result = new Float64Array(values.length);
-        for (let i = 0; i < result.length; i++) result[i] = values[i]! - centre;
-        return result;
-      },
-      cost: values.length,
-    };
-  }
-  return ratioStatistic(values, mask, mask);
+/** What an unseen error would do to a share: found with `bench/figure-coverage.ts`. */
+const PULL = Math.SQRT1_2;
+
+/**
+ * The mean of a number that each sample has.
+ * @param mask N: only samples with 1 count; absent: all.
+ * @param scale `share` where every number is from 0 to 1, `positive` where none is negative. Default `real`.
+ */
+export function meanStatistic(
+  values: ArrayLike<number>,
+  mask?: Uint8Array,
+  scale: Scale = 'real',
+): Statistic {
+  if (mask !== undefined) return { ...ratioStatistic(values, mask, mask), scale };
+  const centre = kept(() => mean(values));
+  return {
+    value: centre,
+    measure: () => meanMeasure(values),
+    influence: () => {
+      const result = new Float64Array(values.length);
+      for (let i = 0; i < result.length; i++) result[i] = values[i]! - centre();
+      return result;
+    },
+    scale,
+    kinds: () => ({ of: new Uint8Array(values.length), pulls: [PULL * Math.abs(centre() - 0.5)] }),
+  };
 }
 
 /**
- * Σ_i top_i·mask_i / Σ_i bottom_i: a mean over some samples, a sensitivity, a precision. NaN where the bottom is 0.
+ * Σ_i top_i·mask_i / Σ_i bottom_i, from 0 to 1: a mean over some samples, a sensitivity, a precision. NaN where the bottom
+ * is 0.
  * @param top N. @param bottom N, not negative. @param mask N: 1 where `top` counts.
  */
 export function ratioStatistic(
@@ -66,29 +91,24 @@ export function ratioStatistic(
     }
     return above / below;
   };
-  const value = (): number => {
-    let above = 0;
-    let below = 0;
-    for (let i = 0; i < n; i++) {
-      if (mask[i]) above += top[i]!;
-      below += bottom[i]!;
-    }
-    return above / below;
-  };
+  const value = kept(() => measure(ones(n)));
   return {
     value,
     measure: () => measure,
     influence: () => {
       const result = new Float64Array(n);
-      const ratio = value();
       let below = 0;
       for (let i = 0; i < n; i++) below += bottom[i]!;
       for (let i = 0; i < n; i++) {
-        result[i] = ((mask[i] ? top[i]! : 0) - ratio * bottom[i]!) * (n / below);
+        result[i] = ((mask[i] ? top[i]! : 0) - value() * bottom[i]!) * (n / below);
       }
       return result;
     },
-    cost: n,
+    scale: 'share',
+    kinds: () => ({
+      of: Int8Array.from(bottom, (b) => (b > 0 ? 0 : -1)),
+      pulls: [PULL * Math.abs(value() - 0.5)],
+    }),
   };
 }
 
@@ -125,15 +145,16 @@ export function aurocStatistic(ranked: Ranked): Statistic {
     }
     return area / (positives * negatives); // 0/0 = NaN where one kind is missing.
   };
+  const value = kept(() => measure(ones(samples)));
   return {
-    value: () => measure(ones(samples)),
+    value,
     measure: () => measure,
     influence: () => {
       const result = new Float64Array(samples);
       let positives = 0;
       for (let t = 0; t < order.length; t++) positives += positive[t]!;
       const negatives = order.length - positives;
-      const area = measure(ones(samples));
+      const area = value();
       let positivesBelow = 0;
       let negativesBelow = 0;
       for (let start = 0, end = 0; start < order.length; start = end) {
@@ -155,7 +176,11 @@ export function aurocStatistic(ranked: Ranked): Statistic {
       }
       return result;
     },
-    cost: order.length,
+    scale: 'share',
+    kinds: () => {
+      const pull = Math.abs(value() - 0.5) / 2;
+      return { of: kindsOf(ranked), pulls: [pull, pull] };
+    },
   };
 }
 
@@ -184,8 +209,9 @@ export function auprcStatistic(ranked: Ranked): Statistic {
     }
     return positives === called ? Number.NaN : area / positives;
   };
+  const value = kept(() => measure(ones(samples)));
   return {
-    value: () => measure(ones(samples)),
+    value,
     measure: () => measure,
     influence: () => {
       // AP = Σ_i y_i·T_i/C_i / Σ_i y_i with T_i and C_i the positives and all samples from i's score up.
@@ -203,7 +229,7 @@ export function auprcStatistic(ranked: Ranked): Statistic {
         }
         end = start;
       }
-      const area = measure(ones(samples));
+      const area = value();
       const result = new Float64Array(samples);
       let one = 0; // Σ over positives up to this score of 1/C.
       let two = 0; // … of T/C².
@@ -221,30 +247,40 @@ export function auprcStatistic(ranked: Ranked): Statistic {
       }
       return result;
     },
-    cost: order.length,
+    scale: 'share',
+    // Negatives are many wherever this figure is of use.
+    kinds: () => ({ of: kindsOf(ranked).map((kind) => -kind), pulls: [PULL * Math.abs(value() - 0.5)] }),
   };
 }
 
 /** {@link balancedAccuracy}. @param hits N: 1 where the answer is right */
 export function balancedStatistic(p: Predictions, hits: Uint8Array): Statistic {
   const { labels, classes } = p;
+  const recalls = kept(() => {
+    const support = new Float64Array(classes);
+    const right = new Float64Array(classes);
+    labels.forEach((y, i) => {
+      support[y] = support[y]! + 1;
+      right[y] = right[y]! + hits[i]!;
+    });
+    const present = support.reduce((many, count) => many + (count > 0 ? 1 : 0), 0);
+    return { support, present, recall: right.map((count, k) => count / support[k]!) };
+  });
   return {
     value: () => balancedAccuracy(p),
     measure: () => balancedAccuracyMeasure(p),
     influence: () => {
-      const support = new Float64Array(classes);
-      const right = new Float64Array(classes);
-      labels.forEach((y, i) => {
-        support[y] = support[y]! + 1;
-        right[y] = right[y]! + hits[i]!;
-      });
-      const present = support.reduce((many, count) => many + (count > 0 ? 1 : 0), 0);
+      const { support, present, recall } = recalls();
       return Float64Array.from(
         labels,
-        (y, i) => ((labels.length / support[y]!) * (hits[i]! - right[y]! / support[y]!)) / present,
+        (y, i) => ((labels.length / support[y]!) * (hits[i]! - recall[y]!)) / present,
       );
     },
-    cost: labels.length,
+    scale: 'share',
+    kinds: () => {
+      const { present, recall } = recalls();
+      return { of: labels, pulls: recall.map((r) => (PULL * Math.abs(r - 0.5)) / present) };
+    },
   };
 }
 
@@ -253,11 +289,12 @@ export function aurcStatistic(samples: ByConfidence): Statistic {
   const { order, wrong, ends } = samples;
   const n = order.length;
   const measure = aurcMeasure(samples);
+  const value = kept(() => measure(ones(n)));
   return {
-    value: () => measure(ones(n)),
+    value,
     measure: () => measure,
     influence: () => {
-      const area = measure(ones(n));
+      const area = value();
       const risk = new Float64Array(n);
       let errors = 0;
       for (let start = 0, end = 0; start < n; start = end) {
@@ -279,7 +316,8 @@ export function aurcStatistic(samples: ByConfidence): Statistic {
       }
       return result;
     },
-    cost: n,
+    scale: 'share',
+    kinds: () => errorsOf(samples, value()),
   };
 }
 
@@ -288,11 +326,12 @@ export function augrcStatistic(samples: ByConfidence): Statistic {
   const { order, wrong, ends } = samples;
   const n = order.length;
   const measure = augrcMeasure(samples);
+  const value = kept(() => measure(ones(n)));
   return {
-    value: () => measure(ones(n)),
+    value,
     measure: () => measure,
     influence: () => {
-      const area = measure(ones(n));
+      const area = value();
       const result = new Float64Array(n);
       let errors = 0;
       for (let start = 0, end = 0; start < n; start = end) {
@@ -307,7 +346,35 @@ export function augrcStatistic(samples: ByConfidence): Statistic {
       }
       return result;
     },
-    cost: n,
+    scale: 'share',
+    kinds: () => errorsOf(samples, value()),
+  };
+}
+
+/** Positives 0, negatives 1, others none. */
+function kindsOf({ samples, order, positive }: Ranked): Int8Array {
+  const of = new Int8Array(samples).fill(-1);
+  for (let t = 0; t < order.length; t++) of[order[t]!] = 1 - positive[t]!;
+  return of;
+}
+
+/** Errors decide, and one more would add its like; where there is none, all samples say so. */
+function errorsOf({ order, wrong }: ByConfidence, value: number): Kinds {
+  const of = new Int8Array(order.length).fill(-1);
+  let errors = 0;
+  for (let t = 0; t < order.length; t++) {
+    if (wrong[t] === 0) continue;
+    of[order[t]!] = 0;
+    errors++;
+  }
+  return errors === 0 ? { of: new Uint8Array(order.length), pulls: [0] } : { of, pulls: [value] };
+}
+
+function kept<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
 
