@@ -31,7 +31,11 @@ export function register(program: Command): void {
     )
     .option('--out <folder>', "the comparison's folder (default: runs/compare-<data>-<model>)")
     .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
-    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole);
+    .option(
+      '--replicates <n>',
+      'resamples for measures of features (default: 1000); 0: values alone, without intervals',
+      whole,
+    );
   addTrainOptions(addDataOptions(command))
     .addHelpText('after', methodsHelp)
     .addHelpText(

@@ -19,7 +19,7 @@ export function register(program: Command): void {
       "write every sample's probabilities: .csv or .parquet by the name's ending",
     )
     .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
-    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole)
+    .option('--replicates <n>', '0: values alone, without intervals and tests', whole)
     .option(
       '--threshold <rule>',
       'findings: how operating points are chosen on the validation split: youden, f1, sensitivity=0.9, specificity=0.9 (default: youden)',

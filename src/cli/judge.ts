@@ -46,7 +46,7 @@ export function register(program: Command): void {
       thresholdRule,
     )
     .option('--bins <n>', 'bins of the published calibration errors (default: 15)', whole)
-    .option('--replicates <n>', 'bootstrap resamples (default: 1000)', whole)
+    .option('--replicates <n>', '0: values alone, without intervals and tests', whole)
     .option('--seed <n>', 'names the stream of random numbers (default: 0)', whole)
     .option(
       '--html <file>',

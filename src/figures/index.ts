@@ -23,8 +23,10 @@ export {
   type FigureOptions,
   type Joint,
   type JointOptions,
+  type MeasuredStatistics,
   measureFigures,
   measureMethods,
+  measureStatistics,
   type PairDifferences,
   type TestedDifference,
 } from './measure.ts';
@@ -35,12 +37,14 @@ export {
   auprcStatistic,
   aurcStatistic,
   aurocStatistic,
+  excessAurcStatistic,
   type Kinds,
   meanStatistic,
   type Ranked,
   ratioStatistic,
   type Scale,
   type Statistic,
+  selectiveStatistic,
 } from './statistics.ts';
 export {
   type Bins,

@@ -14,8 +14,11 @@ import { type CalibrationPart, type Figure, figureNamed, figuresOf } from './fig
 import { asRuns, checkSame, type Outputs, samplesOf } from './outputs.ts';
 import { Seen } from './seen.ts';
 import { differenceOf, estimateOf, meanSpread, type Spread, spreadOf, Units } from './spread.ts';
+import type { Statistic } from './statistics.ts';
 
-export interface FigureOptions extends BinOptions, BootstrapOptions {
+export interface FigureOptions extends BinOptions, Pick<BootstrapOptions, 'seed' | 'level' | 'groups'> {
+  /** 0: values alone, without intervals and tests. Nothing is resampled. */
+  readonly replicates?: number;
   /** Names of the figures to measure; default all that the outputs allow. */
   readonly figures?: readonly string[];
   /** Findings: whether each finding's own figures are wanted beside the means. Default true. */
@@ -129,6 +132,53 @@ export function measureMethods(
       figures: corrected[p]!,
     })),
   };
+}
+
+/** One method's statistics, and their differences from the baseline; `null` for the baseline itself. */
+export interface MeasuredStatistics {
+  readonly method: string;
+  readonly figures: Readonly<Record<string, Estimate>>;
+  readonly versus: Readonly<Record<string, TestedDifference>> | null;
+}
+
+/**
+ * Any statistics of several methods on the same N samples, with intervals and tests like those of figures.
+ * @param methods each method's runs (seeds), by its id, in the order of the result
+ */
+export function measureStatistics(
+  methods: ReadonlyMap<string, readonly Readonly<Record<string, Statistic>>[]>,
+  samples: number,
+  options: Pick<FigureOptions, 'groups' | 'level' | 'replicates'>,
+  baseline: string,
+): MeasuredStatistics[] {
+  const { level = 0.95 } = options;
+  const ids = [...methods.keys()];
+  const names = Object.keys(methods.get(ids[0]!)![0]!);
+  const units = new Units(samples, options.groups);
+  const spreads = ids.map((id) =>
+    names.map((name) =>
+      spreadOf(
+        methods.get(id)!.map((run) => run[name]),
+        units,
+        options.replicates === 0,
+      ),
+    ),
+  );
+  const base = ids.indexOf(baseline);
+  const tests = spreads.map((own, m) =>
+    base < 0 || m === base ? null : own.map((one, f) => differenceOf(one, spreads[base]![f]!, units, level)),
+  );
+  const adjusted = names.map((_, f) => holm(tests.map((own) => own?.[f]?.p ?? null)));
+  return ids.map((method, m) => ({
+    method,
+    figures: Object.fromEntries(names.map((name, f) => [name, estimateOf(spreads[m]![f]!, units, level)])),
+    versus:
+      tests[m] === null
+        ? null
+        : Object.fromEntries(
+            names.map((name, f) => [name, { ...tests[m]![f]!, adjusted: adjusted[f]![m]! }]),
+          ),
+  }));
 }
 
 /** A difference before the correction. */
@@ -390,7 +440,6 @@ function around(value: number, { low, high }: { low: number; high: number }, bar
     : { value, low: Math.min(low, value), high: Math.max(high, value) };
 }
 
-/** Without `replicates`: they say how often samples are drawn, and calibration errors draw noise instead. */
 function calibrationOptions({ bins, edges, groups, level, seed }: FigureOptions) {
   return {
     ...(bins !== undefined && { bins }),

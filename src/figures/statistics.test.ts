@@ -8,8 +8,10 @@ import {
   auprcStatistic,
   aurcStatistic,
   aurocStatistic,
+  excessAurcStatistic,
   meanStatistic,
   ratioStatistic,
+  selectiveStatistic,
 } from './statistics.ts';
 
 const n = 60;
@@ -23,7 +25,7 @@ const mask = Uint8Array.from({ length: n }, () => (random.uniform() < 0.7 ? 1 : 
 const ranked = rankedOf(argsort(scores), scores, (i) => positive[i] === 1, n);
 
 /** Where a figure of N samples is not that of every sample twice, as AURC's first places, the slopes differ by O(1/N). */
-const DIGITS: Readonly<Record<string, number>> = { AURC: 1 };
+const DIGITS: Readonly<Record<string, number>> = { AURC: 1, 'excess AURC': 1 };
 
 const cases: [string, Statistic][] = [
   ['mean', meanStatistic(scores)],
@@ -33,6 +35,7 @@ const cases: [string, Statistic][] = [
   ['AUPRC with ties', auprcStatistic(ranked)],
   ['AURC', aurcStatistic(byConfidence(distinct, right))],
   ['AUGRC with ties', augrcStatistic(byConfidence(scores, positive))],
+  ['excess AURC', excessAurcStatistic(byConfidence(distinct, right))],
 ];
 
 describe.each(cases)('%s', (name, statistic) => {
@@ -106,4 +109,19 @@ test('every statistic has an influence that sums to 0, and an interval as wide a
       if (width > 1e-9) expect((shown.high! - shown.low!) / width, figure.name).toBeCloseTo(1, 0);
     }
   }
+});
+
+test('the accuracy of the surest share scatters as its bootstrap does', () => {
+  const many = 3000;
+  const draw = new Random(5);
+  const confidence = Float64Array.from({ length: many }, () => draw.uniform());
+  const hits = Uint8Array.from(confidence, (c) => (draw.uniform() < 0.4 + 0.6 * c ? 1 : 0));
+  const one = selectiveStatistic(byConfidence(confidence, hits), 0.5);
+  const influence = one.influence();
+  expect(influence.reduce((a, b) => a + b, 0) / many).toBeCloseTo(0, 9);
+  const sd = Math.sqrt(influence.reduce((sum, v) => sum + v * v, 0)) / many;
+  const drawn = replicate([[[one.measure()]]], many, { replicates: 500 })[0]![0]!;
+  const { low, high } = estimate(one.value(), drawn);
+  expect((high! - low!) / (2 * 1.96 * sd)).toBeGreaterThan(0.88);
+  expect((high! - low!) / (2 * 1.96 * sd)).toBeLessThan(1.12);
 });

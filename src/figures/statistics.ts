@@ -4,11 +4,13 @@ import {
   type ByConfidence,
   balancedAccuracy,
   balancedAccuracyMeasure,
+  excessAurcMeasure,
   type Floats,
   type Measure,
   mean,
   meanMeasure,
   type Predictions,
+  selectiveMeasure,
 } from '../metrics/index.ts';
 
 /**
@@ -348,6 +350,69 @@ export function augrcStatistic(samples: ByConfidence): Statistic {
     },
     scale: 'share',
     kinds: () => errorsOf(samples, value()),
+  };
+}
+
+/** {@link excessAurc}: {@link aurc} above that of the best order of the same answers. */
+export function excessAurcStatistic(samples: ByConfidence): Statistic {
+  const measure = excessAurcMeasure(samples);
+  const n = samples.order.length;
+  const value = kept(() => measure(ones(n)));
+  return {
+    value,
+    measure: () => measure,
+    influence: () => {
+      const result = aurcStatistic(samples).influence();
+      const rate = samples.wrong.reduce((sum, w) => sum + w, 0) / n;
+      // The best area is about r + (1 − r)·ln(1 − r), whose derivative by the error rate is −ln(1 − r).
+      const slope = rate < 1 ? -Math.log1p(-rate) : 0;
+      for (let t = 0; t < n; t++) {
+        const i = samples.order[t]!;
+        result[i] = result[i]! - slope * (samples.wrong[t]! - rate);
+      }
+      return result;
+    },
+    scale: 'share',
+    kinds: () => errorsOf(samples, value()),
+  };
+}
+
+/** {@link selectiveAccuracy}: accuracy of the most confident share of the samples. */
+export function selectiveStatistic(samples: ByConfidence, coverage: number): Statistic {
+  const { order, wrong, ends } = samples;
+  const measure = selectiveMeasure(samples, coverage);
+  const n = order.length;
+  const value = kept(() => measure(ones(n)));
+  const answered = Math.max(1, Math.ceil(coverage * n - 1e-9 * n));
+  return {
+    value,
+    measure: () => measure,
+    influence: () => {
+      const result = new Float64Array(n);
+      // Which are the last to be answered is chance, too: they are right as often as their neighbours are.
+      const reach = Math.max(10, Math.round(0.025 * n));
+      const [from, to] = [Math.max(0, answered - reach), Math.min(n, answered + reach)];
+      let errors = 0;
+      for (let t = from; t < to; t++) errors += wrong[t]!;
+      const atEdge = 1 - errors / (to - from);
+      const share = answered / n;
+      for (let start = 0, end = 0; start < n; start = end) {
+        do end++;
+        while (ends[end - 1] === 0);
+        const chosen = Math.max(0, Math.min(1, (answered - start) / (end - start)));
+        for (let t = start; t < end; t++) {
+          const hit = chosen * (1 - wrong[t]!);
+          result[order[t]!] = (hit - share * value() - atEdge * (chosen - share)) / share;
+        }
+      }
+      return result;
+    },
+    scale: 'share',
+    kinds: () => {
+      const of = new Int8Array(n).fill(-1);
+      for (let t = 0; t < answered; t++) of[order[t]!] = 0;
+      return { of, pulls: [PULL * Math.abs(value() - 0.5)] };
+    },
   };
 }
 

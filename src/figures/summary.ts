@@ -68,12 +68,10 @@ export interface Summary extends Bins {
 export interface FigureSettings {
   readonly bins: number;
   readonly edges: string;
-  readonly replicates: number;
   readonly seed: number;
   readonly level: number;
-  readonly interval: string;
-  /** What was resampled: samples, or groups of samples. */
-  readonly resampled: 'samples' | 'groups';
+  /** What counts as independent of each other: samples, or groups of samples. */
+  readonly independent: 'samples' | 'groups';
 }
 
 /**
@@ -210,10 +208,8 @@ export function settingsOf(options: FigureOptions): FigureSettings {
   return {
     bins: options.bins ?? 15,
     edges: options.edges ?? 'right-closed',
-    replicates: options.replicates ?? 1000,
     seed: options.seed ?? 0,
     level: options.level ?? 0.95,
-    interval: options.interval ?? 'percentile',
-    resampled: options.groups === undefined ? 'samples' : 'groups',
+    independent: options.groups === undefined ? 'samples' : 'groups',
   };
 }

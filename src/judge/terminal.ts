@@ -122,7 +122,7 @@ function alphaOf({ methods }: JudgeResult): number {
 
 function legend(result: JudgeResult): string {
   const { settings } = result.methods[0]!.summary;
-  const by = settings.resampled === 'groups' ? 'patients' : 'samples';
+  const by = settings.independent === 'groups' ? 'patients' : 'samples';
   const what =
     result.kind === 'one-of-k' ? `${result.names.length} classes` : `${result.names.length} findings`;
   const marks =

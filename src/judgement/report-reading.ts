@@ -2,24 +2,14 @@ import { verdictOf } from '../figures/index.ts';
 import { formatCount, list, plural } from './format.ts';
 import { withCalibrator } from './parts/calibrators.ts';
 import { overviewColumns, type Report, type ShownCell } from './report.ts';
-import { type Remark, said, seedNotes, tooFew } from './view.ts';
+import { type Remark, said, seedNotes } from './view.ts';
 
 /** What holds over cells, counted: how often each method is significantly better and worse. */
 export function overallRemarks(report: Report, cells: readonly ShownCell[]): Remark[] {
   const { view } = cells[0]!;
   const { replicates } = view.judgement.settings;
   const remarks: Remark[] = [];
-  if (replicates === 0) remarks.push(said('No resamples were asked for: nothing was tested.'));
-  const few = cells.find((cell) => tooFew(cell.view));
-  if (few !== undefined) {
-    const family = few.view.judgement.comparisons;
-    const least = Number(Math.min(1, (2 * family) / (replicates + 1)).toPrecision(2));
-    remarks.push(
-      said(
-        `${plural(replicates, 'resample')} cannot show a p below ${least} after correction over ${plural(family, 'comparison')}: too few for any difference of a resampled figure to be called significant where so many methods are compared. Use more.`,
-      ),
-    );
-  }
+  if (replicates === 0) remarks.push(said('No intervals were asked for: nothing was tested.'));
   if (cells.length === 1) return remarks;
   const columns = overviewColumns(view).map(({ figure, calibrator }) => ({ figure, calibrator }));
   return [...remarks, ...columns.flatMap((column) => countRemarks(report, cells, column))];
@@ -89,9 +79,9 @@ export function howNotes(report: Report, cells: readonly ShownCell[]): string[] 
   const [few, many] = [Math.min(...runs), Math.max(...runs)];
   return [
     ...(replicates === 0
-      ? ['No resamples were asked for: there are no intervals and no tests.']
+      ? ['No intervals were asked for, and no tests.']
       : [
-          `Intervals: ${view.level}. Of most figures by the bootstrap with ${formatCount(replicates)} resamples of ${[...units].join(' or ')}${many > 1 ? ' and of seeds; a figure is the mean over seeds' : ''}, or, where resampling would take long, from its influence function.`,
+          `Intervals: ${view.level}. Of most figures from their influence functions over ${[...units].join(' or ')}${many > 1 ? ' and seeds; a figure is the mean over seeds' : ''}, with what few cases or errors leave uncertain; of measures of features by the bootstrap with ${formatCount(replicates)} resamples.`,
           'Calibration errors are sums of absolute values, which chance pushes up. Their debiased form leads; intervals and tests of all of them are those of the true calibration error and hold whatever the binning, and the published form (plug-in, equal bins) is printed because papers need it. What has no interval has none that holds.',
         ]),
     ...(view.judgement.comparisons > 0 && replicates > 0

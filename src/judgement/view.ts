@@ -2,7 +2,7 @@ import { formatFigure, type Verdict, verdictOf } from '../figures/index.ts';
 import type { Estimate } from '../metrics/index.ts';
 import { type Figure, type LegendItem, mark } from './draw/figure.ts';
 import { type ForestMark, type ForestPanel, forest } from './draw/forest.ts';
-import { capital, formatCount, list, plural, pText } from './format.ts';
+import { capital, list, plural, pText } from './format.ts';
 import type { Judgement } from './judge.ts';
 import {
   estimateText,
@@ -280,27 +280,18 @@ const NOTHING: Estimate = { value: null, low: null, high: null };
 export function tableNotes(view: View): string[] {
   const { judgement } = view;
   const { replicates } = judgement.settings;
-  if (replicates === 0) return ['No resamples were asked for: there are no intervals and no tests.'];
+  if (replicates === 0) return ['No intervals were asked for, and no tests.'];
   const runs = Math.max(...judgement.methods.map((method) => method.runs.length));
   const unit = judgement.groups ? 'groups (patients)' : 'images';
-  const seeds = runs > 1 ? ' and of seeds' : '';
+  const seeds = runs > 1 ? ' and seeds' : '';
   const lines = [
-    `[ ] ${view.level} interval: of calibration errors the one that covers the true error, of other figures the percentile bootstrap with ${formatCount(replicates)} resamples of ${unit}${seeds}.`,
+    `[ ] ${view.level} interval: of calibration errors the one that covers the true error, of other figures from how much each of the ${unit}${seeds} moves them; they hold where few decide, too.`,
   ];
   if (judgement.comparisons > 0)
     lines.push(
       `Bold: the best as shown. ✓ better, ✗ worse than ${view.baseline}: p < ${view.alpha} on the same images, Holm-corrected; a family is one column of one network (${plural(judgement.comparisons, 'comparison')}).`,
     );
-  if (tooFew(view)) lines.push('So few resamples can show no difference to be significant.');
   return [...lines, ...seedNotes(runs)];
-}
-
-/** Whether no p could survive the correction. */
-export function tooFew({ judgement, alpha }: View): boolean {
-  const { replicates } = judgement.settings;
-  return (
-    replicates > 0 && judgement.comparisons > 0 && (2 * judgement.comparisons) / (replicates + 1) >= alpha
-  );
 }
 
 export function seedNotes(runs: number): string[] {
@@ -310,7 +301,7 @@ export function seedNotes(runs: number): string[] {
     ];
   return runs < 5
     ? [
-        `With ${plural(runs, 'seed')} the spread between trainings is known roughly, and intervals understate it.`,
+        `With ${plural(runs, 'seed')} the spread between trainings is known roughly: intervals are wide for it.`,
       ]
     : [];
 }

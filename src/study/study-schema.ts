@@ -164,7 +164,11 @@ export const studySchema = z.strictObject({
   centres: z.array(centre).default([]).describe('Out-of-centre tests, besides the sites of a set.'),
   ...partSettings,
   bins: z.int().min(1).max(10_000).default(15).describe('Bins of the calibration errors.'),
-  replicates: z.int().min(0).default(1000).describe('Bootstrap resamples of the intervals and tests.'),
+  replicates: z
+    .int()
+    .min(0)
+    .default(1000)
+    .describe('Resamples for measures of features; 0: values alone, without intervals and tests.'),
   out: z
     .string()
     .optional()

@@ -90,7 +90,7 @@ describe('files made by NumPy, figures by torchmetrics and scikit-learn', () => 
       const { value, low, high } = json[name];
       expect(low <= value && value <= high, name).toBe(true);
     }
-    expect(json.settings.resampled).toBe('groups');
+    expect(json.settings.independent).toBe('groups');
     expect(json.differences).toBeUndefined();
     expect(JSON.parse(JSON.stringify(json))).toEqual(json);
   });

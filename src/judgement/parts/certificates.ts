@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { certify } from '../../calibration/index.ts';
-import { type Estimate, type Measure, meanMeasure } from '../../metrics/index.ts';
+import { meanStatistic, measureStatistics, type Statistic } from '../../figures/index.ts';
+import type { Estimate } from '../../metrics/index.ts';
 import type { Panel } from '../draw/figure.ts';
 import { type Line, linePanel } from '../draw/lines.ts';
 import { formatCount, plural } from '../format.ts';
-import { append, jointly } from '../measure.ts';
+import { append } from '../measure.ts';
 import type { Part } from '../part.ts';
 import { type Measured, shownAs, valueLine } from '../shown.ts';
 import { plain } from '../tables/table.ts';
@@ -77,7 +78,7 @@ export const certificatesPart: Part<CertificateResults, CertificateSettings> = {
     .describe('Certified confidence by randomized smoothing: images × samples forward passes for each run.'),
   async measure({ judged, settings, options, signal, tell }) {
     const { samples, sigma, delta, radii } = settings;
-    const measured = new Map<string, Record<string, Measure>[]>();
+    const measured = new Map<string, Record<string, Statistic>[]>();
     let rows: Int32Array = new Int32Array(0);
     for (const { id, runs } of judged.methods)
       for (const run of runs) {
@@ -94,11 +95,13 @@ export const certificatesPart: Part<CertificateResults, CertificateSettings> = {
         const { bounds, estimate } = certify(confidences, samples, { sigma, delta, radii });
         const column = (values: Float64Array, r: number) =>
           Float64Array.from(indices, (_, i) => values[i * radii.length + r]!);
-        const own: Record<string, Measure> = { confidence: meanMeasure(rowMeans(confidences, samples)) };
+        const own: Record<string, Statistic> = {
+          confidence: meanStatistic(rowMeans(confidences, samples), undefined, 'share'),
+        };
         radii.forEach((_, r) => {
           const bound = column(bounds.cdf, r);
-          own[`bound${r}`] = meanMeasure(bound);
-          own[`error${r}`] = meanMeasure(column(estimate, r).map((value, i) => value - bound[i]!));
+          own[`bound${r}`] = meanStatistic(bound, undefined, 'share');
+          own[`error${r}`] = meanStatistic(column(estimate, r).map((value, i) => value - bound[i]!));
         });
         append(measured, id, own);
       }
@@ -110,7 +113,12 @@ export const certificatesPart: Part<CertificateResults, CertificateSettings> = {
       sigma,
       delta,
       radii,
-      methods: jointly(measured, rows.length, { ...rest, ...(own && { groups: own }) }, judged.baseline),
+      methods: measureStatistics(
+        measured,
+        rows.length,
+        { ...rest, ...(own && { groups: own }) },
+        judged.baseline,
+      ),
     };
   },
   show: (results, view) => ({

@@ -5,10 +5,15 @@ import {
   fitClassConformal,
   fitConformal,
 } from '../../calibration/index.ts';
-import { formatFigure, predictionsOf } from '../../figures/index.ts';
-import { meanMeasure } from '../../metrics/index.ts';
+import {
+  formatFigure,
+  meanStatistic,
+  measureStatistics,
+  predictionsOf,
+  type Statistic,
+} from '../../figures/index.ts';
 import { list, plural } from '../format.ts';
-import { append, jointly, type RunMeasures } from '../measure.ts';
+import { append } from '../measure.ts';
 import { type Part, registeredName } from '../part.ts';
 import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
 import { plain } from '../tables/table.ts';
@@ -91,7 +96,7 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
     tell('conformal sets');
     const { alpha } = settings;
     const kinds = [...new Set(settings.methods ?? [...defaultConformalMethods, `${PER_CLASS}lac`])];
-    const measured = kinds.map(() => new Map<string, RunMeasures[]>());
+    const measured = kinds.map(() => new Map<string, Record<string, Statistic>[]>());
     const worst = kinds.map(() => new Map<string, (number | null)[]>());
     const warnings = kinds.map(() => new Map<string, string[]>());
     let samples = 0;
@@ -112,9 +117,13 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
             members.subarray(offsets[i]!, offsets[i + 1]!).includes(label) ? 1 : 0,
           );
           append(measured[k]!, id, {
-            coverage: meanMeasure(covered),
-            size: meanMeasure(sizes),
-            empty: meanMeasure(sizes.map((size) => (size === 0 ? 1 : 0))),
+            coverage: meanStatistic(covered, undefined, 'share'),
+            size: meanStatistic(sizes, undefined, 'positive'),
+            empty: meanStatistic(
+              sizes.map((size) => (size === 0 ? 1 : 0)),
+              undefined,
+              'share',
+            ),
           });
           append(worst[k]!, id, worstCoverage(covered, labels, classes));
           for (const warning of predictor.warnings) append(warnings[k]!, id, warning);
@@ -124,7 +133,7 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
       kind,
       alpha,
       calibrationSamples,
-      methods: jointly(measured[k]!, samples, options, judged.baseline).map((one) => ({
+      methods: measureStatistics(measured[k]!, samples, options, judged.baseline).map((one) => ({
         ...one,
         worstClass: mean(worst[k]!.get(one.method)!),
         warnings: [...new Set(warnings[k]!.get(one.method))],

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { controlRisk, type RiskControl, riskNames } from '../../calibration/index.ts';
-import { meanStatistic, type Outputs } from '../../figures/index.ts';
+import { meanStatistic, measureStatistics, type Outputs, type Statistic } from '../../figures/index.ts';
 import { plural } from '../format.ts';
-import { append, jointly, type RunMeasures } from '../measure.ts';
+import { append } from '../measure.ts';
 import type { Part } from '../part.ts';
 import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
 import { cellOf, columnOf, forestFigure, methodTable, tableNotes, type View } from '../view.ts';
@@ -56,7 +56,7 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
     if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
       return { absent: noValidation };
     tell('flags');
-    const measured = new Map<string, Map<string, RunMeasures[]>>();
+    const measured = new Map<string, Map<string, Record<string, Statistic>[]>>();
     const warnings = new Map<string, string[]>();
     let samples = 0;
     let calibrationSamples = 0;
@@ -69,7 +69,7 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
         calibrationSamples = fitOn.probabilities.length / k;
         for (const risk of riskNames) {
           const control = controlRisk(risk, fitOn.probabilities, fitOn.targets as never, k, { alpha });
-          const own = measured.get(risk) ?? new Map<string, RunMeasures[]>();
+          const own = measured.get(risk) ?? new Map<string, Record<string, Statistic>[]>();
           measured.set(risk, own);
           append(own, id, lossesOf(outputs, control));
           for (const warning of control.warnings) append(warnings, risk, warning);
@@ -79,7 +79,7 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
       risk,
       alpha,
       calibrationSamples,
-      methods: jointly(own, samples, options, judged.baseline),
+      methods: measureStatistics(own, samples, options, judged.baseline),
       warnings: [...new Set(warnings.get(risk))],
     }));
   },
@@ -93,7 +93,7 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
 };
 
 /** Losses of an image, over those that have a present, or an absent, known finding. */
-function lossesOf({ targets, probabilities }: Outputs, control: RiskControl): RunMeasures {
+function lossesOf({ targets, probabilities }: Outputs, control: RiskControl): Record<string, Statistic> {
   const k = targets.names.length;
   const mask = targets.kind === 'findings' ? targets.mask : undefined;
   const flags = control.flag(probabilities);
@@ -112,7 +112,7 @@ function lossesOf({ targets, probabilities }: Outputs, control: RiskControl): Ru
       known[i] = all > 0 ? 1 : 0;
       losses[i] = all > 0 ? lost / all : 0;
     }
-    return meanStatistic(losses, known).measure();
+    return meanStatistic(losses, known, 'share');
   };
   return { missed: share(true), alarms: share(false) };
 }

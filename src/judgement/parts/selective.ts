@@ -1,17 +1,17 @@
-import { type Outputs, predictionsOf } from '../../figures/index.ts';
 import {
-  augrcMeasure,
-  aurcMeasure,
-  byConfidence,
-  excessAurcMeasure,
-  type Floats,
-  normalizedLogitConfidence,
-  selectiveMeasure,
-  topLabels,
-} from '../../metrics/index.ts';
+  augrcStatistic,
+  aurcStatistic,
+  excessAurcStatistic,
+  measureStatistics,
+  type Outputs,
+  predictionsOf,
+  type Statistic,
+  selectiveStatistic,
+} from '../../figures/index.ts';
+import { byConfidence, type Floats, normalizedLogitConfidence, topLabels } from '../../metrics/index.ts';
 import type { Panel } from '../draw/figure.ts';
 import { type Line, linePanel } from '../draw/lines.ts';
-import { append, jointly, type RunMeasures } from '../measure.ts';
+import { append } from '../measure.ts';
 import type { Part } from '../part.ts';
 import { type Measured, type ShownFigure, shownAs, valueLine } from '../shown.ts';
 import { cellOf, columnOf, figureRemarks, methodTable, tableNotes, type View } from '../view.ts';
@@ -68,7 +68,7 @@ export const selectivePart: Part<readonly SelectiveResult[]> = {
   kinds: ['one-of-k'],
   async measure({ judged, options, tell }) {
     tell('risk and coverage');
-    const measured = new Map<string, Map<string, RunMeasures[]>>();
+    const measured = new Map<string, Map<string, Record<string, Statistic>[]>>();
     const curves = new Map<string, { coverage: number; risk: number }[][]>();
     let samples = 0;
     for (const { id, runs } of judged.methods)
@@ -80,14 +80,14 @@ export const selectivePart: Part<readonly SelectiveResult[]> = {
           const score = scoreOf(outputs);
           if (score === undefined) continue;
           const ranked = byConfidence(score, correct);
-          const own = measured.get(ranking) ?? new Map<string, RunMeasures[]>();
+          const own = measured.get(ranking) ?? new Map<string, Record<string, Statistic>[]>();
           measured.set(ranking, own);
           append(own, id, {
-            aurc: aurcMeasure(ranked),
-            augrc: augrcMeasure(ranked),
-            excessAurc: excessAurcMeasure(ranked),
+            aurc: aurcStatistic(ranked),
+            augrc: augrcStatistic(ranked),
+            excessAurc: excessAurcStatistic(ranked),
             ...Object.fromEntries(
-              SHARES.map((share) => [`accuracy${100 * share}`, selectiveMeasure(ranked, share)]),
+              SHARES.map((share) => [`accuracy${100 * share}`, selectiveStatistic(ranked, share)]),
             ),
           });
           append(curves, `${ranking} ${id}`, curveOf(ranked));
@@ -95,7 +95,7 @@ export const selectivePart: Part<readonly SelectiveResult[]> = {
       }
     return [...measured].map(([ranking, methods]) => ({
       ranking,
-      methods: jointly(methods, samples, options, judged.baseline).map((one) => ({
+      methods: measureStatistics(methods, samples, options, judged.baseline).map((one) => ({
         ...one,
         curve: meanOf(curves.get(`${ranking} ${one.method}`)!),
       })),
