@@ -11,6 +11,7 @@ import {
   trainSettings,
   whole,
 } from './options.ts';
+import { addReportOptions, endWithReport, type ReportFlags, textOptions } from './report-end.ts';
 
 export function register(program: Command): void {
   const command = program
@@ -36,6 +37,7 @@ export function register(program: Command): void {
       'resamples for measures of features (default: 1000); 0: values alone, without intervals',
       whole,
     );
+  addReportOptions(command);
   addTrainOptions(addDataOptions(command))
     .addHelpText('after', methodsHelp)
     .addHelpText(
@@ -61,7 +63,7 @@ type Flags = DataFlags &
     out?: string;
     bins?: number;
     replicates?: number;
-  };
+  } & ReportFlags;
 
 async function compare(path: string, flags: Flags): Promise<void> {
   const { compare: runComparison } = await import('../study/compare.ts');
@@ -96,10 +98,11 @@ async function compare(path: string, flags: Flags): Promise<void> {
     process.exitCode = 130;
     return;
   }
-  const { isTTY: color, columns: width = 100 } = process.stdout;
-  process.stdout.write(reportText(done.report, { color, width }));
-  process.stdout.write(
-    `\nfigures: ${done.files.json}\ntables:  ${done.files.markdown}\nreport:  ${done.files.html}\n`,
+  const { json, markdown, html } = done.files;
+  endWithReport(
+    reportText(done.report, textOptions(flags)),
+    { figures: json, tables: markdown, report: html },
+    flags,
   );
   tellFailed(done.failed, nameOf);
 }

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { PenumbraError } from '../errors.ts';
 import type { ThresholdRule } from '../figures/index.ts';
 import type { JudgeInput, JudgeOptions } from '../judge/index.ts';
-import { terminalOptions, thresholdRule, whole } from './values.ts';
+import { openReport } from './report-end.ts';
+import { terminalOptions, thresholdRule, whole as wholeNumber } from './values.ts';
 
 export function register(program: Command): void {
   program
@@ -45,14 +47,16 @@ export function register(program: Command): void {
       'findings with --fit: how operating points are chosen: youden, f1, sensitivity=0.9, specificity=0.9 (default: youden)',
       thresholdRule,
     )
-    .option('--bins <n>', 'bins of the published calibration errors (default: 15)', whole)
-    .option('--replicates <n>', '0: values alone, without intervals and tests', whole)
-    .option('--seed <n>', 'names the stream of random numbers (default: 0)', whole)
+    .option('--bins <n>', 'bins of the published calibration errors (default: 15)', wholeNumber)
+    .option('--replicates <n>', '0: values alone, without intervals and tests', wholeNumber)
+    .option('--seed <n>', 'names the stream of random numbers (default: 0)', wholeNumber)
     .option(
       '--html <file>',
       'write one page: figures, reliability diagrams, risk–coverage, calibrators and conformal sets',
     )
     .option('--markdown <file>', 'write the same as Markdown')
+    .option('--open', 'open the page in a browser (with --html)')
+    .option('--quiet', 'print the verdict and where the files lie, nothing else')
     .option('--json <file>', 'write all figures (fractions) with intervals, differences and bins')
     .addHelpText(
       'after',
@@ -92,6 +96,8 @@ interface Flags {
   html?: string;
   markdown?: string;
   json?: string;
+  open?: boolean;
+  quiet?: boolean;
 }
 
 async function judge(names: string[], flags: Flags): Promise<void> {
@@ -110,7 +116,11 @@ async function judge(names: string[], flags: Flags): Promise<void> {
 
   let progress: ReturnType<typeof createProgress> | undefined;
   let label = '';
-  const { logits, probabilities, html, markdown, json, ...rest } = flags;
+  const { logits, probabilities, html, markdown, json, open, quiet, ...rest } = flags;
+  if (open && html === undefined)
+    throw new PenumbraError('usage/judge', '--open has no page to open', {
+      hint: 'name one: --html report.html',
+    });
   const options: JudgeOptions = {
     ...rest,
     ...(logits === true && { scale: 'logits' }),
@@ -127,30 +137,34 @@ async function judge(names: string[], flags: Flags): Promise<void> {
   const loaded = await loadPredictions(inputs, options);
   const result = judgeFigures(loaded, options);
   progress?.done();
-  process.stdout.write(renderJudgement(result, terminalOptions()));
-  // Calibrators, conformal sets and curves: what a page shows, and what --fit is for.
-  let parts: Record<string, unknown> | undefined;
-  if (html !== undefined || markdown !== undefined || (json !== undefined && flags.fit !== undefined)) {
-    const { judgementOf, reportOf, renderHtml, renderMarkdown } = await import('../judge/report.ts');
-    const judgement = await judgementOf(loaded, result, {
-      ...options,
-      onMessage: (message) => process.stderr.write(`judging: ${message}\n`),
-    });
-    const { figures: _, ...others } = judgement.parts;
-    parts = others;
-    const report = reportOf(loaded, judgement, options, commandLine());
-    const write = (file: string, text: string, kind: 'html' | 'markdown') => {
-      writeResult(file, text, { kind, inputs: read });
-      process.stderr.write(`report: ${file}\n`);
-    };
-    if (html !== undefined) write(html, renderHtml(report), 'html');
-    if (markdown !== undefined) write(markdown, renderMarkdown(report), 'markdown');
-  }
+  if (!quiet) process.stdout.write(renderJudgement(result, { ...terminalOptions(), sentences: false }));
+  const { judgementOf, reportOf, renderHtml, renderMarkdown, renderText, verdictJson } = await import(
+    '../judge/report.ts'
+  );
+  // Conformal sets, curves and all calibrators: what a page shows, and what --fit is for.
+  const whole =
+    html !== undefined || markdown !== undefined || (json !== undefined && flags.fit !== undefined);
+  const judgement = await judgementOf(loaded, result, {
+    ...options,
+    verdict: !whole,
+    onMessage: (message) => process.stderr.write(`judging: ${message}\n`),
+  });
+  const report = reportOf(loaded, judgement, options, commandLine());
+  process.stdout.write(
+    `${quiet ? '' : '\n'}${renderText(report, { ...terminalOptions(), what: 'verdict' })}`,
+  );
+  const write = (file: string, text: string, kind: 'html' | 'markdown' | 'json', what = 'report') => {
+    writeResult(file, text, { kind, inputs: read });
+    process.stderr.write(`${what}: ${file}\n`);
+  };
   if (json !== undefined) {
-    const figures = { ...judgeJson(result), ...(parts && { parts }) };
-    writeResult(json, `${JSON.stringify(figures, null, 1)}\n`, { kind: 'json', inputs: read });
-    process.stderr.write(`figures: ${json}\n`);
+    const { figures: _, ...parts } = judgement.parts;
+    const figures = { ...judgeJson(result), ...(whole && { parts }), verdict: verdictJson(report) };
+    write(json, `${JSON.stringify(figures, null, 1)}\n`, 'json', 'figures');
   }
+  if (markdown !== undefined) write(markdown, renderMarkdown(report), 'markdown');
+  if (html !== undefined) write(html, renderHtml(report), 'html');
+  if (open && html !== undefined) openReport(html);
 }
 
 function commandLine(): string {

@@ -4,10 +4,11 @@ import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
 import { interruptible } from './options.ts';
 import { formatDuration } from './progress.ts';
+import { addReportOptions, endWithReport, type ReportFlags, textOptions } from './report-end.ts';
 import { runName, showStudy, tellFailed } from './study-progress.ts';
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('study')
     .description('Trains and judges methods × networks × seeds × data sets, as a file says.')
     .argument('[file]', 'study file (JSON); studies/ holds ready ones')
@@ -21,7 +22,8 @@ export function register(program: Command): void {
     )
     .option('--shard <i/n>', 'train the i-th of n parts of the runs: for several machines')
     .option('--partial', 'judge what is finished, though the study is not')
-    .option('--schema', 'print the JSON schema of study files')
+    .option('--schema', 'print the JSON schema of study files');
+  addReportOptions(command)
     .addHelpText(
       'after',
       `
@@ -38,7 +40,7 @@ Examples:
     .action(study);
 }
 
-interface Flags {
+interface Flags extends ReportFlags {
   data?: string[];
   code?: string[];
   out?: string;
@@ -97,11 +99,11 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     );
   } else {
     const { reportText } = await import('../judgement/index.ts');
-    const { isTTY: color, columns: width = 120 } = process.stdout;
-    process.stdout.write(`${reportText(outcome.report, { color, width })}\n`);
-    const { files } = outcome;
-    process.stdout.write(
-      `result:  ${files.json}\ntables:  ${files.markdown}, ${files.tables}\nfigures: ${files.figures}\nreport:  ${files.html}\n`,
+    const { json, markdown, tables, figures, html } = outcome.files;
+    endWithReport(
+      reportText(outcome.report, textOptions(flags)),
+      { result: json, tables: `${markdown}, ${tables}`, figures, report: html },
+      flags,
     );
     tellFailed(outcome.failed, runName);
   }

@@ -29,7 +29,7 @@ export function thresholdRule(text: string): ThresholdRule {
 /** How wide the terminal is, and whether it shows colours. */
 export function terminalOptions(): { width: number; color: boolean } {
   return {
-    width: process.stdout.columns ?? 100,
+    width: process.stdout.columns || 80,
     color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
   };
 }

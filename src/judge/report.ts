@@ -5,10 +5,12 @@ import {
   type Report,
   reportHtml,
   reportMarkdown,
+  reportText,
+  reportVerdicts,
 } from '../judgement/index.ts';
 import type { JudgeOptions, JudgeResult, Loaded } from './judge.ts';
 
-export { reportHtml as renderHtml, reportMarkdown as renderMarkdown };
+export { reportHtml as renderHtml, reportMarkdown as renderMarkdown, reportText as renderText };
 
 /**
  * What else a comparison shows: reliability diagrams, calibrators fitted on `fit`, conformal sets, risk–coverage curves,
@@ -17,7 +19,11 @@ export { reportHtml as renderHtml, reportMarkdown as renderMarkdown };
 export async function judgementOf(
   loaded: Loaded,
   result: JudgeResult,
-  options: JudgeOptions & { readonly onMessage?: (message: string) => void },
+  options: JudgeOptions & {
+    readonly onMessage?: (message: string) => void;
+    /** Measure what a verdict needs, and nothing else. */
+    readonly verdict?: boolean;
+  },
 ): Promise<Judgement> {
   const { strata, groups } = loaded;
   const judged: Judged = {
@@ -34,12 +40,31 @@ export async function judgementOf(
     })),
     baseline: options.baseline ?? loaded.methods[0]!.name,
     pairs: options.allPairs === true ? 'all' : 'baseline',
+    measured: {
+      methods: new Map(result.methods.map(({ name, summary }) => [name, summary.figures])),
+      pairs: result.differences,
+    },
     noValidation: 'there are no predictions to fit on (--fit)',
     ...(groups && { groups }),
     ...(strata && { sampleStrata: { [strata.column]: { codes: strata.codes, values: strata.values } } }),
   };
   const { bins, replicates, seed, level, onMessage } = options;
-  return judge(judged, { bins, replicates, seed, level, ...(onMessage && { onMessage }) });
+  return judge(judged, {
+    bins,
+    replicates,
+    seed,
+    level,
+    ...(onMessage && { onMessage }),
+    ...(options.verdict && {
+      only: ['figures', 'baselines', 'calibration', 'fitted'],
+      parts: { calibration: ['temperature'] },
+    }),
+  });
+}
+
+/** The verdict as it stands in `figures.json`. */
+export function verdictJson(report: Report) {
+  return reportVerdicts(report)[0]!.verdict;
 }
 
 /** A judgement with what people have to know of it. */

@@ -18,15 +18,17 @@ export interface TerminalOptions {
   readonly width?: number;
   /** ANSI colours. Default false. */
   readonly color?: boolean;
+  /** Whether it starts with a sentence for each method. Default true. */
+  readonly sentences?: boolean;
 }
 
 /** A judgement for the terminal: the verdict, then a table of figures, findings and strata. Ends with a newline. */
 export function renderJudgement(result: JudgeResult, options: TerminalOptions = {}): string {
-  const { width = 100, color = false } = options;
+  const { width = 80, color = false, sentences = true } = options;
   const bold = (text: string) => (color ? `\x1b[1m${text}\x1b[0m` : text);
   const dim = (text: string) => (color ? `\x1b[2m${text}\x1b[0m` : text);
   const blocks = [
-    verdicts(result).flatMap((line) => wrap(line, width).map(bold)),
+    sentences ? verdicts(result).flatMap((line) => wrap(line, width).map(bold)) : [],
     figureLines(result, width, bold),
     [dim(legend(result))],
     findingLines(result, width, bold),

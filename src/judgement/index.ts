@@ -27,9 +27,10 @@ export {
   type Shown,
 } from './part.ts';
 export { EMBEDDING_SHOWN } from './parts/embeddings.ts';
-export { type Report, type ReportCell, reportFigures, reportTables } from './report.ts';
+export { type Report, type ReportCell, reportFigures, reportTables, reportVerdicts } from './report.ts';
 export { reportHtml } from './report-html.ts';
 export { reportMarkdown, reportText } from './report-text.ts';
 export { tableCsv, tableJson, tableLatex, tableMarkdown, tableText } from './tables/render.ts';
 export type { Table, TableCell, TableColumn, TableRow } from './tables/table.ts';
+export { decide, type Facts, type Rule, registerRule, ruleList, type Verdict } from './verdict/index.ts';
 export { type Answer, figureTable, forestFigure, methodTable, type Remark, View } from './view.ts';

@@ -41,6 +41,8 @@ export interface JudgeOptions {
   readonly seed?: number | undefined;
   /** Coverage of the intervals. Default 0.95. */
   readonly level?: number | undefined;
+  /** Measure these parts alone, by name: what a verdict needs is `figures`, `baselines`, `calibration` and `fitted`. */
+  readonly only?: readonly string[] | undefined;
   /** Settings of parts, by name; `false` leaves one out. */
   readonly parts?: Readonly<Record<string, unknown>>;
   readonly signal?: AbortSignal | undefined;
@@ -84,7 +86,10 @@ export async function judge(judged: Judged, options: JudgeOptions = {}): Promise
     of: (part) => parts[typeof part === 'string' ? part : part.name],
   };
   for (const part of partList()) {
-    const found = await measurePart(part, context, options.parts?.[part.name]);
+    const found: unknown =
+      options.only?.includes(part.name) === false
+        ? { absent: 'not asked for', quiet: true }
+        : await measurePart(part, context, options.parts?.[part.name]);
     if (isAbsent(found)) absent[part.name] = found;
     else parts[part.name] = found;
   }

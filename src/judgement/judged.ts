@@ -1,5 +1,5 @@
 import type { Targets } from '../data/index.ts';
-import type { Outputs } from '../figures/index.ts';
+import type { Joint, Outputs } from '../figures/index.ts';
 import type { Floats } from '../metrics/index.ts';
 
 /** One training of a method, or one file of predictions. Outputs are read when they are needed: all can exceed the memory. */
@@ -78,6 +78,8 @@ export interface Judged {
     Record<string, { readonly codes: ArrayLike<number>; readonly values: readonly string[] }>
   >;
   readonly centres?: readonly JudgedCentre[];
+  /** All registered figures of the methods with the differences of their pairs, where these were measured before. */
+  readonly measured?: Joint | undefined;
   /** Why there is nothing to fit on, where runs have no `validation`. */
   readonly noValidation?: string;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Targets } from '../data/index.ts';
 import type { BinOptions, BootstrapOptions } from '../metrics/index.ts';
+import type { Markup } from '../page/index.ts';
 import type { Figure } from './draw/figure.ts';
 import type { Judged } from './judged.ts';
 import type { Table } from './tables/table.ts';
@@ -60,7 +61,9 @@ export type Block =
       /** `page`: stands in the page alone, not among the files of tables. */
       readonly only?: 'page';
     }
-  | { readonly notes: readonly string[] };
+  | { readonly notes: readonly string[] }
+  /** What stands in the page alone, such as images. */
+  | { readonly html: Markup };
 
 const registered: Part<never, never>[] = [];
 

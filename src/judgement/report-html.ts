@@ -1,17 +1,21 @@
-import { type Figure, figureHtml } from './draw/figure.ts';
-import { type Child, type Markup, tag } from './draw/svg.ts';
-import { sentence } from './format.ts';
-import { page, prose } from './html/page.ts';
+import { page, prose } from '../page/index.ts';
+import { type Child, type Markup, tag } from '../page/svg.ts';
+import { type Figure, figureHtml, figurePanels } from './draw/figure.ts';
+import { swatch } from './draw/marker.ts';
+import { list, sentence } from './format.ts';
 import { differencesHtml, tableHtml } from './html/table.ts';
 import type { Block } from './part.ts';
+import { thumbnails } from './parts/reliability.ts';
 import { cellName, overviewTable, type Report, type ShownCell, type ShownPart, showCell } from './report.ts';
-import { howNotes, overallRemarks } from './report-reading.ts';
+import { allDifferences, howNotes, overallRemarks, verdictOfReport } from './report-reading.ts';
+import { numbersTable, sidedLines, summaryNote, summaryTable } from './summary.ts';
 import type { Table } from './tables/table.ts';
+import { cautions } from './verdict/index.ts';
 import type { Answer, Remark, View } from './view.ts';
 
 /**
- * A report as one self-contained HTML document: no scripts, no requests, light and dark, good on paper. What is missing
- * stands first, then a reading in sentences, then every cell with its parts; of several cells an overview before them.
+ * A report as one self-contained HTML document that asks for nothing: the verdict first, with the figures that it rests on,
+ * then everything that differs, then every part. Light and dark, on a phone and on paper.
  */
 export function reportHtml(report: Report): string {
   const cells = report.cells.map((cell) => showCell(report, cell, 'page'));
@@ -21,13 +25,11 @@ export function reportHtml(report: Report): string {
     report.title,
     header(report),
     missing(report),
+    verdictSection(cells),
+    several ? cellsTable(cells) : opening(cells[0]!, 'cell-1'),
+    switches(cells[0]!.view),
     contents(cells),
-    block(
-      'reading',
-      'What it shows',
-      remarkList(remarks),
-      several ? undefined : answerList(cells[0]!.answers, 'h3'),
-    ),
+    block('differences', 'What differs', differencesTable(cells)),
     several
       ? block(
           'overview',
@@ -36,33 +38,223 @@ export function reportHtml(report: Report): string {
           tableHtml(overviewTable(report, cells), cells[0]!.view),
         )
       : undefined,
+    remarks.length > 0 || !several
+      ? block(
+          'reading',
+          'In words',
+          remarkList(remarks),
+          several
+            ? undefined
+            : details('Questions and what the numbers answer', answerList(cells[0]!.answers, 'h3')),
+        )
+      : undefined,
     cells.map((cell, i) => cellHtml(cell, `cell-${i + 1}`, several)),
     how(report, cells),
   );
 }
 
 function header(report: Report): Markup {
-  const facts = [
-    ...report.facts,
-    ['Finished', `${report.finished.replace('T', ' ').replace(/(\.\d+)?Z$/, '')} UTC`],
-  ];
+  return tag('header', {}, tag('h1', {}, report.title));
+}
+
+/** The answer, why, and what to do. */
+function verdictSection(cells: readonly ShownCell[]): Markup {
+  const verdict = verdictOfReport(cells);
   return tag(
-    'header',
-    {},
-    tag('h1', {}, report.title),
-    tag(
-      'p',
-      { class: 'lead' },
-      report.methods.length > 1
-        ? 'The same network, data and settings under different methods. Which probabilities can be believed?'
-        : 'Can its probabilities be believed?',
-    ),
+    'section',
+    { id: 'verdict' },
+    answerHtml(verdict),
+    cells.length > 1 ? undefined : banners(cells[0]!),
+  );
+}
+
+function answerHtml({
+  sentence: said,
+  because,
+  advice,
+}: {
+  sentence: string;
+  because: string;
+  advice: string;
+}) {
+  return [
+    tag('p', { class: 'answer' }, prose(said)),
     tag(
       'dl',
-      { class: 'small' },
-      facts.map(([key, value]) => [tag('dt', {}, key), tag('dd', {}, value)]),
+      { class: 'reasons' },
+      tag('dt', {}, 'Why'),
+      tag('dd', {}, prose(because)),
+      tag('dt', {}, 'What to do'),
+      tag('dd', {}, prose(advice)),
     ),
-    tag('pre', {}, tag('code', {}, report.command)),
+  ];
+}
+
+/** What must be seen before any figure is believed. */
+function banners({ facts, verdict }: ShownCell): Child {
+  const told = cautions(facts);
+  const lost =
+    verdict.kind === 'nothing-learned'
+      ? ['Not better than looking at no image. Nothing below speaks for or against a method.']
+      : [];
+  return [...lost, ...told].map((text) =>
+    tag('div', { class: 'banner', role: 'note' }, tag('p', {}, prose(text))),
+  );
+}
+
+/** A cell's small table and its reliability at a glance. */
+function opening({ view, facts }: ShownCell, id: string): Child {
+  const small = thumbnails(view);
+  return [
+    summaryHtml(view, facts),
+    tag('p', { class: 'note' }, prose(summaryNote(facts))),
+    small === undefined
+      ? undefined
+      : [
+          tag(
+            'div',
+            { class: 'thumbs', role: 'group', 'aria-label': 'Reliability of every method' },
+            figurePanels(small),
+          ),
+          tag(
+            'p',
+            { class: 'note' },
+            prose(small.note),
+            ' ',
+            tag('a', { href: `#${id}-reliability` }, 'Large diagrams'),
+          ),
+        ],
+  ];
+}
+
+function summaryHtml(view: View, facts: ShownCell['facts']): Markup {
+  const { heads, rows } = summaryTable(view, facts);
+  return tag(
+    'div',
+    { class: 'scroll' },
+    tag(
+      'table',
+      { class: 'cards', role: 'table' },
+      tag(
+        'thead',
+        { role: 'rowgroup' },
+        tag(
+          'tr',
+          { role: 'row' },
+          heads.map((head, h) =>
+            tag(
+              'th',
+              {
+                scope: 'col',
+                role: 'columnheader',
+                class: h === 0 || h === heads.length - 1 ? 'left' : undefined,
+              },
+              head,
+            ),
+          ),
+        ),
+      ),
+      tag(
+        'tbody',
+        { role: 'rowgroup' },
+        rows.map(({ name, series, cells, small, word, kind }) =>
+          tag(
+            'tr',
+            { role: 'row', 'data-m': series, class: series === undefined ? 'apart' : undefined },
+            tag(
+              'th',
+              { scope: 'row', role: 'rowheader', class: 'left method-name' },
+              series === undefined ? undefined : swatch(series),
+              name,
+            ),
+            cells.map((text, c) =>
+              tag(
+                'td',
+                { role: 'cell', 'data-head': heads[c + 1], class: text === '' ? 'empty' : undefined },
+                tag(
+                  'div',
+                  {},
+                  marked(text),
+                  small[c] === '' ? undefined : tag('span', { class: 'ci' }, small[c]),
+                ),
+              ),
+            ),
+            tag(
+              'td',
+              { role: 'cell', class: 'left', 'data-head': heads.at(-1) },
+              tag('div', {}, tag('span', { class: `tag ${kind}` }, word)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** A value with its mark in the colour of marks. */
+function marked(text: string): Child {
+  const sign = /[✓✗]$/.exec(text)?.[0];
+  if (sign === undefined) return text;
+  return [text.slice(0, -1), tag('span', { class: sign === '✓' ? 'good' : 'bad' }, sign)];
+}
+
+/** Of several sets or networks: the verdict on each. */
+function cellsTable(cells: readonly ShownCell[]): Markup {
+  return tag(
+    'div',
+    { class: 'scroll' },
+    tag(
+      'table',
+      { class: 'cards', role: 'table' },
+      tag(
+        'thead',
+        { role: 'rowgroup' },
+        tag(
+          'tr',
+          { role: 'row' },
+          ['Judged', 'Verdict', 'Images'].map((head, h) =>
+            tag('th', { scope: 'col', role: 'columnheader', class: h < 2 ? 'left' : undefined }, head),
+          ),
+        ),
+      ),
+      tag(
+        'tbody',
+        { role: 'rowgroup' },
+        cells.map(({ cell, verdict, facts }, i) =>
+          tag(
+            'tr',
+            { role: 'row' },
+            tag(
+              'th',
+              { scope: 'row', role: 'rowheader', class: 'left' },
+              tag('a', { href: `#cell-${i + 1}` }, cellName(cell)),
+            ),
+            tag(
+              'td',
+              { role: 'cell', class: 'left', 'data-head': 'Verdict' },
+              tag(
+                'div',
+                {},
+                prose(verdict.sentence),
+                cautions(facts).map((text) => [' ', tag('b', {}, prose(text))]),
+              ),
+            ),
+            tag('td', { role: 'cell', 'data-head': 'Images' }, tag('div', {}, String(facts.samples))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Filled by the script: without it nothing is promised that does not work. */
+function switches(view: View): Child {
+  if (view.ids.length < 2) return undefined;
+  return tag(
+    'div',
+    { id: 'methods', hidden: '', role: 'group', 'aria-label': 'Methods that are shown' },
+    tag('b', {}, 'Show'),
+    view.ids.map((id) => tag('span', { 'data-m': view.series(id) }, swatch(view.series(id)), view.name(id))),
   );
 }
 
@@ -83,14 +275,16 @@ function missing(report: Report): Markup | undefined {
 function contents(cells: readonly ShownCell[]): Markup {
   const link = (id: string, text: string) => tag('a', { href: `#${id}` }, text);
   const parts = ({ parts }: ShownCell, id: string) =>
-    parts.map(({ part }, i) => [i === 0 ? '' : ' · ', link(`${id}-${part.name}`, part.title)]);
+    parts
+      .filter(({ absent }) => absent === undefined)
+      .map(({ part }, i) => [i === 0 ? '' : ' · ', link(`${id}-${part.name}`, part.title)]);
   return tag(
     'nav',
     { id: 'contents', 'aria-label': 'Contents' },
     tag(
       'ul',
       {},
-      tag('li', {}, link('reading', 'What it shows')),
+      tag('li', {}, link('differences', 'What differs')),
       cells.length > 1
         ? [
             tag('li', {}, link('overview', 'Overview')),
@@ -103,36 +297,138 @@ function contents(cells: readonly ShownCell[]): Markup {
               ),
             ),
           ]
-        : tag('li', {}, parts(cells[0]!, 'cell-1')),
-      tag('li', {}, link('how', 'How the figures were made')),
+        : [tag('li', {}, link('reading', 'In words')), tag('li', {}, parts(cells[0]!, 'cell-1'))],
+      tag('li', {}, link('how', 'What was judged, and how')),
     ),
+    absentLine(cells),
   );
 }
 
-function cellHtml({ view, cell, parts, answers }: ShownCell, id: string, several: boolean): Markup {
+/** What is not there, and why, in one line. */
+function absentLine(cells: readonly ShownCell[]): Child {
+  const reasons = new Map<string, Set<string>>();
+  for (const { parts } of cells)
+    for (const { part, absent } of parts) {
+      if (absent === undefined) continue;
+      const own = reasons.get(absent) ?? new Set();
+      reasons.set(absent, own.add(part.title));
+    }
+  if (reasons.size === 0) return undefined;
+  const text = [...reasons].map(([why, titles]) => `${list([...titles])} (${why})`).join('; ');
+  return tag('p', { class: 'note' }, `Not there: ${sentence(text)}`);
+}
+
+function differencesTable(cells: readonly ShownCell[]): Child {
+  const rows = allDifferences(cells);
+  const { view, facts } = cells[0]!;
+  if (!facts.tested) return tag('p', {}, 'Nothing was tested: no intervals were asked for.');
+  if (rows.length === 0)
+    return tag(
+      'p',
+      {},
+      view.ids.length < 2
+        ? 'There is one method, and nothing to compare it with.'
+        : 'Nothing differs significantly, in any figure of any part below.',
+    );
+  const heads = ['Where', '✓ better', '✗ worse', '≠ different'];
+  return [
+    tag(
+      'p',
+      { class: 'note' },
+      prose(
+        `Everything that a test has shown, in any table below: p < ${view.alpha}, Holm-corrected over the methods of one figure. What is not here is not shown to differ.`,
+      ),
+    ),
+    tag(
+      'div',
+      { class: 'scroll' },
+      tag(
+        'table',
+        { class: 'cards', role: 'table' },
+        tag(
+          'thead',
+          { role: 'rowgroup' },
+          tag(
+            'tr',
+            { role: 'row' },
+            heads.map((head) => tag('th', { scope: 'col', role: 'columnheader', class: 'left' }, head)),
+          ),
+        ),
+        tag(
+          'tbody',
+          { role: 'rowgroup' },
+          rows.map(({ where, against, better, worse, differs }) =>
+            tag(
+              'tr',
+              { role: 'row' },
+              tag(
+                'th',
+                { scope: 'row', role: 'rowheader', class: 'left' },
+                where,
+                tag('span', { class: 'meaning' }, `against ${against}`),
+              ),
+              [better, worse, differs].map((sided, n) =>
+                tag(
+                  'td',
+                  {
+                    role: 'cell',
+                    class: sided.size === 0 ? 'left empty' : 'left',
+                    'data-head': heads[n + 1],
+                  },
+                  tag(
+                    'div',
+                    {},
+                    sidedLines(sided).map((line, i) => [i === 0 ? undefined : tag('br'), line]),
+                  ),
+                ),
+              ),
+            ),
+          ),
+        ),
+      ),
+    ),
+  ];
+}
+
+function cellHtml(shown: ShownCell, id: string, several: boolean): Markup {
+  const { view, cell, parts, answers, verdict } = shown;
   const heading = several ? 'h3' : 'h2';
-  const sections = parts.map((part) =>
+  const numbers = numbersTable(view);
+  const sections = [
     tag(
       'section',
-      { id: `${id}-${part.part.name}` },
-      tag(heading, {}, part.part.title),
-      part.absent === undefined
-        ? part.blocks.map((one) => blockHtml(one, part, view))
-        : tag('p', { class: 'absent' }, `Not there: ${sentence(part.absent)}`),
+      { id: `${id}-summary` },
+      tag(heading, {}, 'Confidence and losses'),
+      tag('p', { class: 'note' }, prose(`${numbers.caption} ${legend(view, numbers)}`)),
+      tableHtml(numbers, view),
     ),
-  );
+    ...parts
+      .filter(({ absent }) => absent === undefined)
+      .map((part) =>
+        tag(
+          'section',
+          { id: `${id}-${part.part.name}` },
+          tag(heading, {}, part.part.title),
+          part.blocks.map((one) => blockHtml(one, part, view)),
+        ),
+      ),
+  ];
   if (!several) return tag('article', { id, class: 'only' }, sections);
   return tag(
     'article',
     { id },
     tag('h2', {}, cellName(cell), ' ', tag('a', { class: 'up', href: '#contents' }, '↑ contents')),
+    answerHtml(verdict),
+    banners(shown),
+    opening(shown, id),
     tag('p', { class: 'note' }, cell.about),
-    answerList(answers, 'h5'),
+    details('In words', answerList(answers, 'h5')),
     sections,
   );
 }
 
 function blockHtml(one: Block, { blocks }: ShownPart, view: View): Child {
+  if ('html' in one) return one.html;
   if ('notes' in one) return notes(one.notes);
   const alone = blocks.filter((other) => 'figure' in other).length === 1;
   const body =
@@ -154,10 +450,20 @@ function blockHtml(one: Block, { blocks }: ShownPart, view: View): Child {
 
 function how(report: Report, cells: readonly ShownCell[]): Markup {
   const { view } = cells[0]!;
+  const facts = [
+    ...report.facts,
+    ['Finished', `${report.finished.replace('T', ' ').replace(/(\.\d+)?Z$/, '')} UTC`],
+  ];
   return tag(
     'section',
     { id: 'how' },
-    tag('h2', {}, 'How the figures were made'),
+    tag('h2', {}, 'What was judged, and how'),
+    tag(
+      'dl',
+      { class: 'small' },
+      facts.map(([key, value]) => [tag('dt', {}, key), tag('dd', {}, value)]),
+    ),
+    tag('pre', {}, tag('code', {}, report.command)),
     notes(howNotes(report, cells)),
     tag(
       'dl',
@@ -213,8 +519,12 @@ function remarkList(remarks: readonly Remark[]): Child {
 
 /** What the marks of a table mean, where it has them and does not say it itself. */
 function legend(view: View, table?: Table): string {
-  const marked =
-    table === undefined || table.rows.some(({ cells }) => cells.some(({ difference }) => difference));
+  const cells = table?.rows.flatMap((row) => row.cells) ?? [];
+  const marked = table === undefined || cells.some(({ difference }) => difference);
   const said = table?.caption.includes('✓') ?? false;
-  return `Shaded: best. [ ]: ${view.level} interval.${marked && !said ? ` ${view.signNote}` : ''}`;
+  const best =
+    table === undefined || cells.some((cell) => cell.best)
+      ? 'Shaded: the best, where a test supports it. '
+      : '';
+  return `${best}[ ]: ${view.level} interval.${marked && !said ? ` ${view.signNote.replace(view.baseline, table?.against ?? view.baseline)}` : ''}`;
 }

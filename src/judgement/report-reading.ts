@@ -1,8 +1,52 @@
 import { verdictOf } from '../figures/index.ts';
 import { formatCount, list, plural } from './format.ts';
+import { append } from './measure.ts';
 import { withCalibrator } from './parts/calibrators.ts';
-import { overviewColumns, type Report, type ShownCell } from './report.ts';
+import { cellName, overviewColumns, type Report, type ShownCell } from './report.ts';
+import { type Difference, differencesOf, SIDES, type Sided } from './summary.ts';
+import { type OverallVerdict, overall } from './verdict/index.ts';
 import { type Remark, said, seedNotes } from './view.ts';
+
+/** What a report says first: of one cell its verdict, of several who is to be believed where. */
+export function verdictOfReport(cells: readonly ShownCell[]): OverallVerdict {
+  return overall(cells.map(({ cell, verdict }) => ({ name: cellName(cell), verdict })));
+}
+
+/** Every significant difference of every table of every cell; of several cells with the names of those where it is so. */
+export function allDifferences(cells: readonly ShownCell[]): Difference[] {
+  if (cells.length === 1) return differencesOf(cells[0]!);
+  type Places = Record<(typeof SIDES)[number], Map<string, Map<string, string[]>>>;
+  const merged = new Map<string, { first: Difference; places: Places }>();
+  for (const shown of cells)
+    for (const one of differencesOf(shown)) {
+      const key = JSON.stringify([one.where, one.against]);
+      const empty: Places = { better: new Map(), worse: new Map(), differs: new Map() };
+      const entry = merged.get(key) ?? { first: one, places: empty };
+      merged.set(key, entry);
+      for (const side of SIDES)
+        for (const [method, figures] of one[side])
+          for (const figure of figures) {
+            const own = entry.places[side].get(method) ?? new Map<string, string[]>();
+            entry.places[side].set(method, own);
+            append(own, figure, cellName(shown.cell));
+          }
+    }
+  const named = (places: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>): Sided =>
+    new Map(
+      [...places].map(([method, figures]) => [
+        method,
+        [...figures].map(
+          ([figure, some]) => `${figure} (${some.length === cells.length ? 'everywhere' : list(some)})`,
+        ),
+      ]),
+    );
+  return [...merged.values()].map(({ first, places }) => ({
+    ...first,
+    better: named(places.better),
+    worse: named(places.worse),
+    differs: named(places.differs),
+  }));
+}
 
 /** What holds over cells, counted: how often each method is significantly better and worse. */
 export function overallRemarks(report: Report, cells: readonly ShownCell[]): Remark[] {

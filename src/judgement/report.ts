@@ -6,6 +6,7 @@ import { afterOf, calibratorText } from './parts/calibrators.ts';
 import { type FigureResults, figuresOf, type Leads, leadsOf } from './parts/figures.ts';
 import type { Measured, ShownFigure } from './shown.ts';
 import type { Table } from './tables/table.ts';
+import { cautions, decide, type Facts, factsOf, type Verdict } from './verdict/index.ts';
 import { type Answer, cellOf, columnOf, methodTable, View } from './view.ts';
 
 /** One or several judgements with what people have to know of them: all that pages, tables and files are written from. */
@@ -41,6 +42,8 @@ export interface ReportCell {
 
 /** A cell as it is read: its view, and what each part has to say. */
 export interface ShownCell {
+  readonly facts: Facts;
+  readonly verdict: Verdict;
   readonly view: View;
   readonly cell: ReportCell;
   readonly parts: readonly ShownPart[];
@@ -77,7 +80,18 @@ export function showCell(
     answers.push(...(shown.answers ?? []).filter(({ remarks }) => remarks.length > 0));
     return [{ part, blocks: shown.blocks.filter((block) => !('notes' in block) || block.notes.length > 0) }];
   });
-  return { view, cell, parts, answers };
+  const facts = factsOf(view);
+  return { view, cell, parts, answers, facts, verdict: decide(facts) };
+}
+
+/** The verdict on every cell, as data. */
+export function reportVerdicts(
+  report: Report,
+): { readonly cell: string; readonly verdict: Verdict; readonly cautions: readonly string[] }[] {
+  return report.cells.map((cell) => {
+    const { verdict, facts } = showCell(report, cell, 'file');
+    return { cell: cellName(cell), verdict, cautions: cautions(facts) };
+  });
 }
 
 /** All tables of a report: those of one set together, with a column for the network where there are several. */

@@ -38,16 +38,16 @@ export interface Measured {
 
 /** A difference with its p-value adjusted by Holm over one family: the comparisons of one figure of one table. */
 export type Tested = FigureDifference;
-export type Sign = '✓' | '✗' | '';
+export type Sign = '✓' | '✗' | '≠' | '';
 
-/** `✓` or `✗` where a method is significantly better or worse than the baseline. */
+/** `✓` or `✗` where a method is significantly better or worse than the baseline, `≠` where neither side is better. */
 export function signOf(
   figure: Pick<ShownFigure, 'better'>,
   difference: Tested | null | undefined,
   alpha: number,
 ): Sign {
   const verdict = verdictOf(figure, difference ?? undefined, alpha);
-  return verdict === 'better' ? '✓' : verdict === 'worse' ? '✗' : '';
+  return verdict === 'better' ? '✓' : verdict === 'worse' ? '✗' : verdict === 'differs' ? '≠' : '';
 }
 
 /**

@@ -79,13 +79,16 @@ describe('what is said of a figure', () => {
       fc.property(number, fc.double({ min: 0, max: 1, noNaN: true }), better, (value, p, side) => {
         const difference = { value, low: value, high: value, p, adjusted: p };
         const sign = signOf({ better: side }, difference, 0.05);
-        const shown = p < 0.05 && value !== 0 && side !== 'zero';
-        expect(sign).toBe(!shown ? '' : value > 0 === (side === 'higher') ? '✓' : '✗');
+        const shown = p < 0.05 && value !== 0;
+        expect(sign).toBe(
+          !shown ? '' : side === 'zero' ? '≠' : value > 0 === (side === 'higher') ? '✓' : '✗',
+        );
         const groups = byVerdict(viewOf([]), { ...ece, better: side }, [
           { method: 'm', figures: {}, versus: { ece: difference } },
         ]);
         expect(groups.better.length).toBe(sign === '✓' ? 1 : 0);
         expect(groups.worse.length).toBe(sign === '✗' ? 1 : 0);
+        expect(groups.differs.length).toBe(sign === '≠' ? 1 : 0);
       }),
     );
   });

@@ -1,7 +1,7 @@
 import { formatFigure, type Verdict, verdictOf } from '../figures/index.ts';
 import type { Estimate } from '../metrics/index.ts';
-import { type Figure, type LegendItem, mark } from './draw/figure.ts';
-import { type ForestMark, type ForestPanel, forest } from './draw/forest.ts';
+import { type Figure, type LegendItem, mark, type Panel } from './draw/figure.ts';
+import { type ForestMark, type ForestPanel, type ForestRow, forest, forestCard } from './draw/forest.ts';
 import { capital, list, plural, pText } from './format.ts';
 import type { Judgement } from './judge.ts';
 import {
@@ -77,6 +77,17 @@ export class View {
     return Math.max(0, this.order.indexOf(id));
   }
 
+  /** Methods as many of them are read: the baseline first, then by the leading calibration error. A few keep their order. */
+  sorted(ids: readonly string[]): readonly string[] {
+    if (ids.length <= MANY) return ids;
+    const results = this.judgement.parts.figures as { readonly methods: readonly Measured[] } | undefined;
+    const error = (id: string) =>
+      id === this.judgement.baseline
+        ? Number.NEGATIVE_INFINITY
+        : (results?.methods.find(({ method }) => method === id)?.figures.eceDebiased?.value ?? 1);
+    return ids.toSorted((a, b) => error(a) - error(b));
+  }
+
   /** How many runs a method has. */
   runs(id: string): number {
     return this.judgement.methods.find((method) => method.id === id)?.runs.length ?? 1;
@@ -100,7 +111,7 @@ export class View {
   get signNote(): string {
     return this.judgement.comparisons === 0
       ? ''
-      : `✓ and ✗: significantly better and worse than ${this.baseline} (p\u00a0<\u00a0${this.alpha}, Holm-corrected).`;
+      : `✓ and ✗: significantly better and worse than ${this.baseline}, ≠: significantly different where neither is better (p\u00a0<\u00a0${this.alpha}, Holm-corrected).`;
   }
 
   sign(figure: Pick<ShownFigure, 'better'>, difference: Tested | null | undefined) {
@@ -111,7 +122,7 @@ export class View {
 /** A table of methods × figures. */
 export function figureTable(
   view: View,
-  head: Pick<Table, 'id' | 'title' | 'caption'> & { readonly notes?: readonly string[] },
+  head: Pick<Table, 'id' | 'title' | 'caption' | 'against'> & { readonly notes?: readonly string[] },
   figures: readonly ShownFigure[],
   methods: readonly Measured[],
   more: {
@@ -136,12 +147,13 @@ export function figureTable(
 /** A table with a row for each method; `stubs` before the method's name start a block where they change. */
 export function methodTable(
   view: View,
-  head: Pick<Table, 'id' | 'title' | 'caption'> & {
+  head: Pick<Table, 'id' | 'title' | 'caption' | 'against'> & {
     readonly notes?: readonly string[];
     readonly stubs?: readonly string[];
   },
   columns: readonly ColumnSpec[],
   rows: readonly {
+    /** A method's id; or a name of what is none of them. */
     readonly method: string;
     readonly stubs?: readonly string[];
     readonly cells: readonly CellSpec[];
@@ -154,7 +166,7 @@ export function methodTable(
     rows.map(
       (row, r): RowSpec => ({
         stubs: [...(row.stubs ?? []), view.name(row.method)],
-        series: view.series(row.method),
+        ...(view.ids.includes(row.method) && { series: view.series(row.method) }),
         baseline: row.method === view.judgement.baseline,
         block: r === 0 || JSON.stringify(row.stubs) !== JSON.stringify(rows[r - 1]!.stubs),
         cells: row.cells,
@@ -196,11 +208,13 @@ export interface ForestSpec {
   readonly fromZero?: boolean;
   /** Default true. */
   readonly signs?: boolean;
+  /** Whose value must not be called better, whatever it is. */
+  readonly void?: ((one: Measured) => boolean) | undefined;
 }
 
 /** A figure that shows every method's values with their intervals, a panel for each figure. */
-export function forestPanels(view: View, specs: readonly ForestSpec[], label: string) {
-  const ids = specs[0]!.states[0]!.methods.map(({ method }) => method);
+export function forestPanels(view: View, specs: readonly ForestSpec[], label: string): Panel[] {
+  const ids = view.sorted(specs[0]!.states[0]!.methods.map(({ method }) => method));
   const values = ({ states, figure }: ForestSpec) =>
     states.flatMap(({ methods }) =>
       methods.flatMap((one) => Object.values(one.figures[figure.name] ?? {}) as (number | null)[]),
@@ -229,7 +243,7 @@ export function forestPanels(view: View, specs: readonly ForestSpec[], label: st
           return {
             ...estimate,
             hollow: s > 0,
-            sign: signs ? view.sign(figure, versus) : '',
+            sign: signs && !(measured && spec.void?.(measured)) ? view.sign(figure, versus) : '',
             tip: [
               `${view.name(id)}${state.what === '' ? '' : `, ${state.what}`}: ${estimateText(figure, estimate, view.level)}`,
               ...(difference === undefined || !signs ? [] : [`against ${view.baseline}: ${difference}`]),
@@ -239,14 +253,27 @@ export function forestPanels(view: View, specs: readonly ForestSpec[], label: st
       ),
     };
   });
-  return {
-    drawing: forest(
-      ids.map((id) => ({ name: view.name(id), series: view.series(id) })),
-      panels,
-      label,
-    ),
-  };
+  const rows = ids.map((id): ForestRow => ({ name: view.name(id), series: view.series(id) }));
+  if (view.medium === 'file') return [{ drawing: forest(rows, panels, label) }];
+  return panels.map((panel, p): Panel => {
+    // Of many methods only those that differ are in colour: the others are the crowd that they are seen against.
+    const loud = (at: number) =>
+      rows.length <= MANY ||
+      ids[at] === view.judgement.baseline ||
+      panel.marks[at]!.some(({ sign = '' }) => sign !== '');
+    return {
+      head: panel.head,
+      drawing: forestCard(
+        rows.map((row, r) => ({ ...row, muted: !loud(r) })),
+        panel,
+        `${specs[p]!.figure.label} of every method, ${view.subject}`,
+      ),
+    };
+  });
 }
+
+/** More methods than this cannot all be told apart by colour. */
+const MANY = 6;
 
 export function forestFigure(
   view: View,
@@ -257,9 +284,9 @@ export function forestFigure(
   return {
     ...head,
     title: view.title(head.title),
-    columns: 1,
+    columns: view.medium === 'file' ? 1 : 3,
     ...(states.length > 1 && { legend: stateLegend(states.map(({ what }) => what)) }),
-    panels: rows.map((specs) =>
+    panels: rows.flatMap((specs) =>
       forestPanels(
         view,
         specs,
@@ -289,7 +316,7 @@ export function tableNotes(view: View): string[] {
   ];
   if (judgement.comparisons > 0)
     lines.push(
-      `Bold: the best as shown. ✓ better, ✗ worse than ${view.baseline}: p < ${view.alpha} on the same images, Holm-corrected; a family is one column of one network (${plural(judgement.comparisons, 'comparison')}).`,
+      `Bold: the best, where a test supports it. ✓ better, ✗ worse than ${view.baseline}, ≠ different where neither is better: p < ${view.alpha} on the same images, Holm-corrected; a family is one column of one network (${plural(judgement.comparisons, 'comparison')}).`,
     );
   return [...lines, ...seedNotes(runs)];
 }
@@ -326,7 +353,6 @@ export function byVerdict(
   for (const one of methods)
     if (one.method !== view.judgement.baseline)
       groups[verdictOf(figure, one.versus?.[figure.name], view.alpha)].push(one);
-  groups.undecided.push(...groups.differs);
   return groups;
 }
 
@@ -353,8 +379,8 @@ export function namesOf(view: View, methods: readonly Measured[]): string {
 
 /** What can be said of a figure: lower, higher, undecided, not tested. */
 export function figureRemarks(view: View, figure: ShownFigure, methods: readonly Measured[]): Remark[] {
-  const { better, worse, undecided, untested } = byVerdict(view, figure, methods);
-  if (better.length + worse.length + undecided.length + untested.length === 0) return [];
+  const { better, worse, differs, undecided, untested } = byVerdict(view, figure, methods);
+  if (better.length + worse.length + differs.length + undecided.length + untested.length === 0) return [];
   const base = methods.find(({ method }) => method === view.judgement.baseline)?.figures[figure.name];
   const against = base === undefined ? view.baseline : `${view.baseline} (${valueText(figure, base.value)})`;
   const way = (good: boolean) => (good === (figure.better === 'higher') ? 'higher' : 'lower');
@@ -369,10 +395,14 @@ export function figureRemarks(view: View, figure: ShownFigure, methods: readonly
       kind: 'bad',
       text: `${figure.label} significantly ${way(false)} than ${against}: ${proven(view, figure, worse)}.`,
     });
+  if (differs.length > 0)
+    remarks.push(
+      said(`${figure.label} significantly different from ${against}: ${proven(view, figure, differs)}.`),
+    );
   if (undecided.length > 0)
     remarks.push(
       said(
-        better.length + worse.length + untested.length === 0
+        better.length + worse.length + differs.length + untested.length === 0
           ? undecided.length === 1
             ? `${figure.label}: no significant difference from ${against}: ${proven(view, figure, undecided)}.`
             : `No method differs significantly from ${against} in ${figure.label}.`

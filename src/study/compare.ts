@@ -3,7 +3,7 @@ import type { Dataset, SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { claimFolder, waitForLock } from '../files/index.ts';
 import { list } from '../judgement/format.ts';
-import { type Report, reportHtml, reportMarkdown } from '../judgement/index.ts';
+import { type Report, reportHtml, reportMarkdown, reportVerdicts } from '../judgement/index.ts';
 import { formatObjective, parseObjective } from '../objectives/index.ts';
 import { resolveConfig, type TrainOptions, writeAtomically } from '../training/index.ts';
 import { checkRuns } from './check-runs.ts';
@@ -90,7 +90,10 @@ function writeComparison(folder: string, report: Report): CompareFiles {
     markdown: join(folder, 'result.md'),
     html: join(folder, 'report.html'),
   };
-  writeAtomically(files.json, `${JSON.stringify(report, null, 1)}\n`);
+  writeAtomically(
+    files.json,
+    `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) }, null, 1)}\n`,
+  );
   writeAtomically(files.markdown, reportMarkdown(report));
   writeAtomically(files.html, reportHtml(report));
   return files;

@@ -9,6 +9,7 @@ import {
   reportHtml,
   reportMarkdown,
   reportTables,
+  reportVerdicts,
   tableCsv,
   tableJson,
   tableLatex,
@@ -197,7 +198,7 @@ export function writeStudy(folder: string, report: Report): StudyFiles {
   for (const [name, svg] of reportFigures(report)) writeAtomically(join(files.figures, name), svg);
   writeAtomically(files.markdown, reportMarkdown(report));
   writeAtomically(files.html, reportHtml(report));
-  writeAtomically(files.json, `${JSON.stringify(report)}\n`);
+  writeAtomically(files.json, `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) })}\n`);
   return files;
 }
 

@@ -1,6 +1,6 @@
+import { type Drawing, extent } from '../../page/svg.ts';
 import { isNumber, type Line, linePanel, type Point } from './lines.ts';
 import { dashOf } from './marker.ts';
-import { type Drawing, extent } from './svg.ts';
 
 export interface Curve {
   /** Which method: its colour and dash. */

@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseXml, walk, type XmlElement } from '../../../test/fixtures/study/xml.ts';
 import type { ReliabilityBin } from '../../metrics/index.ts';
+import { escapeHtml, extent, inline, linear, tag, ticks } from '../../page/svg.ts';
 import { meanCurve } from './curves.ts';
 import { forest, shorten } from './forest.ts';
 import { heatBlocks } from './heat.ts';
 import { linePanel } from './lines.ts';
 import { reliabilityPanel } from './reliability.ts';
 import { groupsOf, scatterPanel } from './scatter.ts';
-import { escapeHtml, extent, inline, linear, tag, ticks } from './svg.ts';
 
 const ofClass = (root: XmlElement, kind: string) =>
   [...walk(root)].filter((e) => (e.attributes.class ?? '').split(' ').includes(kind));
@@ -115,7 +115,7 @@ describe('panels', () => {
     const root = panel(inline(scatterPanel('x', [0, 0, 10, 0, 0, 5, null, 3], [0, 0, 0, 0], 112)).html);
     const [path] = [...walk(root)].filter((e) => e.name === 'path');
     // 100 px for 10 units, and 5 units up from the middle.
-    expect(path!.attributes.d).toBe('M6 81h0M106 81h0M6 31h0');
+    expect(path!.attributes.d).toBe('M3.5 81h5M6 78.5v5M103.5 81h5M106 78.5v5M3.5 31h5M6 28.5v5');
   });
 
   test('scatter: classes, then what is coarser, then the commonest', () => {

@@ -1,7 +1,7 @@
+import { type ColourName, LIGHT, pictureStyle } from '../../page/colours.ts';
+import { type Child, type Drawing, HATCH, inline, Markup, tag } from '../../page/svg.ts';
 import { wrap } from '../format.ts';
 import { marker, seriesClass, swatch } from './marker.ts';
-import { type ColourName, LIGHT, pictureStyle } from './style.ts';
-import { type Child, type Drawing, inline, Markup, tag } from './svg.ts';
 
 /** A figure: panels of one scale, side by side, with what they have in common said once. */
 export interface Figure {
@@ -33,25 +33,11 @@ export interface LegendItem {
 
 /** A figure in a page: its panels flow with the column. */
 export function figureHtml(figure: Figure): Markup {
-  const panels = figure.panels.map(({ drawing, head, series, lines = [] }) =>
-    tag(
-      'figure',
-      {},
-      head === undefined ? undefined : tag('h5', {}, series === undefined ? undefined : swatch(series), head),
-      lines.length === 0
-        ? undefined
-        : tag(
-            'figcaption',
-            {},
-            lines.map((line, i) => [i === 0 ? '' : tag('br'), line]),
-          ),
-      inline(drawing),
-    ),
-  );
+  const panels = figurePanels(figure);
   return tag(
     'div',
     { class: 'figure', role: 'group', 'aria-label': figure.title },
-    tag('p', { class: 'note' }, figure.note),
+    figure.note === '' ? undefined : tag('p', { class: 'note' }, figure.note),
     figure.legend === undefined
       ? undefined
       : tag(
@@ -63,8 +49,30 @@ export function figureHtml(figure: Figure): Markup {
   );
 }
 
-/** mm of a px: 940 px, the widest figure, are a page's text width. */
-const MM = 0.19;
+/** The panels alone. */
+export function figurePanels({ panels }: Pick<Figure, 'panels'>): Markup[] {
+  return panels.map(({ drawing, head, series, lines = [] }) =>
+    tag(
+      'figure',
+      { 'data-m': series },
+      head === undefined ? undefined : tag('h5', {}, series === undefined ? undefined : swatch(series), head),
+      lines.length === 0
+        ? undefined
+        : tag(
+            'figcaption',
+            {},
+            lines.map((line, i) => [i === 0 ? '' : tag('br'), line]),
+          ),
+      inline(drawing),
+    ),
+  );
+}
+
+/** The width of a page's text, and no more mm than this for a px. */
+const TEXT_MM = 178;
+const MOST_MM = 0.25;
+/** No letter of a file is smaller than 7 pt at the declared width. */
+const LEAST_MM = (7 * 25.4) / 72;
 const GAP = 18;
 const MARGIN = 10;
 const LINE = 15;
@@ -77,6 +85,7 @@ export function figureSvg({ title, note, panels, columns, legend = [] }: Figure)
   const panelWidth = Math.max(...panels.map((p) => p.drawing.width));
   const inner = across * panelWidth + (across - 1) * GAP;
   const width = inner + 2 * MARGIN;
+  const mm = Math.min(MOST_MM, TEXT_MM / width);
   const parts: Child[] = [];
   let y = MARGIN;
   for (const line of wrap(title, inner / (15 * LETTER))) {
@@ -127,14 +136,14 @@ export function figureSvg({ title, note, panels, columns, legend = [] }: Figure)
     'svg',
     {
       xmlns: 'http://www.w3.org/2000/svg',
-      width: `${(width * MM).toFixed(1)}mm`,
-      height: `${(height * MM).toFixed(1)}mm`,
+      width: `${(width * mm).toFixed(1)}mm`,
+      height: `${(height * mm).toFixed(1)}mm`,
       viewBox: `0 0 ${width} ${height}`,
       role: 'img',
     },
     tag('title', {}, title),
     tag('desc', {}, said.join('\n')),
-    tag('style', {}, new Markup(FILE_STYLE)),
+    tag('style', {}, new Markup(fileStyle(LEAST_MM / mm))),
     HATCH,
     tag('rect', { class: 'paper', x: 0, y: 0, width, height }),
     parts,
@@ -142,21 +151,10 @@ export function figureSvg({ title, note, panels, columns, legend = [] }: Figure)
   return `<?xml version="1.0" encoding="UTF-8"?>\n${svg.html}\n`;
 }
 
-/** The pattern of an under-confident gap: it has to be once in every document. */
-export const HATCH = tag(
-  'defs',
-  {},
-  tag(
-    'pattern',
-    { id: 'hatch', width: 4, height: 4, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
-    tag('line', { class: 'hatch', x1: 0, y1: 0, x2: 0, y2: 4 }),
-  ),
-);
-
-const FILE_STYLE = `
-${pictureStyle((name: ColourName) => LIGHT[name])}
+const fileStyle = (least: number) => `
+${pictureStyle((name: ColourName) => LIGHT[name], least)}
 svg { font-family: Helvetica, Arial, "Liberation Sans", sans-serif; }
-svg .title { font-size: 15px; font-weight: 600; } svg .tick, svg .axis { font-size: 12px; }
+svg .title { font-size: ${Math.max(15, least).toFixed(2)}px; font-weight: 600; }
 `;
 
 /** A method's mark for a legend. */

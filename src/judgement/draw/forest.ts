@@ -1,12 +1,15 @@
 import { formatNumber, UNDEFINED } from '../../figures/index.ts';
 import type { Estimate } from '../../metrics/index.ts';
-import { marker, seriesClass } from './marker.ts';
-import { type Drawing, drawing, extent, linear, type Markup, tag, ticks } from './svg.ts';
+import { type Drawing, drawing, extent, linear, type Markup, tag, ticks } from '../../page/svg.ts';
+import type { Sign } from '../shown.ts';
+import { marker, ofMethod } from './marker.ts';
 
 /** One method's row: its name and which method it is. */
 export interface ForestRow {
   readonly name: string;
   readonly series: number;
+  /** Drawn in grey: one of many, and not one to look at. */
+  readonly muted?: boolean;
 }
 
 /** One value of a row. */
@@ -14,7 +17,7 @@ export interface ForestMark extends Estimate {
   /** What the pointer is told: name, figure, value, interval. */
   readonly tip: string;
   /** What a test says of it, at the panel's right edge. */
-  readonly sign?: '✓' | '✗' | '';
+  readonly sign?: Sign;
   /** An empty mark: a second state of the same method. */
   readonly hollow?: boolean;
 }
@@ -88,11 +91,11 @@ export function forest(rows: readonly ForestRow[], panels: readonly ForestPanel[
             y1: TOP,
             y2: bottom,
           }),
-      rows.map(({ series }, r) => {
+      rows.map(({ series, muted }, r) => {
         const marks = panel.marks[r]!;
         return tag(
           'g',
-          { class: seriesClass(series) },
+          ofMethod(series, muted),
           marks.map((mark, j) => {
             const y = rowOf(r) + (j - (marks.length - 1) / 2) * (ROW / 2);
             return markOf(mark, panel.scale, series, x, y, left, right);
@@ -102,6 +105,52 @@ export function forest(rows: readonly ForestRow[], panels: readonly ForestPanel[
     ];
   });
   return drawing(WIDTH, bottom + 22, label, names, drawn);
+}
+
+const CARD = { width: 300, left: 6, right: 276, top: 4, row: 32 } as const;
+
+/** One panel by itself, for a column of a page: a method's name stands above its marks, so that no name is cut. */
+export function forestCard(rows: readonly ForestRow[], panel: ForestPanel, label: string): Drawing {
+  const { width, left, right, top } = CARD;
+  const most = Math.max(1, ...panel.marks.map((marks) => marks.length));
+  const row = CARD.row + MORE * (most - 1);
+  const bottom = top + rows.length * row + 4;
+  const domain = domainOf(panel);
+  const x = linear(domain, [left + 4, right]);
+  const steps = ticks(...domain, 5);
+  return drawing(
+    width,
+    bottom + 22,
+    label,
+    steps.values.map((v) => [
+      tag('line', { class: 'grid', x1: x(v), x2: x(v), y1: top, y2: bottom }),
+      tag(
+        'text',
+        { class: 'tick', x: x(v), y: bottom + 14, 'text-anchor': 'middle' },
+        formatNumber(v, steps.digits),
+      ),
+    ]),
+    tag('line', { class: 'frame', x1: left, x2: right, y1: bottom, y2: bottom }),
+    panel.reference === null
+      ? undefined
+      : tag('line', {
+          class: 'reference',
+          x1: x(panel.reference * panel.scale),
+          x2: x(panel.reference * panel.scale),
+          y1: top,
+          y2: bottom,
+        }),
+    rows.map(({ name, series, muted }, r) => {
+      const marks = panel.marks[r]!;
+      const y = top + r * row;
+      return tag(
+        'g',
+        ofMethod(series, muted),
+        tag('text', { class: 'column', x: left, y: y + 11 }, shorten(name, 46)),
+        marks.map((mark, j) => markOf(mark, panel.scale, series, x, y + 22 + j * MORE, left, right)),
+      );
+    }),
+  );
 }
 
 function markOf(
@@ -136,9 +185,7 @@ function markOf(
           y2: y,
         }),
     marker(series, x(value * scale), y, hollow),
-    sign === ''
-      ? undefined
-      : tag('text', { class: sign === '✓' ? 'mark good' : 'mark bad', x: right + 6, y: y + 4 }, sign),
+    sign === '' ? undefined : tag('text', { class: signClass(sign), x: right + 6, y: y + 4 }, sign),
   );
 }
 
@@ -152,6 +199,11 @@ function domainOf(panel: ForestPanel): [number, number] {
   // A mirrored interval can end below 0.
   const [low, high] = [Math.min(0, ...values), Math.max(least, ...values)];
   return [low, high + 0.08 * (high - low)];
+}
+
+/** The class of what a test says. */
+export function signClass(sign: Sign): string {
+  return sign === '✓' ? 'mark good' : sign === '✗' ? 'mark bad' : 'mark';
 }
 
 /** The width of a column that these names stand in, in px. */

@@ -1,12 +1,13 @@
-import { fitted, labelWidth, shorten } from './forest.ts';
-import { type Drawing, drawing, tag } from './svg.ts';
+import { type Drawing, drawing, tag } from '../../page/svg.ts';
+import type { Sign } from '../shown.ts';
+import { fitted, labelWidth, shorten, signClass } from './forest.ts';
 
 export interface HeatCell {
   /** What decides the shade; null is not shaded. */
   readonly value: number | null;
   /** The number as it is written. */
   readonly text: string;
-  readonly sign?: '✓' | '✗' | '';
+  readonly sign?: Sign;
   readonly tip: string;
 }
 
@@ -99,7 +100,7 @@ export function heatBlocks(
               : tag(
                   'text',
                   {
-                    class: sign === '✓' ? 'mark good' : 'mark bad',
+                    class: signClass(sign),
                     x: left + (c + 1) * cell - 6,
                     y: TOP + (r + 0.5) * ROW + 4,
                     'text-anchor': 'end',

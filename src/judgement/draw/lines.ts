@@ -1,6 +1,6 @@
 import { formatNumber } from '../../figures/index.ts';
-import { seriesClass } from './marker.ts';
-import { type Drawing, drawing, linear, type Markup, type Scale, tag, ticks } from './svg.ts';
+import { type Drawing, drawing, linear, type Markup, type Scale, tag, ticks } from '../../page/svg.ts';
+import { ofMethod } from './marker.ts';
 
 /** (x, y) in the panel's units; `null` where there is no value. */
 export type Point = readonly [x: number, y: number | null];
@@ -12,6 +12,8 @@ export interface Line {
   readonly kind: 'mean' | 'run' | 'reference' | 'other';
   /** Which method, for the colour of `mean` and `run`. */
   readonly series?: number;
+  /** Drawn in grey, where so many methods share a panel that only some can be told apart. */
+  readonly muted?: boolean;
   /** Where several methods share a panel: their colours alone would not tell them apart. */
   readonly dash?: string | undefined;
   /** Intervals drawn at some of the points. */
@@ -72,7 +74,7 @@ export function linePanel({ label, lines, x: horizontal, y: vertical, width = 28
     lines.map((line) =>
       tag(
         'g',
-        { class: line.series === undefined ? 'plain' : seriesClass(line.series) },
+        line.series === undefined ? { class: 'plain' } : ofMethod(line.series, line.muted),
         path(line, x, y),
         line.intervals?.map(([at, low, high]) =>
           tag('line', { class: 'interval thin', x1: x(at), x2: x(at), y1: y(low), y2: y(high) }),

@@ -1,4 +1,4 @@
-import { drawing, inline, Markup, tag } from './svg.ts';
+import { type Attributes, drawing, inline, Markup, tag } from '../../page/svg.ts';
 
 /** How many colours there are; methods beyond them differ from the first in shape and dash. */
 export const COLOURS = 7;
@@ -7,6 +7,11 @@ const DASHES = ['', '7 3', '2 2.5', '9 3 2 3', '4 2', '1 3', '12 3'];
 /** The class that gives what is inside a method's colour. Colour and shape together repeat after 28 methods. */
 export function seriesClass(series: number): string {
   return `method m${series % COLOURS}`;
+}
+
+/** What a group of a method's marks carries: its colour, and the place by which a page turns it on and off. */
+export function ofMethod(series: number, muted = false): Attributes {
+  return { class: muted ? 'method muted' : seriesClass(series), 'data-m': series };
 }
 
 /** A method's mark: its shape tells it apart where its colour does not. */

@@ -1,9 +1,18 @@
 import { wilson } from '../../calibration/index.ts';
 import { formatNumber } from '../../figures/index.ts';
 import type { ReliabilityBin } from '../../metrics/index.ts';
+import {
+  type Child,
+  type Drawing,
+  drawing,
+  linear,
+  type Markup,
+  type Scale,
+  tag,
+  ticks,
+} from '../../page/svg.ts';
 import { plural } from '../format.ts';
 import { sideways } from './lines.ts';
-import { type Child, type Drawing, drawing, linear, type Markup, type Scale, tag, ticks } from './svg.ts';
 
 export interface ReliabilityOptions {
   /** What the picture is of, for a screen reader. */

@@ -1,5 +1,4 @@
-import { COLOURS } from './marker.ts';
-import { type Drawing, drawing, linear, type Markup, tag } from './svg.ts';
+import { type Drawing, drawing, linear, type Markup, tag } from '../../page/svg.ts';
 
 const PAD = 6;
 
@@ -40,8 +39,10 @@ export function groupMark(group: number): Markup {
   return groupPath(group, dot(group, 15, 6, 3.6), 3.6);
 }
 
-/** Colour and shape together repeat after 28 groups. */
-const MOST_GROUPS = 28;
+/** Classes have colours of their own: no method has one of them. */
+const CLASS_COLOURS = 9;
+/** Colour and shape together repeat after 36 groups. */
+const MOST_GROUPS = 36;
 /** More than these are hard to tell apart. */
 const MOST_COLOURS = 12;
 
@@ -79,32 +80,25 @@ export function groupsOf(
 }
 
 function groupPath(group: number, d: string, r: number): Markup {
-  const round = group % 4 === 0;
   return tag(
     'g',
-    { class: `m${group % COLOURS} points` },
-    tag('path', {
-      class: round ? 'stroked' : 'filled',
-      d,
-      opacity: 0.75,
-      'stroke-width': round ? 2 * r : undefined,
-      'stroke-linecap': round ? 'round' : undefined,
-    }),
+    { class: `k${group % CLASS_COLOURS} points` },
+    tag('path', { class: 'stroked', fill: 'none', d, opacity: 0.8, 'stroke-width': Math.max(0.8, 0.4 * r) }),
   );
 }
 
-/** A disc (a line of no length with round ends), a square, a diamond or a triangle: all of them short, of one path. */
+/** A class's mark, none of which is a method's: a plus, a cross, a ring or a triangle on its head. */
 function dot(group: number, x: number, y: number, r: number): string {
   const n = (v: number) => String(Number(v.toFixed(1)));
   switch (group % 4) {
     case 0:
-      return `M${n(x)} ${n(y)}h0`;
+      return `M${n(x - r)} ${n(y)}h${n(2 * r)}M${n(x)} ${n(y - r)}v${n(2 * r)}`;
     case 1:
-      return `M${n(x - 0.9 * r)} ${n(y - 0.9 * r)}h${n(1.8 * r)}v${n(1.8 * r)}h${n(-1.8 * r)}z`;
+      return `M${n(x - 0.8 * r)} ${n(y - 0.8 * r)}l${n(1.6 * r)} ${n(1.6 * r)}m0 ${n(-1.6 * r)}l${n(-1.6 * r)} ${n(1.6 * r)}`;
     case 2:
-      return `M${n(x)} ${n(y - 1.3 * r)}l${n(1.3 * r)} ${n(1.3 * r)} ${n(-1.3 * r)} ${n(1.3 * r)} ${n(-1.3 * r)} ${n(-1.3 * r)}z`;
+      return `M${n(x - r)} ${n(y)}a${n(r)} ${n(r)} 0 1 0 ${n(2 * r)} 0a${n(r)} ${n(r)} 0 1 0 ${n(-2 * r)} 0`;
     default:
-      return `M${n(x)} ${n(y - 1.2 * r)}l${n(1.2 * r)} ${n(2.2 * r)}h${n(-2.4 * r)}z`;
+      return `M${n(x)} ${n(y + 1.2 * r)}l${n(1.2 * r)} ${n(-2.2 * r)}h${n(-2.4 * r)}z`;
   }
 }
 

@@ -1,6 +1,6 @@
 import { betterArrow, formatFigure, formatInterval, UNDEFINED } from '../../figures/index.ts';
+import { type Child, type Markup, markup, tag } from '../../page/svg.ts';
 import { swatch } from '../draw/marker.ts';
-import { type Child, type Markup, markup, tag } from '../draw/svg.ts';
 import { pText } from '../format.ts';
 import { versusText } from '../shown.ts';
 import {
@@ -15,6 +15,11 @@ import {
 } from '../tables/table.ts';
 import type { View } from '../view.ts';
 
+/** Said aloud also where a phone shows rows as cards, which are no table to a browser. */
+const LINE = { role: 'row' } as const;
+const HEAD = { scope: 'col', role: 'columnheader' } as const;
+const ROW_HEAD = { scope: 'row', role: 'rowheader' } as const;
+
 /** Columns that fit a page side by side. */
 const ACROSS = 8;
 /** A table for people: value, mark and interval, the best shaded; a mark's difference for who points at it. */
@@ -25,10 +30,13 @@ export function tableHtml(table: Table, view: View): Markup {
       frame(
         heads(table, places),
         bodies(table, (row) =>
-          places.map((c, i) => valueCell(table.columns[c]!, row.cells[c]!, view, starts(table, places, i))),
+          places.map((c, i) =>
+            valueCell(table.columns[c]!, row.cells[c]!, view, starts(table, places, i), table.against),
+          ),
         ),
         places.length > 7 ? 'scroll tight' : 'scroll',
         table.rows.length,
+        table.rows.every(({ block }, r) => r === 0 || !block),
       ),
     ),
   );
@@ -46,7 +54,7 @@ export function differencesHtml(table: Table, view: View): Child {
     tag(
       'p',
       { class: 'note' },
-      `Method − ${view.baseline}; below it the ${view.level} interval (not corrected) and the Holm-corrected p.`,
+      `Method − ${table.against ?? view.baseline}; below it the ${view.level} interval (not corrected) and the Holm-corrected p.`,
     ),
     columnBlocks(
       tested.map((c) => table.columns[c]!),
@@ -57,7 +65,7 @@ export function differencesHtml(table: Table, view: View): Child {
         heads(some, places),
         bodies(some, (row) =>
           places.map((c, i) =>
-            differenceCell(table.columns[c]!, row.cells[c]!, view, starts(table, places, i)),
+            differenceCell(table.columns[c]!, row.cells[c]!, view, starts(table, places, i), table.against),
           ),
         ),
         'scroll',
@@ -67,74 +75,95 @@ export function differencesHtml(table: Table, view: View): Child {
   ];
 }
 
-function turned({ columns, rows }: Table, view: View): Markup {
+function turned({ columns, rows, against }: Table, view: View): Markup {
   const head = tag(
     'tr',
-    {},
-    tag('th', { class: 'left' }, 'Figure'),
-    rows.map((row) => tag('th', {}, methodMark(row), row.stubs.at(-1)!)),
+    LINE,
+    tag('th', { class: 'left', scope: 'col', role: 'columnheader' }, 'Figure'),
+    rows.map((row) => tag('th', { ...HEAD, 'data-m': row.series }, methodMark(row), row.stubs.at(-1)!)),
   );
   const body = columns.map((column, c) =>
     tag(
       'tr',
-      {},
+      LINE,
       tag(
         'th',
-        { scope: 'row' },
+        ROW_HEAD,
         arrowed(column),
         column.meaning === undefined ? undefined : tag('span', { class: 'meaning' }, column.meaning),
       ),
-      rows.map((row) => valueCell(column, row.cells[c]!, view, false)),
+      rows.map((row) =>
+        valueCell(column, row.cells[c]!, view, false, against, {
+          head: row.stubs.at(-1)!,
+          series: row.series,
+        }),
+      ),
     ),
   );
-  return frame(head, tag('tbody', {}, body), 'scroll', columns.length);
+  return frame(head, tag('tbody', { role: 'rowgroup' }, body), 'scroll', columns.length);
 }
 
 /** A table that scrolls in itself where it is wider than the page, or very long. */
-function frame(head: Child, body: Child, kind: string, rows: number): Markup {
+function frame(head: Child, body: Child, kind: string, rows: number, sortable = false): Markup {
   return tag(
     'div',
     { class: rows > 30 ? `${kind} tall` : kind },
-    tag('table', {}, tag('thead', {}, head), body),
+    tag(
+      'table',
+      { class: 'cards', role: 'table', 'data-sort': sortable ? '' : undefined },
+      tag('thead', { role: 'rowgroup' }, head),
+      body,
+    ),
   );
 }
 
 function heads({ stubs, columns }: Table, places: readonly number[]): Child {
-  const names = stubs.map((stub) => tag('th', { class: 'left' }, stub));
+  const names = stubs.map((stub) => tag('th', { ...HEAD, class: 'left' }, stub));
   const shown = places.map((c) => columns[c]!);
   const own = shown.map((column, i) =>
     tag(
       'th',
-      { title: column.meaning, class: i > 0 && column.group !== shown[i - 1]!.group ? 'first' : undefined },
+      {
+        ...HEAD,
+        title: column.meaning,
+        class: i > 0 && column.group !== shown[i - 1]!.group ? 'first' : undefined,
+      },
       arrowed(column),
     ),
   );
-  if (shown.every(({ group }) => group === undefined)) return tag('tr', {}, names, own);
+  if (shown.every(({ group }) => group === undefined)) return tag('tr', LINE, names, own);
   const groups: Child[] = [];
   for (let from = 0; from < shown.length; ) {
     const { group } = shown[from]!;
     let to = from + 1;
     while (to < shown.length && shown[to]!.group === group) to++;
-    groups.push(tag('th', { class: 'group', colspan: to - from }, group ?? ''));
+    groups.push(
+      tag('th', { class: 'group', colspan: to - from, scope: 'colgroup', role: 'columnheader' }, group ?? ''),
+    );
     from = to;
   }
   return [
     tag(
       'tr',
-      {},
-      stubs.map(() => tag('th', {})),
+      LINE,
+      stubs.map(() => tag('td', {})),
       groups,
     ),
-    tag('tr', {}, names, own),
+    tag('tr', LINE, names, own),
   ];
 }
 
 function bodies(table: Table, cellsOf: (row: TableRow) => Child): Child {
   return tag(
     'tbody',
-    {},
+    { role: 'rowgroup' },
     table.rows.map((row, r) =>
-      tag('tr', { class: row.block && r > 0 ? 'block' : undefined }, stubCells(table, row, r), cellsOf(row)),
+      tag(
+        'tr',
+        { ...LINE, class: row.block && r > 0 ? 'block' : undefined, 'data-m': row.series },
+        stubCells(table, row, r),
+        cellsOf(row),
+      ),
     ),
   );
 }
@@ -144,7 +173,7 @@ function stubCells(table: Table, row: TableRow, r: number): Child {
     const isMethod = table.stubs[s] === 'Method' && stub !== '';
     return tag(
       'th',
-      { scope: 'row', class: s < table.stubs.length - 1 || isMethod ? 'method-name' : undefined },
+      { ...ROW_HEAD, class: s < table.stubs.length - 1 || isMethod ? 'method-name' : undefined },
       isMethod ? methodMark(row) : undefined,
       stub,
       isMethod && row.baseline ? tag('span', { class: 'soft' }, ' (baseline)') : undefined,
@@ -164,7 +193,14 @@ function shownBy({ unit, digits }: TableColumn) {
   return { unit: unit === 'count' ? '' : unit, digits } as const;
 }
 
-function valueCell(column: TableColumn, cell: TableCell, view: View, first: boolean): Markup {
+function valueCell(
+  column: TableColumn,
+  cell: TableCell,
+  view: View,
+  first: boolean,
+  against = view.baseline,
+  turned: { readonly head: string; readonly series?: number | undefined } = { head: cardHead(column) },
+): Markup {
   const by = shownBy(column);
   const interval = formatInterval(by, cell);
   const names = [...(cell.best ? ['best'] : []), ...(first ? ['first'] : [])].join(' ');
@@ -172,27 +208,46 @@ function valueCell(column: TableColumn, cell: TableCell, view: View, first: bool
   return tag(
     'td',
     {
+      role: 'cell',
       class: names === '' ? undefined : names,
-      title: difference === undefined ? undefined : `against ${view.baseline}: ${difference}`,
+      'data-head': turned.head,
+      'data-m': turned.series,
+      'data-v': cell.value === null ? '' : String(cell.value),
+      title: difference === undefined ? undefined : `against ${against}: ${difference}`,
     },
-    tag('b', {}, formatFigure(by, cell.value)),
-    markSpan(cell, view),
-    interval === undefined ? undefined : tag('span', { class: 'ci' }, `[${interval}]`),
+    tag(
+      'div',
+      {},
+      tag('b', {}, formatFigure(by, cell.value)),
+      markSpan(cell, against),
+      interval === undefined ? undefined : tag('span', { class: 'ci' }, `[${interval}]`),
+    ),
   );
 }
 
-function differenceCell(column: TableColumn, cell: TableCell, view: View, first: boolean): Markup {
+function differenceCell(
+  column: TableColumn,
+  cell: TableCell,
+  view: View,
+  first: boolean,
+  against = view.baseline,
+): Markup {
   const { difference } = cell;
-  if (!difference || difference.value === null) return tag('td', {}, UNDEFINED);
+  if (!difference || difference.value === null)
+    return tag('td', { role: 'cell', 'data-head': cardHead(column) }, UNDEFINED);
   const by = shownBy(column);
   const interval = formatInterval(by, difference, true);
   const p = cell.p === null ? 'not tested' : pText(cell.p, view.alpha);
   return tag(
     'td',
-    { class: first ? 'first' : undefined },
-    formatFigure(by, difference.value, true),
-    markSpan(cell, view),
-    tag('span', { class: 'ci' }, [interval === undefined ? '' : `[${interval}] `, p].join('')),
+    { role: 'cell', class: first ? 'first' : undefined, 'data-head': cardHead(column) },
+    tag(
+      'div',
+      {},
+      formatFigure(by, difference.value, true),
+      markSpan(cell, against),
+      tag('span', { class: 'ci' }, [interval === undefined ? '' : `[${interval}] `, p].join('')),
+    ),
   );
 }
 
@@ -201,10 +256,19 @@ function testedOf({ difference, p }: TableCell) {
   return difference && { ...difference, p, adjusted: p };
 }
 
-function markSpan({ mark }: TableCell, view: View): Child {
+function markSpan({ mark }: TableCell, against: string): Child {
   if (mark === null) return undefined;
-  const [kind, sign] = mark === 'better' ? ['good', '✓'] : ['bad', '✗'];
-  return [' ', tag('span', { class: kind, title: `significantly ${mark} than ${view.baseline}` }, sign)];
+  const [kind, sign, text] = {
+    better: ['good', '✓', 'significantly better than'],
+    worse: ['bad', '✗', 'significantly worse than'],
+    differs: ['differs', '≠', 'significantly different from'],
+  }[mark];
+  return [' ', tag('span', { class: kind, title: `${text} ${against}` }, sign)];
+}
+
+/** A column's name in a card, where its group does not stand over it. */
+function cardHead(column: TableColumn): string {
+  return [column.group ?? '', arrowed(column)].filter((text) => text !== '').join(': ');
 }
 
 function arrowed(column: TableColumn): string {

@@ -170,11 +170,10 @@ function centreFigure(view: View, results: readonly CentreResult[]) {
     file: 'centres',
     title: view.title('In other centres'),
     note: `The same networks tested where they were trained and elsewhere. ${view.intervalNote}`,
-    columns: 1,
+    columns: view.medium === 'file' ? 1 : 3,
     legend: stateLegend(['in centre', 'out of centre']),
-    panels: results.map((result) => ({
-      head: `${result.centre}, ${calibratorText(result.calibrator)}: ${plural(result.samples, 'image')}`,
-      ...forestPanels(
+    panels: results.flatMap((result) =>
+      forestPanels(
         view,
         figures.map((figure) => ({
           figure,
@@ -186,8 +185,16 @@ function centreFigure(view: View, results: readonly CentreResult[]) {
           ],
         })),
         `${list(figures.map(({ label }) => label))} in centre and in ${result.centre}, ${calibratorText(result.calibrator)}`,
-      ),
-    })),
+      ).map((panel) => ({
+        ...panel,
+        head: [
+          `${result.centre}, ${calibratorText(result.calibrator)}: ${plural(result.samples, 'image')}`,
+          panel.head ?? '',
+        ]
+          .filter((text) => text !== '')
+          .join(' · '),
+      })),
+    ),
   };
 }
 

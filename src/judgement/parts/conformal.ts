@@ -146,6 +146,12 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
         { figure: setFigure(view, results) },
         { table: setTable(view, results) },
         {
+          notes: equalKinds(results).map(
+            (kinds) =>
+              `${list(kinds)} gave the same sets here for every method: the columns are equal because the sets are, not by mistake. RAPS adds its penalty from the sixth class of a set on; where no set is that large it is APS.`,
+          ),
+        },
+        {
           notes: results.flatMap(({ kind, methods }) =>
             methods.flatMap(({ method, warnings }) =>
               warnings.map((text) => `${kindText(kind)}, ${view.name(method)}: ${text}`),
@@ -198,6 +204,7 @@ function setFigure(view: View, results: readonly ConformalResult[]) {
       scale: figure.name,
       reference: figure === COVERAGE ? 1 - alpha : null,
       signs: figure !== COVERAGE,
+      void: figure === SIZE ? (one: Measured) => !covers(one, alpha) : undefined,
     }));
   const { alpha, calibrationSamples } = results[0]!;
   return forestFigure(
@@ -216,6 +223,26 @@ function rowsOf(specs: readonly ForestSpec[]): ForestSpec[][] {
   const rows = Math.ceil(specs.length / 4);
   const across = Math.ceil(specs.length / rows);
   return Array.from({ length: rows }, (_, r) => specs.slice(r * across, (r + 1) * across));
+}
+
+/** Whether a measured coverage is not below what was asked for beyond chance: else a small set is no merit. */
+function covers({ figures }: Measured, alpha: number): boolean {
+  const { high, value } = figures.coverage!;
+  return (high ?? value ?? 0) >= 1 - alpha;
+}
+
+/** Kinds whose sets are the same for every method, as far as coverage and size tell. */
+function equalKinds(results: readonly ConformalResult[]): string[][] {
+  const groups = new Map<string, string[]>();
+  for (const { kind, methods } of results)
+    append(
+      groups,
+      JSON.stringify(
+        methods.map(({ figures }) => [figures.coverage!.value, figures.size!.value, figures.empty!.value]),
+      ),
+      kindText(kind),
+    );
+  return [...groups.values()].filter((kinds) => kinds.length > 1);
 }
 
 function setTable(view: View, results: readonly ConformalResult[]) {
@@ -238,7 +265,7 @@ function setTable(view: View, results: readonly ConformalResult[]) {
     {
       id: 'conformal',
       title: view.title('conformal prediction sets'),
-      caption: `Calibrated on ${plural(results[0]!.calibrationSamples, 'validation image')} of each run, measured on the judged ones. Coverage should be what was asked for; then the smaller the sets the better.`,
+      caption: `Calibrated on ${plural(results[0]!.calibrationSamples, 'validation image')} of each run, measured on the judged ones. Coverage should be what was asked for; then the smaller the sets the better: a set size is called better or best only where its coverage does not lie below the aim beyond chance.`,
       notes: [
         ...tableNotes(view),
         ...patients,
@@ -248,11 +275,11 @@ function setTable(view: View, results: readonly ConformalResult[]) {
     columns,
     view.ids.map((method) => ({
       method,
-      cells: results.flatMap(({ methods }) => {
+      cells: results.flatMap(({ methods, alpha }) => {
         const one = methods.find((other) => other.method === method);
         return [
           cellOf(one, 'coverage'),
-          cellOf(one, 'size'),
+          { ...cellOf(one, 'size'), ...(one && !covers(one, alpha) && { void: true }) },
           cellOf(one, 'empty'),
           plain(one?.worstClass ?? null),
         ];

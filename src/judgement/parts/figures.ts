@@ -3,6 +3,7 @@ import {
   formatFigure,
   formatInterval,
   formatP,
+  type Joint,
   measureMethods,
   type Outputs,
   predictionsOf,
@@ -52,11 +53,13 @@ export interface RunFigures {
 /**
  * The registered figures of every method on outputs as `outputs` gives them.
  * @param perFinding whether each finding's own are wanted: they are most of the work
+ * @param known what was measured of these outputs before
  */
 export async function measureFigures(
   { judged, options }: Context,
   outputs: (run: JudgedRun) => Promise<Outputs>,
   perFinding = false,
+  known?: Joint,
 ): Promise<FigureResults> {
   const { methods, baseline, pairs = 'baseline' } = judged;
   const held = new Map<string, Outputs[]>();
@@ -65,12 +68,9 @@ export async function measureFigures(
     for (const run of runs) own.push(await outputs(run));
     held.set(id, own);
   }
-  const joint = measureMethods(held, {
-    ...options,
-    perFinding,
-    baseline,
-    pairs: methods.length < 2 ? 'none' : pairs,
-  });
+  const joint =
+    known ??
+    measureMethods(held, { ...options, perFinding, baseline, pairs: methods.length < 2 ? 'none' : pairs });
   const versus = (method: string) => {
     const pair = joint.pairs.find(({ first, second }) => first === method && second === baseline);
     const turned = joint.pairs.find(({ first, second }) => first === baseline && second === method);
@@ -175,7 +175,7 @@ export const figuresPart: Part<FigureResults> = {
   kinds: ['one-of-k', 'findings'],
   measure(context) {
     context.tell('intervals and differences');
-    return measureFigures(context, judgedOutputs, true);
+    return measureFigures(context, judgedOutputs, true, context.judged.measured);
   },
   show(results, view) {
     const figures = figuresOf(view, results);
@@ -263,6 +263,7 @@ function pairTables(view: View, { pairs }: FigureResults, figures: readonly Show
         {
           id: `pairs-${second}`,
           title: view.title(`differences from ${view.name(second)}`),
+          against: view.name(second),
           caption: `Method − ${view.name(second)} on the same images. ✓ better, ✗ worse than it.`,
         },
         figures,

@@ -1,5 +1,6 @@
 /** The parts of every judgement, in the order in which they are measured and read. */
 import { registerPart } from '../part.ts';
+import { baselinesPart } from './baselines.ts';
 import { calibratorsPart } from './calibrators.ts';
 import { centresPart } from './centres.ts';
 import { certificatesPart } from './certificates.ts';
@@ -8,6 +9,7 @@ import { conformalPart } from './conformal.ts';
 import { embeddingsPart } from './embeddings.ts';
 import { ensemblesPart } from './ensembles.ts';
 import { figuresPart } from './figures.ts';
+import { fittedPart } from './fitted.ts';
 import { flagsPart } from './flags.ts';
 import { reliabilityPart } from './reliability.ts';
 import { selectivePart } from './selective.ts';
@@ -15,7 +17,9 @@ import { strataPart } from './strata.ts';
 import { truthPart } from './truth.ts';
 
 registerPart(figuresPart);
+registerPart(baselinesPart);
 registerPart(calibratorsPart);
+registerPart(fittedPart);
 registerPart(reliabilityPart);
 registerPart(ensemblesPart);
 registerPart(truthPart);

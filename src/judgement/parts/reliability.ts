@@ -124,6 +124,31 @@ function pooled(findings: readonly (readonly ReliabilityBin[])[]): ReliabilityBi
   });
 }
 
+/** The diagrams as small as they can be read, for the head of a report: how sure, how often right, and the gap. */
+export function thumbnails(
+  view: View,
+): { readonly panels: readonly Panel[]; readonly note: string } | undefined {
+  const plain = (view.judgement.parts.reliability as ReliabilityResults | undefined)?.[0];
+  if (plain === undefined) return undefined;
+  const findings = view.judgement.kind === 'findings';
+  return {
+    note: `A bar is how often the networks were right when they were so sure; it should reach the dashed line. Filled: over-confident, hatched: under-confident.${findings ? ' All findings together.' : ''} Bins with few images are faint.`,
+    panels: view.sorted(plain.methods.map(({ method }) => method)).map((id): Panel => {
+      const { bins } = plain.methods.find(({ method }) => method === id)!;
+      return {
+        head: view.name(id),
+        series: view.series(id),
+        lines: [meanLine(bins)],
+        drawing: reliabilityPanel(bins, {
+          title: `Small reliability diagram of ${view.name(id)}: ${meanLine(bins)}`,
+          runs: view.runs(id),
+          width: 210,
+        }),
+      };
+    }),
+  };
+}
+
 const NOTE = `A bar is the share that was right, a point stands at the bin’s mean confidence with a 95 % Wilson interval; on the dashed diagonal, 80 % sure is right in 80 %. A filled gap is over-confidence, a hatched one under-confidence; a bin without predictions stays empty, one with fewer than ${FEW} images is faint. Below: how many predictions each bin holds, mean confidence dashed, accuracy solid. All runs are pooled; an image counts once for an interval.`;
 
 function figureOf(
@@ -190,11 +215,11 @@ function findingsFigure(
   };
 }
 
-/** `confidence 87.1 %, right 80.3 %`: means over all predictions of the bins. */
+/** `sure 87.1 %, right 80.3 %`: means over all predictions of the bins. */
 function meanLine(bins: readonly ReliabilityBin[]): string {
   const total = bins.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return 'no predictions';
   const mean = (key: 'confidence' | 'accuracy') =>
     (100 * bins.reduce((sum, bin) => sum + bin.count * (bin[key] ?? 0), 0)) / total;
-  return `confidence ${mean('confidence').toFixed(1)} %, right ${mean('accuracy').toFixed(1)} %`;
+  return `sure ${mean('confidence').toFixed(1)} %, right ${mean('accuracy').toFixed(1)} %`;
 }

@@ -13,6 +13,7 @@ import {
 } from './table.ts';
 
 const ABSENT = '–';
+const SIGNS = { better: '✓', worse: '✗', differs: '≠' } as const;
 
 /** Columns that fit a page side by side. */
 const ACROSS = 8;
@@ -49,7 +50,7 @@ export function tableMarkdown(table: Table): string {
 function markdownCell(column: TableColumn, cell: TableCell): string {
   if (cell.value === null) return ABSENT;
   const value = shownValue(column, cell.value).replace('-', '−');
-  const mark = cell.mark === null ? '' : cell.mark === 'better' ? ' ✓' : ' ✗';
+  const mark = cell.mark === null ? '' : ` ${SIGNS[cell.mark]}`;
   return `${cell.best ? `**${value}**` : value}${interval(column, cell, ' [', ', ', ']').replaceAll('-', '−')}${mark}`;
 }
 
@@ -104,7 +105,8 @@ function latexCell(column: TableColumn, cell: TableCell): string {
   if (cell.value === null) return '--';
   const number = (text: string) => (text.startsWith('-') ? `$-$${text.slice(1)}` : text);
   const value = number(shownValue(column, cell.value));
-  const mark = cell.mark === null ? '' : cell.mark === 'better' ? '$^{+}$' : '$^{-}$';
+  const mark =
+    cell.mark === null ? '' : { better: '$^{+}$', worse: '$^{-}$', differs: '$^{\\ne}$' }[cell.mark];
   const range = interval(column, cell, ' {\\tiny [', ', ', ']}').replaceAll('-', '$-$');
   return `${cell.best ? `\\textbf{${value}}` : value}${mark}${range}`;
 }
@@ -178,7 +180,7 @@ function columnsThatFit(widths: readonly number[], left: number, width: number):
 
 function textCell(column: TableColumn, cell: TableCell, whole: boolean): string {
   if (cell.value === null) return ABSENT;
-  const mark = cell.mark === null ? ' ' : cell.mark === 'better' ? '✓' : '✗';
+  const mark = cell.mark === null ? ' ' : SIGNS[cell.mark];
   const range = whole ? interval(column, cell, ' [', ', ', ']') : '';
   const best = cell.best ? '*' : whole ? ' ' : '';
   return `${best}${shownValue(column, cell.value)}${range}`.replaceAll('-', '−') + ` ${mark}`;
@@ -253,6 +255,7 @@ const LATEX: Readonly<Record<string, string>> = {
   δ: '$\\delta$',
   ℓ: '$\\ell$',
   '✓': '$^{+}$',
+  '≠': '$^{\\ne}$',
   '✗': '$^{-}$',
   '’': "'",
   '…': '\\ldots{}',

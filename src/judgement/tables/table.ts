@@ -14,6 +14,8 @@ export interface Table {
   readonly rows: readonly TableRow[];
   /** What the marks mean, what is missing and why, how intervals and tests were made. */
   readonly notes: readonly string[];
+  /** What differences are from, where that is not the baseline method: no value of such a table is called best. */
+  readonly against?: string;
 }
 
 export interface TableColumn {
@@ -53,8 +55,9 @@ export interface TableCell {
   readonly p: number | null;
   /** Its difference from the baseline, where that was measured. */
   readonly difference?: Estimate;
-  /** Significantly better or worse than the baseline. */
-  readonly mark: 'better' | 'worse' | null;
+  /** Significantly better or worse than the baseline; `differs` of a figure that has no better side. */
+  readonly mark: 'better' | 'worse' | 'differs' | null;
+  /** The best of its block as shown, and a test says so; see {@link tableOf}. */
   readonly best: boolean;
 }
 
@@ -69,6 +72,8 @@ export interface CellSpec {
   readonly estimate: Estimate;
   /** Its difference from the baseline's, where that was tested. */
   readonly versus?: Tested | null;
+  /** Whether it must not be called better or best, whatever its value: a small set that does not cover. */
+  readonly void?: boolean;
 }
 
 export interface RowSpec extends Omit<TableRow, 'cells'> {
@@ -80,9 +85,13 @@ export function plain(value: number | null): CellSpec {
   return { estimate: { value, low: null, high: null } };
 }
 
-/** Works out digits, marks and the best of each block. @param alpha what a corrected p must be below */
+/**
+ * Works out digits, marks and the best of each block. Best is only what a test supports: the best value as shown, where it
+ * is significantly better than the baseline's, or the baseline's where all others are significantly worse.
+ * @param alpha what a corrected p must be below
+ */
 export function tableOf(
-  head: Pick<Table, 'id' | 'title' | 'caption' | 'stubs' | 'notes'>,
+  head: Pick<Table, 'id' | 'title' | 'caption' | 'stubs' | 'notes' | 'against'>,
   columns: readonly ColumnSpec[],
   rows: readonly RowSpec[],
   alpha: number,
@@ -91,27 +100,34 @@ export function tableOf(
     const estimates = rows.map((row) => row.cells[c]!.estimate);
     return { ...column, digits: digitsOf(column.unit, least, estimates) };
   });
-  const best = bestOf(shown, rows);
-  const { id, title, caption, stubs, notes } = head;
+  const marks = rows.map((row) =>
+    row.cells.map((cell, c): TableCell['mark'] => {
+      const { better } = shown[c]!;
+      const sign = better === 'none' || !cell.versus ? '' : signOf({ better }, cell.versus, alpha);
+      if (cell.void && sign === '✓') return null;
+      return sign === '' ? null : MARKS[sign];
+    }),
+  );
+  const { id, title, caption, stubs, notes, against } = head;
+  const best = against === undefined ? bestOf(shown, rows, marks) : shown.map(() => new Set<number>());
   return {
     id,
     title,
     caption,
     stubs,
     notes,
+    ...(against !== undefined && { against }),
     columns: shown,
     rows: rows.map((row, r) => ({
       ...row,
       cells: row.cells.map(({ estimate: { value, low, high }, versus }, c): TableCell => {
-        const { better } = shown[c]!;
-        const sign = better === 'none' || !versus ? '' : signOf({ better }, versus, alpha);
         return {
           value,
           low,
           high,
           p: versus?.adjusted ?? null,
           ...(versus && { difference: { value: versus.value, low: versus.low, high: versus.high } }),
-          mark: sign === '✓' ? 'better' : sign === '✗' ? 'worse' : null,
+          mark: marks[r]![c]!,
           best: best[c]!.has(r),
         };
       }),
@@ -144,8 +160,14 @@ function digitsOf(
   return Math.min(least + 2, Math.max(least, digits));
 }
 
-/** Per column, the rows that are the best of their block as shown; none where a block shows all alike. */
-function bestOf(columns: readonly TableColumn[], rows: readonly RowSpec[]): ReadonlySet<number>[] {
+const MARKS = { '✓': 'better', '✗': 'worse', '≠': 'differs' } as const;
+
+/** Per column, the rows that are the best of their block as shown, where the tests of the block support it. */
+function bestOf(
+  columns: readonly TableColumn[],
+  rows: readonly RowSpec[],
+  marks: readonly (readonly TableCell['mark'][])[],
+): ReadonlySet<number>[] {
   const starts = rows.flatMap((row, r) => (row.block || r === 0 ? [r] : []));
   return columns.map(({ better, unit, digits }, c) => {
     if (better === 'none' || unit === 'count') return new Set<number>();
@@ -153,7 +175,12 @@ function bestOf(columns: readonly TableColumn[], rows: readonly RowSpec[]): Read
       starts.flatMap((from, b) => {
         const block = rows.slice(from, starts[b + 1] ?? rows.length);
         const values = block.map((row) => row.cells[c]!.estimate.value);
-        return [...bestAmong({ better, unit, digits }, values)].map((i) => from + i);
+        const supported = (i: number) =>
+          marks[from + i]![c] === 'better' ||
+          (block[i]!.baseline === true && block.every((_, j) => j === i || marks[from + j]![c] === 'worse'));
+        return [...bestAmong({ better, unit, digits }, values)]
+          .filter((i) => supported(i) && block[i]!.cells[c]!.void !== true)
+          .map((i) => from + i);
       }),
     );
   });

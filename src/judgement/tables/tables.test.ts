@@ -40,20 +40,49 @@ describe('digits follow the intervals', () => {
 });
 
 describe('the best of a block', () => {
-  test('is the best as shown, with ties', () => {
-    const rows = [row('a', 0.61204, 0.03, true), row('b', 0.61196, 0.03), row('c', 0.5, 0.03)];
-    const table = tableOf(head, [percent, loss], rows, 0.05);
-    expect(table.rows.map(({ cells }) => cells[0]!.best)).toEqual([true, true, false]);
-    // Equal and undefined values make none the best.
-    expect(table.rows.map(({ cells }) => cells[1]!.best)).toEqual([false, false, false]);
+  const best = (rows: Parameters<typeof tableOf>[2], columns = [percent, loss]) =>
+    tableOf(head, columns, rows, 0.05).rows.map(({ cells }) => cells[0]!.best);
+  const base = (stub: string, value: number) => ({ ...row(stub, value, 0.03, true), baseline: true });
+
+  test('is called so only where a test supports it, with ties as shown', () => {
+    const rows = [base('a', 0.5), row('b', 0.61204, 0.03, false, 0.01), row('c', 0.61196, 0.03, false, 0.01)];
+    expect(best(rows)).toEqual([false, true, true]);
+    // The greatest value alone is no reason, nor is a column without tests, such as MCE's.
+    expect(best([base('a', 0.5), row('b', 0.7, 0.03, false, 0.2), row('c', 0.6, 0.03, false, 0.01)])).toEqual(
+      [false, false, false],
+    );
+    expect(best([base('a', 0.5), row('b', 0.7, 0.03)])).toEqual([false, false]);
+  });
+
+  test('is the baseline where all others are significantly worse', () => {
+    expect(best([base('a', 0.7), row('b', 0.4, 0.03, false, 0.01)])).toEqual([true, false]);
+    expect(best([base('a', 0.7), row('b', 0.4, 0.03, false, 0.01), row('c', 0.6, 0.03, false, 0.3)])).toEqual(
+      [false, false, false],
+    );
+  });
+
+  test('is nothing that must not be called so, such as a small set that does not cover', () => {
+    const rows = [base('a', 0.5), row('b', 0.7, 0.03, false, 0.01)];
+    const barred = rows.map((one) => ({ ...one, cells: one.cells.map((cell) => ({ ...cell, void: true })) }));
+    const table = tableOf(head, [percent, loss], barred, 0.05);
+    expect(table.rows.map(({ cells }) => [cells[0]!.best, cells[0]!.mark])).toEqual([
+      [false, null],
+      [false, null],
+    ]);
+  });
+
+  test('is not said of a table whose differences are not from the baseline', () => {
+    const rows = [base('a', 0.5), row('b', 0.7, 0.03, false, 0.01)];
+    const table = tableOf({ ...head, against: 'itself' }, [percent, loss], rows, 0.05);
+    expect(table.rows.map(({ cells }) => cells[0]!.best)).toEqual([false, false]);
   });
 
   test('is looked for in each block by itself', () => {
     const rows = [
-      row('a', 0.6, 0.03, true),
-      row('b', 0.5, 0.03),
-      row('a', 0.2, 0.03, true),
-      row('b', 0.3, 0.03),
+      base('a', 0.6),
+      row('b', 0.4, 0.03, false, 0.01),
+      base('a', 0.2),
+      row('b', 0.6, 0.03, false, 0.01),
     ];
     const table = tableOf(head, [percent, loss], rows, 0.05);
     expect(table.rows.map(({ cells }) => cells[0]!.best)).toEqual([true, false, false, true]);

@@ -17,7 +17,20 @@ export class Markup {
 export type Child = Markup | string | readonly Child[] | undefined;
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
-const VOID = new Set(['meta', 'br', 'hr', 'line', 'rect', 'circle', 'path', 'polyline', 'polygon', 'col']);
+const VOID = new Set([
+  'meta',
+  'br',
+  'hr',
+  'line',
+  'rect',
+  'circle',
+  'path',
+  'polyline',
+  'polygon',
+  'col',
+  'img',
+  'input',
+]);
 
 /**
  * An element. Attributes that are `undefined` are left out; numbers are written with at most two decimals.
@@ -32,7 +45,14 @@ export function tag(name: string, attributes: Attributes = {}, ...children: Chil
   const inner = markup(children).html;
   if (VOID.has(name) && inner === '') {
     return new Markup(
-      name === 'meta' || name === 'br' || name === 'hr' || name === 'col' ? `<${head}>` : `<${head}/>`,
+      name === 'meta' ||
+        name === 'br' ||
+        name === 'hr' ||
+        name === 'col' ||
+        name === 'img' ||
+        name === 'input'
+        ? `<${head}>`
+        : `<${head}/>`,
     );
   }
   return new Markup(`<${head}>${inner}</${name}>`);
@@ -128,3 +148,14 @@ function coordinate(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError(`A coordinate of a picture is ${value}.`);
   return String(Number(value.toFixed(2)));
 }
+
+/** The pattern of an under-confident gap: it has to be once in every document. */
+export const HATCH = tag(
+  'defs',
+  {},
+  tag(
+    'pattern',
+    { id: 'hatch', width: 4, height: 4, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
+    tag('line', { class: 'hatch', x1: 0, y1: 0, x2: 0, y2: 4 }),
+  ),
+);
