@@ -6,6 +6,7 @@ import { splitObjectives } from '../cli/compare.ts';
 import { openDataset } from '../data/index.ts';
 import type { Report } from '../judgement/index.ts';
 import type { FigureResults } from '../judgement/parts/figures.ts';
+import { escapeHtml } from '../page/index.ts';
 import { type CompareOptions, compare } from './compare.ts';
 import type { StudyEvent } from './study.ts';
 
@@ -99,7 +100,12 @@ test('trains every objective with every seed and judges them on the same samples
 
 test('writes its result as JSON, Markdown and one HTML file', () => {
   const text = (name: string) => readFileSync(join(options.folder, name), 'utf8');
-  expect(JSON.parse(text('result.json'))).toEqual(JSON.parse(JSON.stringify(first)));
+  const { verdicts, ...result } = JSON.parse(text('result.json'));
+  expect(result).toEqual(JSON.parse(JSON.stringify(first)));
+  expect(verdicts).toEqual([
+    { cell: '', verdict: expect.objectContaining({ kind: expect.any(String) }), cautions: expect.any(Array) },
+  ]);
+  expect(text('report.html')).toContain(escapeHtml(verdicts[0].verdict.advice).slice(0, 20));
   expect(text('result.md')).toContain('Online label smoothing');
   expect(text('report.html')).toMatch(/^<!doctype html>/i);
   expect(text('report.html')).not.toMatch(/<(script|link|img)[^>]+(src|href)="https?:/i);

@@ -537,7 +537,7 @@ describe('bad input: one clear line, without ids or rows', () => {
   });
 });
 
-test('the verb: verdict first, figures as asked, an input is no output, usage errors', () => {
+test('the verb: the verdict at the end, figures as asked, an input is no output, usage errors', () => {
   const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
   const run = (...args: string[]) => {
     try {
@@ -564,8 +564,15 @@ test('the verb: verdict first, figures as asked, an input is no output, usage er
     json,
   );
   expect(code).toBe(0);
-  expect(out.split('\n')[0]).toMatch(/^a is miscalibrated/);
+  // Figures first; the verdict last, where the eye is, with its small table.
+  expect(out.split('\n')[0]).toMatch(/^ +a +logits/);
+  expect(out).toMatch(/\nWhy: .*\n(.*\n)*?What to do: /);
+  expect(out.trimEnd().split('\n').at(-1)).toMatch(/At random|looks at no image|Verdict:/);
+  const quiet = run(`a=${one}`, join(fixtures, 'logits.npz'), '--quiet');
+  expect(quiet.out).not.toContain('Balanced accuracy');
+  expect(quiet.out).toContain('What to do: ');
   const figures = JSON.parse(readFileSync(json, 'utf8'));
+  expect(figures.verdict).toMatchObject({ kind: expect.any(String), sentence: expect.any(String) });
   expect(figures.top1.value).toBeCloseTo(expected.oneOfK.top1, 6);
   expect(figures.methods.map(({ name }: { name: string }) => name)).toEqual(['a', 'logits']);
   expect(run(one, '--json', one)).toMatchObject({ code: 1, err: expect.stringContaining('files/same') });
@@ -582,7 +589,7 @@ test('the verb: verdict first, figures as asked, an input is no output, usage er
   const page = readFileSync(html, 'utf8');
   for (const word of ['Calibrators', 'Conformal', 'Reliability', 'Risk', 'SmoothECE'])
     expect(page).toContain(word);
-  expect(page).not.toMatch(/<script|src="http|@import/);
+  expect(page).not.toMatch(/<script src|src="http|@import/);
   expect(readFileSync(markdown, 'utf8')).toMatch(/^# Predictions of/);
   const { parts } = JSON.parse(readFileSync(json, 'utf8'));
   expect(Object.keys(parts)).toEqual(
