@@ -83,6 +83,17 @@ export async function readRows(
   return builder.targets();
 }
 
+/** Columns of rows without a finding of their own, and of findings that were not asked for. */
+const wholeReport = -1;
+const notAsked = -2;
+
+const failedCode = statusCodes.indexOf('failed');
+
+/** The index into `statusCodes`; what is not known counts as not mentioned. */
+function codeOf(status: string): number {
+  return Math.max(0, statusCodes.indexOf(status as Status));
+}
+
 /** Collects rows; arrays grow with the reports. */
 class TargetsBuilder {
   private readonly ids: string[] = [];
@@ -117,14 +128,16 @@ class TargetsBuilder {
     d: number | null,
     r: number | null,
   ): void {
-    const row = id === this.lastId ? this.lastRow : this.rowOf(id);
-    const code = statusCodes.indexOf(status as Status);
-    if (finding === '') {
-      if (status === 'failed') this.bytes[1].fill(code, row * this.width, (row + 1) * this.width);
+    this.put(this.rowOf(id), this.columnOf(finding), codeOf(status), p, d, r);
+  }
+
+  /** `add` for a row of `rowOf`, a column of `columnOf` and a code of `codeOf`; NaN or null for what is not known. */
+  put(row: number, column: number, code: number, p: number | null, d: number | null, r: number | null): void {
+    if (column === wholeReport) {
+      if (code === failedCode) this.bytes[1].fill(code, row * this.width, (row + 1) * this.width);
       return;
     }
-    const column = this.columns.get(finding) ?? this.addFinding(finding);
-    if (column < 0) return;
+    if (column === notAsked) return;
     const at = row * this.width + column;
     if (this.bytes[2][at]! > 0) {
       throw new PenumbraError('reports/rows', 'A pair of report and finding is there more than once.', {
@@ -132,7 +145,7 @@ class TargetsBuilder {
       });
     }
     this.bytes[2][at] = 1;
-    this.bytes[1][at] = code < 0 ? 0 : code;
+    this.bytes[1][at] = code;
     if (p === null) return;
     this.numbers[0][at] = p;
     this.numbers[1][at] = d ?? Number.NaN;
@@ -148,7 +161,8 @@ class TargetsBuilder {
     return { ids: this.ids, findings: this.findings, probability, deviation, rate, mask, status };
   }
 
-  private rowOf(id: string): number {
+  rowOf(id: string): number {
+    if (id === this.lastId && this.lastRow >= 0) return this.lastRow;
     let row = this.rows.get(id);
     if (row === undefined) {
       row = this.ids.push(id) - 1;
@@ -160,8 +174,11 @@ class TargetsBuilder {
     return row;
   }
 
-  private addFinding(finding: string): number {
-    if (!this.open) return -1;
+  columnOf(finding: string): number {
+    if (finding === '') return wholeReport;
+    const known = this.columns.get(finding);
+    if (known !== undefined) return known;
+    if (!this.open) return notAsked;
     const column = this.findings.push(finding) - 1;
     this.columns.set(finding, column);
     if (column === this.width) this.resize(this.room, this.width * 2);
@@ -198,16 +215,17 @@ async function fromParquet(file: string, builder: TargetsBuilder): Promise<void>
       try {
         const found = await run(`SELECT DISTINCT finding FROM read_parquet(${source(file)})`);
         names = found.map(([finding]) => String(finding));
-        const codeOf = (column: string, texts: readonly string[]): string =>
+        const numberOf = (column: string, texts: readonly string[]): string =>
           `CASE ${column} ${texts.map((text, i) => `WHEN ${sqlText(text)} THEN ${i}`).join(' ')} END`;
         result =
           await connection.stream(`SELECT CASE WHEN lag(id) OVER () IS NOT DISTINCT FROM id THEN NULL ELSE id END,
-            ${codeOf('finding', names)}, ${codeOf('status', statusCodes)}, probability, deviation, rate
+            ${numberOf('finding', names)}, ${numberOf('status', statusCodes)}, probability, deviation, rate
           FROM read_parquet(${source(file)})`);
       } catch {
         throw unreadable(file);
       }
-      let last = '';
+      const columns: number[] = []; // known when a row of the finding comes: findings stand in that order
+      let row = -1;
       for (;;) {
         const chunk = await result.fetchChunk();
         if (chunk === null || chunk.rowCount === 0) return;
@@ -220,8 +238,10 @@ async function fromParquet(file: string, builder: TargetsBuilder): Promise<void>
           (number | null)[],
         ];
         for (let i = 0; i < id.length; i++) {
-          last = id[i] ?? last;
-          builder.add(last, names[finding[i]!]!, statusCodes[status[i]!]!, p[i]!, d[i]!, r[i]!);
+          if (row < 0 || id[i] !== null) row = builder.rowOf(id[i] ?? '');
+          const n = finding[i]!;
+          columns[n] ??= builder.columnOf(names[n]!);
+          builder.put(row, columns[n]!, status[i] ?? 0, p[i]!, d[i]!, r[i]!);
         }
       }
     },
@@ -229,51 +249,173 @@ async function fromParquet(file: string, builder: TargetsBuilder): Promise<void>
   );
 }
 
-/** The beginning of a row as `rowLines` writes it; evidence stands behind it and is not looked at. */
+/** The beginning of a row as `RowLines` writes it, behind its id. */
 const rowHead =
-  /\{"id":("(?:[^"\\]|\\.)*"),"finding":("(?:[^"\\]|\\.)*"),"status":"(\w+)","probability":([\d.e-]+|null),"deviation":([\d.e-]+|null),"label":(?:[01]|null),"rate":([\d.e-]+|null),/y;
+  /^,"finding":("(?:[^"\\]|\\.)*"),"status":"(\w+)","probability":([\d.e-]+|null),"deviation":([\d.e-]+|null),"label":(?:[01]|null),"rate":([\d.e-]+|null),"e$/;
 
-/** Lines are looked at as they stand in the file, piece by piece; only the ids and names become texts of their own. */
-function fromJsonLines(file: string, builder: TargetsBuilder): void {
-  using opened = openRegular(file);
-  const texts = new Map<string, string>(); // JSON of names → names
-  const textOf = (json: string): string => {
-    let text = texts.get(json);
-    if (text === undefined) {
-      text = JSON.parse(Buffer.from(json, 'latin1').toString('utf8')) as string;
-      if (texts.size < 10_000) texts.set(json, text);
-    }
-    return text;
-  };
-  const number = (text: string): number | null => (text === 'null' ? null : Number(text));
-  let idJson = '';
-  let id = '';
-  let line = 0;
-  const take = (text: string, at: number, end: number): void => {
-    line++;
-    rowHead.lastIndex = at;
-    const head = rowHead.exec(text);
-    if (head === null || rowHead.lastIndex > end) {
-      takeAny(Buffer.from(text.slice(at, end), 'latin1').toString('utf8'));
+/** What a row says between its id and its evidence. */
+interface Said {
+  /** With the `,"e` that follows, so that none is the beginning of another. */
+  readonly bytes: Uint8Array;
+  /** The same, four bytes each, without the up to three at the end. */
+  readonly words: Int32Array;
+  /** What was said in the next row, the last time first: findings follow each other in the same order. */
+  readonly followers: Said[];
+  readonly column: number;
+  readonly code: number;
+  readonly probability: number | null;
+  readonly deviation: number | null;
+  readonly rate: number | null;
+}
+
+const idKey = Buffer.from('{"id":');
+const evidenceKey = Buffer.from(',"e');
+const mostSaid = 10_000;
+const mostFollowers = 8;
+
+/**
+ * What stands between the id and the evidence of a row is one of a few hundred texts, so it is read once and known by
+ * its bytes from then on; evidence is passed over. A row that somebody else wrote, with the same keys in another order,
+ * is read as JSON.
+ */
+class LineReader {
+  private readonly file: string;
+  private readonly builder: TargetsBuilder;
+  private readonly said = new Map<string, Said>();
+  private last: Said | undefined;
+  private view: DataView = new DataView(new ArrayBuffer(0));
+  /** The id of the line before, with its quotation marks, and its row. */
+  private id: Uint8Array = Buffer.alloc(0);
+  private row = -1;
+  private line = 0;
+
+  constructor(file: string, builder: TargetsBuilder) {
+    this.file = file;
+    this.builder = builder;
+  }
+
+  /** Takes the line bytes[from, end). */
+  take(bytes: Buffer, from: number, end: number): void {
+    this.line++;
+    const begin = this.readId(bytes, from, end);
+    if (begin < 0) {
+      this.takeAny(bytes, from, end);
       return;
     }
-    if (head[1] !== idJson) {
-      idJson = head[1]!;
-      id = JSON.parse(Buffer.from(idJson, 'latin1').toString('utf8')) as string;
+    const said = this.saidAt(bytes, begin, end);
+    if (said === undefined) this.takeAny(bytes, from, end);
+    else this.builder.put(this.row, said.column, said.code, said.probability, said.deviation, said.rate);
+  }
+
+  /** Reads the id that the line begins with; returns where it ends, or -1. */
+  private readId(bytes: Buffer, from: number, end: number): number {
+    const { id } = this;
+    for (let i = 0; i < idKey.length; i++) if (bytes[from + i] !== idKey[i]) return -1;
+    const begin = from + idKey.length;
+    // With its quotation marks, no id is the beginning of another.
+    let same = 0;
+    while (same < id.length && bytes[begin + same] === id[same]) same++;
+    if (same === id.length && same > 0 && begin + same <= end) return begin + same;
+    if (bytes[begin] !== 34) return -1;
+    let at = begin + 1;
+    while (at < end && bytes[at] !== 34) at += bytes[at] === 92 ? 2 : 1;
+    if (at >= end) return -1;
+    const json = Uint8Array.from(bytes.subarray(begin, at + 1));
+    let text: unknown;
+    try {
+      text = JSON.parse(Buffer.from(json).toString('utf8'));
+    } catch {
+      return -1;
     }
-    builder.add(id, textOf(head[2]!), head[3]!, number(head[4]!), number(head[5]!), number(head[6]!));
-  };
-  /** A row that somebody else wrote: the same keys in another order. */
-  const takeAny = (text: string): void => {
+    this.id = json;
+    this.row = this.builder.rowOf(text as string);
+    return at + 1;
+  }
+
+  private saidAt(bytes: Buffer, begin: number, end: number): Said | undefined {
+    const { last } = this;
+    if (last !== undefined) {
+      const { followers } = last;
+      for (let i = 0; i < followers.length; i++) {
+        const one = followers[i]!;
+        if (!this.standsAt(one, bytes, begin, end)) continue;
+        for (let k = i; k > 0; k--) followers[k] = followers[k - 1]!;
+        followers[0] = one;
+        this.last = one;
+        return one;
+      }
+    }
+    // Inside a string no quotation mark stands before an e, so `,"e` is the key of the evidence.
+    const found = bytes.subarray(begin, end).indexOf(evidenceKey);
+    if (found < 0) return undefined;
+    const to = begin + found + evidenceKey.length;
+    const text = bytes.toString('latin1', begin, to);
+    let said = this.said.get(text);
+    if (said === undefined) {
+      said = this.read(bytes.subarray(begin, to));
+      if (said === undefined) return undefined;
+      if (this.said.size < mostSaid) this.said.set(text, said);
+    }
+    if (last !== undefined && this.said.size < mostSaid) {
+      last.followers.unshift(said);
+      if (last.followers.length > mostFollowers) last.followers.pop();
+    }
+    this.last = said;
+    return said;
+  }
+
+  private standsAt(said: Said, bytes: Uint8Array, begin: number, end: number): boolean {
+    const { words, bytes: own } = said;
+    if (begin + own.length > end) return false;
+    const view = this.viewOf(bytes);
+    let at = begin;
+    for (let i = 0; i < words.length; i++, at += 4) if (view.getInt32(at, true) !== words[i]) return false;
+    for (let i = words.length * 4; i < own.length; i++, at++) if (bytes[at] !== own[i]) return false;
+    return true;
+  }
+
+  private viewOf(bytes: Uint8Array): DataView {
+    if (this.view.buffer !== bytes.buffer || this.view.byteOffset !== bytes.byteOffset) {
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    return this.view;
+  }
+
+  private read(part: Buffer): Said | undefined {
+    const bytes = Uint8Array.from(part);
+    const head = rowHead.exec(part.toString('utf8'));
+    if (head === null) return undefined;
+    const number = (text: string): number | null => (text === 'null' ? null : Number(text));
+    let finding: string;
+    try {
+      finding = JSON.parse(head[1]!) as string;
+    } catch {
+      return undefined;
+    }
+    const view = new DataView(bytes.buffer);
+    return {
+      bytes,
+      words: Int32Array.from({ length: bytes.length >> 2 }, (_, i) => view.getInt32(i * 4, true)),
+      followers: [],
+      column: this.builder.columnOf(finding),
+      code: codeOf(head[2]!),
+      probability: number(head[3]!),
+      deviation: number(head[4]!),
+      rate: number(head[5]!),
+    };
+  }
+
+  private takeAny(bytes: Buffer, from: number, end: number): void {
+    const text = bytes.toString('utf8', from, end);
     if (text.trim() === '') return;
     let row: Partial<FindingRow> | null = null;
     try {
       row = JSON.parse(text);
     } catch {}
     if (typeof row?.id !== 'string' || typeof row.finding !== 'string' || typeof row.status !== 'string') {
-      throw unreadable(file, line);
+      throw unreadable(this.file, this.line);
     }
-    builder.add(
+    this.builder.add(
       row.id,
       row.finding,
       row.status,
@@ -281,22 +423,31 @@ function fromJsonLines(file: string, builder: TargetsBuilder): void {
       row.deviation ?? null,
       row.rate ?? null,
     );
-  };
-  const buffer = Buffer.allocUnsafe(1 << 22);
-  let rest = '';
+  }
+}
+
+/** Looks at the lines as they stand in the file, piece by piece. */
+function fromJsonLines(file: string, builder: TargetsBuilder): void {
+  using opened = openRegular(file);
+  const reader = new LineReader(file, builder);
+  let buffer = Buffer.allocUnsafe(1 << 21);
+  let kept = 0; // bytes of a line whose end is not read yet
   for (let position = 0; ; ) {
-    const n = readSync(opened.descriptor, buffer, 0, buffer.length, position);
+    if (kept === buffer.length) buffer = Buffer.concat([buffer], buffer.length * 2);
+    const n = readSync(opened.descriptor, buffer, kept, buffer.length - kept, position);
     if (n === 0) break;
     position += n;
-    const text = rest + buffer.toString('latin1', 0, n);
+    const filled = kept + n;
     let from = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
-      take(text, from, end);
+    let end = buffer.indexOf(10, kept);
+    for (; end >= 0 && end < filled; end = buffer.indexOf(10, from)) {
+      reader.take(buffer, from, end);
       from = end + 1;
     }
-    rest = text.slice(from);
+    buffer.copyWithin(0, from, filled);
+    kept = filled - from;
   }
-  if (rest !== '') take(rest, 0, rest.length);
+  if (kept > 0) reader.take(buffer, 0, kept);
 }
 
 function unreadable(file: string, line?: number): PenumbraError {
