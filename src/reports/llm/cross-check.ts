@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PenumbraError } from '../../errors.ts';
 import { failedRow } from '../extract/extractor.ts';
+import { sourcesHash } from '../lexicon/table.ts';
 import type { Assessor } from '../rules/assess.ts';
 import type { Evidence, FindingRow, Report, Status } from '../types.ts';
 import type { LlmExtractor } from './extractor.ts';
@@ -146,5 +147,9 @@ function explain(kind: Disagreement['kind'], { status, probability }: FindingRow
 }
 
 function combinedVersion(rules: string, llm: string, tolerance: number): string {
-  return createHash('sha256').update(`llm+rules\0${rules}\0${llm}\0${tolerance}`).digest('hex').slice(0, 16);
+  const code = sourcesHash(['llm/cross-check.ts']);
+  return createHash('sha256')
+    .update(`llm+rules\0${code}\0${rules}\0${llm}\0${tolerance}`)
+    .digest('hex')
+    .slice(0, 16);
 }

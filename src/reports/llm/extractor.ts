@@ -4,6 +4,7 @@ import { PenumbraError } from '../../errors.ts';
 import { Random } from '../../random.ts';
 import { failedRow } from '../extract/extractor.ts';
 import { type FindingSet, findingSet } from '../findings/findings.ts';
+import { sourcesHash } from '../lexicon/table.ts';
 import type { FindingRow, Report } from '../types.ts';
 import { type Answer, readAnswer } from './answer.ts';
 import type { Backend, Completion } from './backend.ts';
@@ -16,8 +17,15 @@ import { rowsOf } from './rows.ts';
 import { answerSchema } from './schema.ts';
 import { chatEndpoint, defaultKeyVariable, openServer, type ServerOptions } from './server.ts';
 
-/** Changes whenever the code that turns answers into rows changes what it writes. */
-const llmVersion = 1;
+/** The sources whose change can change what is asked, or what rows an answer becomes. How it travels is none of it. */
+const sources = [
+  ...['answer', 'defuse', 'evidence', 'extractor', 'levels', 'prompt', 'rows', 'schema'].map(
+    (name) => `llm/${name}.ts`,
+  ),
+  ...['segment', 'tokenize', 'vocabulary'].map((name) => `text/${name}.ts`),
+  'extract/extractor.ts',
+  'rate.ts',
+];
 
 /** The model of the second paper (arXiv 2508.02495): Qwen3-4B, under the name that servers give it by default. */
 export const defaultModel = 'Qwen/Qwen3-4B';
@@ -180,7 +188,7 @@ class Extractor implements LlmExtractor {
       this.backend = openServer({ ...options, url: url!, model }, this.schema);
     }
     this.version = fingerprint([
-      `llm ${llmVersion}`,
+      `llm ${sourcesHash(sources)}`,
       this.prompt.system,
       JSON.stringify(this.schema.json),
       JSON.stringify(levels),

@@ -171,6 +171,10 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
   // Last, so that no misspelling takes the place of a word that the lexicon knows.
   for (const word of fuzzy) addMisspellings(vocabulary, word);
   for (const word of fuzzyCues) addSlips(vocabulary, word);
+  // "cant exclude", "isnt seen": dictation leaves the apostrophe out.
+  for (const word of fuzzyCues) {
+    if (word.includes("'")) vocabulary.alias(word.replaceAll("'", ''), vocabulary.add(word));
+  }
 
   const size = vocabulary.words.length;
   const beginsMention = new Uint8Array(size);
