@@ -18,7 +18,7 @@ export function register(program: Command): void {
         'candidates as a lexicon file (.tsv), with neighbours and contexts as remarks',
       )
       .option('--json <file>', 'the candidates with all figures')
-      .option('--min-count <n>', 'seen at least so often', Number, 3)
+      .option('--min-count <n>', 'seen at least so often; default 1 to 3, by the number of reports', Number)
       .option('--limit <n>', 'at most so many candidates', Number, 200)
       .option(
         '--server <url>',
@@ -77,7 +77,7 @@ async function mine(
   input: string,
   flags: Flags & {
     out: string;
-    minCount: number;
+    minCount?: number;
     limit: number;
     server?: string;
     proxy?: string;

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { Random } from '../../src/random.ts';
 import {
@@ -10,6 +12,7 @@ import {
   parseLexicon,
   type Report,
 } from '../../src/reports/index.ts';
+import { readableReports } from '../../src/reports/io/reports-in.ts';
 import { compareOnServer } from '../../src/reports/mine/compare-server.ts';
 import {
   bradleyTerry,
@@ -22,6 +25,7 @@ import {
 
 vi.setConfig({ testTimeout: 300_000 }); // for a busy machine
 
+const openi = join(process.env.PENUMBRA_TEST_DATA ?? '/nowhere', 'openi-reports/reports.jsonl');
 const lexicon = defaultLexicon();
 const findings = findingSet();
 
@@ -62,6 +66,25 @@ describe('mining', () => {
     expect(Math.abs(first!.probability! - 0.69)).toBeLessThan(0.06);
     expect(first!.contexts[0]).toContain('concerning for');
   });
+  test.skipIf(!existsSync(openi)).each([0, 1])(
+    'Open-i, every second hedge struck from the lexicon (beginning with number %i): they are what is proposed',
+    async (parity) => {
+      let n = 0;
+      const struck = new Set<string>();
+      const entries = lexicon.entries.filter(({ kind, phrases }) => {
+        if (kind !== 'hedge' || n++ % 2 === parity) return true;
+        for (const phrase of phrases) struck.add(phrase);
+        return false;
+      });
+      const found = await mineLexicon(readableReports(openi), { ...lexicon, entries }, findings, {
+        limit: 40,
+      });
+      expect(found.length).toBeGreaterThan(25);
+      // Word for word; what is a part of one ("represents") or close to one is useful too, but not counted.
+      const again = found.filter(({ phrase }) => struck.has(phrase));
+      expect(again.length / found.length).toBeGreaterThan(0.45);
+    },
+  );
   test('finds nothing where the lexicon has it all', async () => {
     expect(await mineLexicon(corpus(), lexicon, findings)).toEqual([]);
   });

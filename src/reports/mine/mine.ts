@@ -35,7 +35,7 @@ export interface Candidate {
 }
 
 export interface MineOptions {
-  /** Least number of places; default 3. */
+  /** Least number of places; default 1 for fewer than 5,000 reports, 2 for fewer than 50,000, else 3. */
   minCount?: number;
   /** At most so many candidates; default 200. */
   limit?: number;
@@ -76,7 +76,6 @@ export async function mineLexicon(
   const reader = new CorpusReader(lexicon, findings);
   const { language } = lexicon;
   const { wordClass, vocabulary } = reader.rules;
-  const minCount = options.minCount ?? 3;
   const usages = new Map<string, Usage>();
   let report = 0;
 
@@ -168,6 +167,7 @@ export async function mineLexicon(
     }
   }
 
+  const minCount = options.minCount ?? (report < 5000 ? 1 : report < 50_000 ? 2 : 3);
   const near = new Set(knownVerbs(lexicon));
   const isPlain = (phrase: string): boolean =>
     phrase.includes(' ') && phrase.split(' ').every((word) => near.has(word));
@@ -239,6 +239,9 @@ function withoutParts(candidates: readonly Candidate[], language: Language): Can
         if (one.phrase.startsWith(`${other.phrase} `) && doubts(other.phrase)) {
           const rest = one.phrase.slice(other.phrase.length + 1);
           const word = rest.split(' ').at(-1)!;
+          // "may represent areas of": one of many ways in which it goes on.
+          const content = rest.split(' ').some((w) => !language.functionWords.has(w));
+          if (!doubts(rest) && content && one.count * 20 < other.count) return true;
           if (!doubts(rest) && (!language.functionWords.has(word) || articles.has(word))) return true;
         }
         if (` ${other.phrase} `.includes(` ${one.phrase} `)) {
