@@ -49,6 +49,11 @@ describe.each([false, true])('a lock (without the kernel: %s)', (withoutKernel) 
     takeLock(path, { withoutKernel })[Symbol.dispose]();
   });
 
+  test('in a folder that is a file is refused with that reason', () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    expect(() => takeLock(join(file, 'run.lock'), { withoutKernel })).toThrow(/is a file, not a folder/);
+  });
   test('ends with a killed holder', async () => {
     const killed = await runNode([child, path, '1', withoutKernel ? 'link' : 'kernel', 'die']);
     expect(killed.signal).toBe('SIGKILL');

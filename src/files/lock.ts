@@ -61,7 +61,7 @@ const SIGN_EVERY = 20_000;
 export function takeLock(path: string, options: LockOptions = {}): Lock {
   const full = resolve(path);
   try {
-    mkdirSync(dirname(full), { recursive: true });
+    makeFolder(dirname(full));
     if (options.withoutKernel !== true) {
       const lock = lockOpenFile(full, options);
       if (lock !== undefined) return lock;
@@ -69,6 +69,16 @@ export function takeLock(path: string, options: LockOptions = {}): Lock {
     return linkLock(full, options);
   } catch (error) {
     throw fileError(error, path, 'locked');
+  }
+}
+
+/** A file in the folder's place is no folder, whatever the system calls it (EEXIST). */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === 'EEXIST' ? Object.assign(new Error('not a folder'), { code: 'ENOTDIR' }) : error;
   }
 }
 
