@@ -28,5 +28,5 @@ if (node === process.execPath) {
   await run(process.argv);
 } else {
   const { runForeground } = await import('../scripts/lib/child.mjs');
-  process.exitCode = await runForeground(node, [mainFile, ...process.argv.slice(2)]);
+  process.exitCode = await runForeground(node, [mainFile, ...process.argv.slice(2)], { looks: true });
 }

@@ -19,4 +19,5 @@ const mainJob = [
 await setup();
 process.exitCode = await runForeground(findNode(), [mainFile, ...mainJob, ...process.argv.slice(2)], {
   env: projectEnv(),
+  looks: true,
 });

@@ -1,5 +1,5 @@
 export declare function runForeground(
   command: string,
   args: string[],
-  options?: { cwd?: string; env?: NodeJS.ProcessEnv },
+  options?: { cwd?: string; env?: NodeJS.ProcessEnv; looks?: boolean },
 ): Promise<number>;

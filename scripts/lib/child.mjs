@@ -68,16 +68,16 @@ export async function stopChildren() {
  *
  * A launcher that is killed takes the child with it: nobody would know of it, and it would hold its locks. The kernel
  * sees to that (prctl(2), PR_SET_PDEATHSIG, by way of util-linux's setpriv, which becomes the command). Where setpriv
- * is missing, and in the moment before it has asked, the command line looks after the process that
- * PENUMBRA_LAUNCHER names.
+ * is missing, and in the moment before it has asked, the command line (`looks`) itself looks after the process that
+ * PENUMBRA_LAUNCHER names; no other program is told the name, as it would only hand it on.
  * @returns {Promise<number>}
  */
-export function runForeground(command, args, { cwd, env = process.env } = {}) {
+export function runForeground(command, args, { cwd, env = process.env, looks = false } = {}) {
   return new Promise((resolve, reject) => {
     const [program, ...rest] = [...tie(), command, ...args];
     const child = spawn(program, rest, {
       cwd,
-      env: { ...env, PENUMBRA_LAUNCHER: String(process.pid) },
+      env: { ...env, ...(looks && { PENUMBRA_LAUNCHER: String(process.pid) }) },
       stdio: 'inherit',
     });
     const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;

@@ -2,7 +2,7 @@
 export interface Minimum {
   readonly x: Float64Array;
   readonly iterations: number;
-  /** Whether the greatest |derivative| came below the tolerance. */
+  /** Whether the greatest |derivative| came below the tolerance, or nothing was left to win. */
   readonly converged: boolean;
 }
 
@@ -10,6 +10,8 @@ export interface MinimizeOptions {
   /** The greatest |derivative| at which to stop. */
   readonly tolerance: number;
   readonly maxIterations: number;
+  /** Stops, too, where ten steps together lowered the value by less than this share of it. Default 0: never. */
+  readonly decrease?: number;
   /** Rough second derivatives, D above 0 numbers: the first guess at the Hessian's diagonal. */
   readonly diagonal: Float64Array;
 }
@@ -27,12 +29,13 @@ const MEMORY = 20;
 export function minimize(
   start: Float64Array,
   evaluate: (x: Float64Array, gradient: Float64Array) => number,
-  { tolerance, maxIterations, diagonal }: MinimizeOptions,
+  { tolerance, maxIterations, diagonal, decrease = 0 }: MinimizeOptions,
 ): Minimum {
   const d = start.length;
   let x = start.slice();
   let gradient = new Float64Array(d);
   let value = evaluate(x, gradient);
+  const values = [value];
   const steps: { s: Float64Array; y: Float64Array; rho: number }[] = [];
   for (let iterations = 0; ; iterations++) {
     if (gradient.every((g) => Math.abs(g) <= tolerance)) return { x, iterations, converged: true };
@@ -58,6 +61,10 @@ export function minimize(
     if (curvature > 1e-14 * Math.sqrt(dot(s, s) * dot(y, y))) steps.push({ s, y, rho: 1 / curvature });
     if (steps.length > MEMORY) steps.shift();
     [x, gradient, value] = [next, nextGradient, nextValue];
+    const before = values.length < 10 ? Number.POSITIVE_INFINITY : values[values.length - 10]!;
+    values.push(value);
+    if (before - value < decrease * Math.abs(value))
+      return { x, iterations: iterations + 1, converged: true };
   }
 }
 

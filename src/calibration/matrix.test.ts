@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import oracle from '../../test/fixtures/calibration/matrix.json' with { type: 'json' };
-import { nll, predictions } from '../metrics/index.ts';
+import { ece, nll, predictions } from '../metrics/index.ts';
 import { Random } from '../random.ts';
 import { fitCalibrator, loadCalibrator, registerCalibrator, softmax } from './index.ts';
 
@@ -37,6 +37,22 @@ describe.each(['matrix', 'dirichlet'] as const)('%s', (name) => {
       fitCalibrator(name, large.logits, large.labels, 4).parameters.lambda,
     );
   });
+
+  test('of sixty classes and few samples it falls back to temperature scaling, in seconds', () => {
+    const [fit, judged] = [manyClasses(60, 600, 1), manyClasses(60, 1500, 2)];
+    const started = process.cpuUsage();
+    const fitted = fitCalibrator(name, fit.logits, fit.labels, 60);
+    // It was 20 s and more, and an ECE of a fifth.
+    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(12);
+    const of = (calibrator: typeof fitted | ReturnType<typeof fitCalibrator>) =>
+      predictions(calibrator.apply(judged.logits), judged.labels);
+    const temperature = of(fitCalibrator('temperature', fit.logits, fit.labels, 60));
+    expect(nll(of(fitted))).toBeLessThan(nll(temperature) + 0.01);
+    expect(ece(of(fitted))).toBeLessThan(ece(temperature) + 0.01);
+    expect(nll(of(fitCalibrator(name, fit.logits, fit.labels, 60, { lambda: 10 })))).toBeGreaterThan(
+      nll(temperature) + 0.05,
+    );
+  }, 120_000);
 
   test('a great λ and μ leave factors on the diagonal alone', () => {
     const { logits, labels } = mixedUp(1, 300);
@@ -106,5 +122,25 @@ function mixedUp(seed: number, n: number) {
     }
     for (let k = 0; k < 4; k++) logits[4 * i + k] = 2 * truth[k]! + 1.2 * truth[(k + 1) % 4]!;
   }
+  return { logits, labels };
+}
+
+/** Logits twice as sure as the truth that labels are drawn from. */
+function manyClasses(classes: number, n: number, seed: number) {
+  const random = new Random(seed);
+  const logits = new Float64Array(n * classes);
+  const labels = Array.from({ length: n }, (_, i) => {
+    const centre = random.below(classes);
+    const z = Float64Array.from({ length: classes }, (_, k) => random.normal() + (k === centre ? 4 : 0));
+    const sum = z.reduce((all, v) => all + Math.exp(v), 0);
+    logits.set(
+      z.map((v) => 2 * v),
+      i * classes,
+    );
+    let u = random.uniform() * sum;
+    let y = 0;
+    while (y < classes - 1 && (u -= Math.exp(z[y]!)) > 0) y++;
+    return y;
+  });
   return { logits, labels };
 }

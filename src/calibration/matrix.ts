@@ -7,11 +7,16 @@ import { fitTemperature } from './temperature.ts';
 import { withSamples } from './vector.ts';
 
 export interface MatrixOptions {
-  /** λ ≥ 0, on off-diagonal weights. Default: of 10⁻⁴, 10⁻³, … 10 the best by three-fold cross-validation. */
+  /** λ ≥ 0, on off-diagonal weights. Default: of 10⁵, 10⁴, … 10⁻⁴ the best by three-fold cross-validation. */
   readonly lambda?: number;
   /** μ ≥ 0, on offsets. Default: λ. */
   readonly mu?: number;
-  /** The greatest |derivative| of the objective at which to stop. Default 1e-6. */
+  /**
+   * ν ≥ 0, on how far the diagonal is from temperature scaling. Default: 0, as published, where `lambda` is given; else λ, so
+   * that much of it leaves temperature scaling.
+   */
+  readonly nu?: number;
+  /** The greatest |derivative| of the objective at which to stop. Default 1e-6, or where nothing is left to win. */
   readonly tolerance?: number;
   /** Default 500. */
   readonly maxIterations?: number;
@@ -31,12 +36,14 @@ export interface MatrixParameters {
  * Matrix scaling, softmax(Wz + b) (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, §4.2), with
  * off-diagonal and intercept regularisation (ODIR; Kull et al., "Beyond temperature scaling", NeurIPS 2019, §3):
  *
- *     mean_i −log p_iy + λ/(K(K − 1))·Σ_{j≠k} W_jk² + μ/K·Σ_k b_k²
+ *     mean_i −log p_iy + λ/(K(K − 1))·Σ_{j≠k} W_jk² + μ/K·Σ_k b_k² + ν/K·Σ_k (W_kk − β)²
  *
- * Convex; by L-BFGS from temperature scaling. Without the two penalties K² + K numbers are learnt by heart. A ridge of 1e-6
- * towards the start keeps the diagonal finite where classes can be separated. A class without samples in the fit set is left
- * out and keeps its own logit. Cross-validation costs 18 fits (N·K² operations a step): a second for five classes, minutes
- * for a hundred and more; give `lambda` there. Its folds follow the samples' contents, so that their order does not matter.
+ * with β of temperature scaling; ν is ours. Convex; by L-BFGS from temperature scaling. Without penalties K² + K numbers are
+ * learnt by heart, and of a hundred classes even the diagonal and the offsets are. So cross-validation starts at temperature
+ * scaling itself (λ = 10⁵) and lets go by factors of ten, each fit from the last one's end, for as long as held-out samples gain
+ * (an attempt more where they do not). A class without samples in the fit set is left out and keeps its own logit. A ridge of 1e-6
+ * towards the start keeps the diagonal finite where classes can be separated. Folds follow the samples' contents, so that
+ * their order does not matter.
  */
 export const matrix: CalibrationMethod<MatrixParameters, MatrixOptions> = method(
   'Matrix scaling (ODIR)',
@@ -52,7 +59,10 @@ export const dirichlet: CalibrationMethod<MatrixParameters, MatrixOptions> = met
   ({ logits, classes }) => logSoftmax(logits, classes),
 );
 
-const GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10];
+/** From temperature scaling to hardly held. */
+const GRID = [1e5, 1e4, 1e3, 100, 10, 1, 0.1, 1e-2, 1e-3, 1e-4];
+/** So many λ in a row may bring nothing before the search ends. */
+const PATIENCE = 2;
 const FOLDS = 3;
 const RIDGE = 1e-6;
 
@@ -61,7 +71,7 @@ type Inputs = (set: Pick<FitSet, 'logits' | 'classes'>) => Float64Array;
 function method(label: string, inputs: Inputs): CalibrationMethod<MatrixParameters, MatrixOptions> {
   return {
     label,
-    options: ['lambda', 'mu', 'tolerance', 'maxIterations'],
+    options: ['lambda', 'mu', 'nu', 'tolerance', 'maxIterations'],
     fit: (set, options) => fitMatrix(set, inputs, options),
     valid: (parameters, classes): parameters is MatrixParameters => {
       const { weights, bias, lambda, mu } = (parameters ?? {}) as Partial<MatrixParameters>;
@@ -84,8 +94,8 @@ function method(label: string, inputs: Inputs): CalibrationMethod<MatrixParamete
 }
 
 function fitMatrix(set: FitSet, inputs: Inputs, options: MatrixOptions): Fitted<MatrixParameters> {
-  const { lambda, mu, tolerance = 1e-6, maxIterations = 500 } = options;
-  for (const [option, value] of Object.entries({ lambda, mu, tolerance, maxIterations })) {
+  const { lambda, mu, nu, tolerance = 1e-6, maxIterations = 500 } = options;
+  for (const [option, value] of Object.entries({ lambda, mu, nu, tolerance, maxIterations })) {
     if (value === undefined || (value >= 0 && value < Number.POSITIVE_INFINITY)) continue;
     throw new PenumbraError('calibration/option', `${option} must be a number of at least 0, got ${value}.`, {
       where: { option },
@@ -96,9 +106,17 @@ function fitMatrix(set: FitSet, inputs: Inputs, options: MatrixOptions): Fitted<
   const samples: Samples = { x: inputs(seen), labels: seen.labels, classes: seen.classes };
   // Temperature scaling of what goes in: of log-probabilities it is the same as of logits.
   const { temperature } = fitTemperature(seen).parameters;
-  const chosen = lambda ?? crossValidated(samples, 1 / temperature, mu);
-  const held = { lambda: chosen, mu: mu ?? chosen };
-  const found = descend(samples, 1 / temperature, held, { tolerance, maxIterations });
+  const holding = (own: number): Held => ({
+    lambda: own,
+    mu: mu ?? own,
+    nu: nu ?? (lambda === undefined ? own : 0),
+  });
+  const held = holding(lambda ?? crossValidated(samples, 1 / temperature, holding));
+  const found = descend(samples, 1 / temperature, held, {
+    tolerance,
+    maxIterations,
+    ...(options.tolerance === undefined && { decrease: 1e-7 }),
+  });
   const weights = new Float64Array(classes * classes);
   for (let k = 0; k < classes; k++) weights[k * classes + k] = 1 / temperature;
   const bias = new Float64Array(classes);
@@ -117,7 +135,7 @@ function fitMatrix(set: FitSet, inputs: Inputs, options: MatrixOptions): Fitted<
     warnings.push(`The fit stopped after ${found.iterations} steps with a derivative above ${tolerance}.`);
   }
   return {
-    parameters: { weights: Array.from(weights), bias: Array.from(bias), ...held },
+    parameters: { weights: Array.from(weights), bias: Array.from(bias), lambda: held.lambda, mu: held.mu },
     report: { warnings, iterations: found.iterations, converged: found.converged },
   };
 }
@@ -129,25 +147,35 @@ interface Samples {
   readonly classes: number;
 }
 
+interface Held {
+  readonly lambda: number;
+  readonly mu: number;
+  readonly nu: number;
+}
+
 /** The λ of {@link GRID} with the least likelihood loss on held-out thirds; the largest that is not worse. */
-function crossValidated(samples: Samples, beta: number, mu: number | undefined): number {
+function crossValidated(samples: Samples, beta: number, holding: (lambda: number) => Held): number {
   const fold = folds(samples);
   const parts = Array.from({ length: FOLDS }, (_, f) => ({
     rest: pick(samples, fold, (own) => own !== f),
     own: pick(samples, fold, (own) => own === f),
+    from: undefined as Float64Array | undefined,
   })).filter(({ rest, own }) => rest.labels.length > 0 && own.labels.length > 0);
-  let best = GRID.at(-1)!;
+  let best = GRID[0]!;
   let least = Number.POSITIVE_INFINITY;
-  for (const lambda of GRID.toReversed()) {
+  let without = 0;
+  for (const lambda of GRID) {
     let loss = 0;
-    for (const { rest, own } of parts) {
-      const limits = { tolerance: 1e-4, maxIterations: 100 };
-      const { x } = descend(rest, beta, { lambda, mu: mu ?? lambda }, limits);
-      loss += meanLoss(own, x) * own.labels.length;
+    for (const part of parts) {
+      const limits = { tolerance: 1e-4, maxIterations: 60, decrease: 1e-4 };
+      part.from = descend(part.rest, beta, holding(lambda), limits, part.from).x;
+      loss += meanLoss(part.own, part.from) * part.own.labels.length;
     }
-    if (loss >= least) continue;
-    least = loss;
-    best = lambda;
+    if (loss < least) {
+      least = loss;
+      best = lambda;
+      without = 0;
+    } else if (++without === PATIENCE) break;
   }
   return best;
 }
@@ -180,8 +208,9 @@ function pick({ x, labels, classes }: Samples, fold: Uint8Array, wanted: (fold: 
 function descend(
   samples: Samples,
   beta: number,
-  held: { readonly lambda: number; readonly mu: number },
-  limits: { readonly tolerance: number; readonly maxIterations: number },
+  held: Held,
+  limits: { readonly tolerance: number; readonly maxIterations: number; readonly decrease?: number },
+  from?: Float64Array,
 ) {
   const { classes: m } = samples;
   const start = new Float64Array(m * m + m);
@@ -191,21 +220,25 @@ function descend(
     0,
     m * m,
   );
-  for (let k = 0; k < m; k++) penalties[k * m + k] = 0;
+  const towards = new Float64Array(start.length).fill(RIDGE);
+  for (let k = 0; k < m; k++) {
+    penalties[k * m + k] = 0;
+    towards[k * m + k] = RIDGE + (2 * held.nu) / m;
+  }
   penalties.fill((2 * held.mu) / m, m * m);
   const evaluate = (parameters: Float64Array, gradient: Float64Array) => {
     let value = meanLoss(samples, parameters, gradient);
     for (let j = 0; j < parameters.length; j++) {
       const away = parameters[j]! - start[j]!;
-      value += (penalties[j]! / 2) * parameters[j]! ** 2 + (RIDGE / 2) * away * away;
-      gradient[j] = gradient[j]! + penalties[j]! * parameters[j]! + RIDGE * away;
+      value += (penalties[j]! / 2) * parameters[j]! ** 2 + (towards[j]! / 2) * away * away;
+      gradient[j] = gradient[j]! + penalties[j]! * parameters[j]! + towards[j]! * away;
     }
     return value;
   };
   const diagonal = curvature(samples, beta);
   for (let j = 0; j < diagonal.length; j++)
-    diagonal[j] = Math.max(diagonal[j]!, 1e-8) + penalties[j]! + RIDGE;
-  return minimize(start, evaluate, { ...limits, diagonal });
+    diagonal[j] = Math.max(diagonal[j]!, 1e-8) + penalties[j]! + towards[j]!;
+  return minimize(from ?? start, evaluate, { ...limits, diagonal });
 }
 
 /** The mean of −log p_y, and its derivatives by W (row-major) and b. */

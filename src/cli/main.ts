@@ -107,22 +107,12 @@ function endWithLauncher(): void {
   const launcher = Number(process.env.PENUMBRA_LAUNCHER ?? 0);
   // What this process starts has this one as its parent.
   delete process.env.PENUMBRA_LAUNCHER;
-  // Somebody in between, such as a test's runner, handed the name on: then this process is not the launcher's own.
-  if (launcher === 0 || (process.ppid !== launcher && isAlive(launcher))) return;
+  if (launcher === 0) return;
   const look = () => {
     if (process.ppid !== launcher) process.kill(process.pid, 'SIGKILL');
   };
   look();
   setInterval(look, 500).unref();
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) === 'EPERM';
-  }
 }
 
 /** `penumbra … | head`: the reader has seen enough; that is no error. */

@@ -183,8 +183,8 @@ export function addTrainOptions(command: Command): Command {
     .addOption(
       new Option(
         '--sampling <how>',
-        'balanced draws every class, or finding, equally often (default: uniform)',
-      ).choices(['uniform', 'balanced']),
+        'balanced draws every class, or finding, equally often; sqrt by the root of its number, between the two (default: uniform)',
+      ).choices(['uniform', 'balanced', 'sqrt']),
     )
     .option(
       '--class-weights <weights>',

@@ -1,8 +1,8 @@
+import { concatenate } from '../concatenate.ts';
 import {
   auroc,
   confusionMatrix,
   type Floats,
-  floatsLike,
   mean,
   type ReliabilityBin,
   recalls,
@@ -126,13 +126,13 @@ export function figuresJson<T>(figures: Readonly<Record<string, T>>): Record<str
 
 function classesOf(seen: readonly Seen[]) {
   const { bins: options } = seen[0]!;
-  const confidence = concatenate(seen.map(({ top }) => top.confidence));
-  const correct = concatenateBytes(seen.map(({ top }) => top.correct));
+  const confidence = together(seen.map(({ top }) => top.confidence));
+  const correct = concatenate(seen.map(({ top }) => top.correct));
   const known = seen.every(({ outputs }) => outputs.posterior !== undefined);
   return {
     bins: reliability(confidence, correct, options),
     binsEqualMass: reliabilityEqualMass(confidence, correct, options),
-    ...(known && { truthBins: reliability(confidence, concatenate(seen.map(chanceOf)), options) }),
+    ...(known && { truthBins: reliability(confidence, together(seen.map(chanceOf)), options) }),
     perClass: classSummaries(seen),
   };
 }
@@ -157,12 +157,12 @@ function findingsOf(seen: readonly Seen[]) {
   const all = Array.from({ length: classes }, (_, k) => {
     const known = seen.map((one) => one.known(k)).filter((one) => one !== undefined);
     return {
-      confidence: concatenate(known.map((one) => one.confidence)),
-      outcome: concatenate(known.map((one) => one.outcome as Float32Array)),
+      confidence: together(known.map((one) => one.confidence)),
+      outcome: together(known.map((one) => one.outcome as Float32Array)),
     };
   });
-  const confidence = concatenate(all.map((one) => one.confidence));
-  const outcome = concatenate(all.map((one) => one.outcome));
+  const confidence = together(all.map((one) => one.confidence));
+  const outcome = together(all.map((one) => one.outcome));
   return {
     bins: binsOf(confidence, outcome, options),
     findings: findings.names.map((name, k): FindingSummary => {
@@ -181,27 +181,10 @@ function meanDefined(values: readonly (number | null)[]): number | null {
   return values.some((v) => v === null) ? null : mean(values as number[]);
 }
 
-function concatenate(parts: readonly Floats[]): Floats {
-  if (parts.length === 1) return parts[0]!;
-  const single = parts.every((p) => p instanceof Float32Array);
-  const length = parts.reduce((sum, p) => sum + p.length, 0);
-  const result = floatsLike(single ? new Float32Array(0) : new Float64Array(0), length);
-  let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
-  }
-  return result;
-}
-
-function concatenateBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
-  }
-  return result;
+/** In one precision: a bin edge is rounded to the precision of what it sorts. */
+function together(parts: readonly Floats[]): Floats {
+  const double = parts.length === 0 || parts.some((part) => part instanceof Float64Array);
+  return concatenate<Floats>(parts, double ? Float64Array : Float32Array);
 }
 
 export function settingsOf(options: FigureOptions): FigureSettings {

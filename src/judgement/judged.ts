@@ -1,3 +1,4 @@
+import { concatenate } from '../concatenate.ts';
 import type { Targets } from '../data/index.ts';
 import type { Joint, Outputs } from '../figures/index.ts';
 import type { Floats } from '../metrics/index.ts';
@@ -98,12 +99,6 @@ export function pickRows<A extends Int32Array | Float32Array | Float64Array>(
 
 /** In one precision: a bin edge is rounded to the precision of what it sorts. */
 export function joined(parts: readonly (Floats | Uint8Array)[]): Floats {
-  const n = parts.reduce((sum, { length }) => sum + length, 0);
-  const all = parts.some((part) => part instanceof Float64Array) ? new Float64Array(n) : new Float32Array(n);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  const double = parts.some((part) => part instanceof Float64Array);
+  return concatenate<Floats | Uint8Array>(parts, double ? Float64Array : Float32Array) as Floats;
 }

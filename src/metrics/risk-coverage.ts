@@ -182,23 +182,13 @@ export function excessAurcMeasure(samples: ByConfidence): Measure {
 }
 
 /** {@link augrc} as a function of how often each sample counts. */
-export function augrcMeasure({ order, wrong, ends }: ByConfidence): Measure {
+export function augrcMeasure(samples: ByConfidence): Measure {
   return (counts) => {
     let area = 0;
-    let total = 0;
-    let errors = 0;
-    let tied = 0;
-    let tiedErrors = 0;
-    for (let t = 0; t < order.length; t++) {
-      const c = counts[order[t]!]!;
-      tied += c;
-      tiedErrors += c * wrong[t]!;
-      if (ends[t] === 0) continue;
+    const { total } = walk(samples, counts, (_, errors, tied, tiedErrors) => {
       area += tied * (errors + tiedErrors / 2);
-      total += tied;
-      errors += tiedErrors;
-      tied = tiedErrors = 0;
-    }
+      return true;
+    });
     return area / (total * total);
   };
 }
@@ -224,26 +214,39 @@ function answered(coverage: number, total: number): number {
 }
 
 /** How many of the m most confident samples are wrong. NaN where there are fewer. */
-function errorsAmong({ order, wrong, ends }: ByConfidence, counts: Int32Array, m: number): number {
-  let before = 0;
-  let errors = 0;
-  let tied = 0;
-  let tiedErrors = 0;
-  for (let t = 0; t < order.length; t++) {
-    const c = counts[order[t]!]!;
-    tied += c;
-    tiedErrors += c * wrong[t]!;
-    if (ends[t] === 0) continue;
-    if (before + tied >= m && tied > 0) return errors + ((m - before) * tiedErrors) / tied;
-    before += tied;
-    errors += tiedErrors;
-    tied = tiedErrors = 0;
-  }
-  return Number.NaN;
+function errorsAmong(samples: ByConfidence, counts: Int32Array, m: number): number {
+  let found = Number.NaN;
+  walk(samples, counts, (before, errors, tied, tiedErrors) => {
+    if (before + tied < m || tied === 0) return true;
+    found = errors + ((m - before) * tiedErrors) / tied;
+    return false;
+  });
+  return found;
 }
 
-function areaAndErrors({ order, wrong, ends }: ByConfidence, counts: Int32Array) {
+function areaAndErrors(samples: ByConfidence, counts: Int32Array) {
   let area = 0;
+  const { errors, total } = walk(samples, counts, (before, wrong, tied, tiedErrors) => {
+    if (tied === 1) area += (wrong + tiedErrors) / (before + 1);
+    else if (tied > 1) {
+      // Σ_{i=1..tied} (wrong + i·rate)/(before + i), with rate = tiedErrors/tied.
+      const sum = harmonic(before + tied) - harmonic(before);
+      area += tiedErrors + (wrong - (before * tiedErrors) / tied) * sum;
+    }
+    return true;
+  });
+  return { area: area / total, errors, total };
+}
+
+/**
+ * Goes from the most to the least confident samples, those of one confidence at once.
+ * @param visit what came before them, and they: how many, and how many of these are wrong; `false` ends the walk
+ */
+function walk(
+  { order, wrong, ends }: ByConfidence,
+  counts: Int32Array,
+  visit: (before: number, errors: number, tied: number, tiedErrors: number) => boolean,
+): { total: number; errors: number } {
   let total = 0;
   let errors = 0;
   let tied = 0;
@@ -253,17 +256,12 @@ function areaAndErrors({ order, wrong, ends }: ByConfidence, counts: Int32Array)
     tied += c;
     tiedErrors += c * wrong[t]!;
     if (ends[t] === 0) continue;
-    if (tied === 1) area += (errors + tiedErrors) / (total + 1);
-    else if (tied > 1) {
-      // Σ_{i=1..tied} (errors + i·rate)/(total + i), with rate = tiedErrors/tied.
-      const sum = harmonic(total + tied) - harmonic(total);
-      area += tiedErrors + (errors - (total * tiedErrors) / tied) * sum;
-    }
+    if (visit(total, errors, tied, tiedErrors) === false) break;
     total += tied;
     errors += tiedErrors;
     tied = tiedErrors = 0;
   }
-  return { area: area / total, errors, total };
+  return { total, errors };
 }
 
 /** H_n of n up to 256; above it the asymptotic series is exact to the last digits. */

@@ -1,4 +1,4 @@
-import { PenumbraError } from '../errors.ts';
+import { Named } from '../named.ts';
 import type { Classifier, ModelOptions } from './classifier.ts';
 import { densenet121 } from './densenet.ts';
 import { mobilenet_v2 } from './mobilenet-v2.ts';
@@ -25,38 +25,24 @@ const own = {
   vit_b_16,
 } satisfies Record<string, (options: ModelOptions) => Classifier>;
 
-const registered = new Map<string, ModelDefinition>();
+const networks = new Named<ModelDefinition>(
+  { area: 'models', one: 'a network', unknown: 'model', hint: 'write it with defineModel({ name, make })' },
+  ({ make }) => typeof make === 'function',
+);
 
 /**
  * Makes a network known by its name, to configurations, command lines and studies of this process.
  * @throws `models/name` for a name that another network has, or that is none; `models/model` for what is no definition
  */
 export function registerModel(definition: ModelDefinition): void {
-  const { name, make } = definition;
-  if (typeof make !== 'function') {
-    throw new PenumbraError('models/model', 'this is no definition of a network', {
-      hint: 'write it with defineModel({ name, make })',
-    });
-  }
-  if (!/^[\w.-]+$/.test(name)) {
-    throw new PenumbraError('models/name', `'${name}' is no name for a network`, {
-      hint: 'letters, digits, _, . and -',
-    });
-  }
-  const known = registered.get(name);
-  if (known !== undefined && known !== definition) {
-    throw new PenumbraError('models/name', `there already is a network '${name}'`, {
-      hint: 'give yours another name',
-    });
-  }
-  registered.set(name, definition);
+  networks.register(definition);
 }
 
 for (const [name, make] of Object.entries(own)) registerModel({ name, make });
 
 /** The names that `createModel` takes. */
 export function modelNames(): readonly string[] {
-  return [...registered.keys()];
+  return networks.names();
 }
 
 /**
@@ -67,11 +53,5 @@ export function modelNames(): readonly string[] {
 export function createModel(name: keyof typeof own, options: ModelOptions): Classifier;
 export function createModel(name: string, options: ModelOptions): Network;
 export function createModel(name: string, options: ModelOptions): Network {
-  const definition = registered.get(name);
-  if (definition === undefined) {
-    throw new PenumbraError('models/unknown', `there is no model '${name}'`, {
-      hint: `one of: ${modelNames().join(', ')}`,
-    });
-  }
-  return definition.make(options);
+  return networks.get(name).make(options);
 }

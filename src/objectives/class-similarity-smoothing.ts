@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { needLabels } from '../tasks/index.ts';
 import { aten, keep, type Tensor } from '../torch/index.ts';
 import { defineObjective, type Objective } from './objective.ts';
+import { RunningMeans } from './running-means.ts';
 
 const options = z.strictObject({
   epsilon: z.number().min(0).max(1).default(0.1).describe('the share ε that the other classes get'),
@@ -42,9 +43,8 @@ export const classSimilaritySmoothing = defineObjective({
     const temperature = given.temperature ?? (learns ? 0.2 : 1);
     /** Row y is the target of class y, [K, K]. */
     const targets = keep(aten.empty([classes, classes], { device }));
-    /** Sums of the epoch's logits by label, [K, K], and their number, [K, 1]. */
-    const sums = keep(aten.zeros([classes, classes], { device }));
-    const counts = keep(aten.zeros([classes, 1], { device }));
+    /** Of the epoch's logits by label, [K, K]. */
+    const running = new RunningMeans([classes, classes], [classes, 1], device);
     const grades = aten.arange(classes, { device, dtype: 'float32' });
     follow(
       learns ? aten.zeros([classes, classes], { device }) : grades.unsqueeze(1).sub(grades).abs_().neg_(),
@@ -55,24 +55,17 @@ export const classSimilaritySmoothing = defineObjective({
       observe({ logits, targets: batch }) {
         if (!learns) return;
         const { labels } = needLabels(batch);
-        sums.index_add_(0, labels, logits);
-        counts.index_add_(0, labels, aten.ones([labels.shape[0]!, 1], { device: logits.device }));
+        running.sums.index_add_(0, labels, logits);
+        running.counts.index_add_(0, labels, aten.ones([labels.shape[0]!, 1], { device: logits.device }));
       },
       endEpoch(reduce) {
         if (!learns) return;
-        const means = reduce(sums).div(reduce(counts).clamp_min(1));
+        const { means } = running.take(reduce);
         const centred = means.sub(means.mean([1], true));
         const directions = centred.div(centred.norm(2, [1], true).clamp_min(1e-12));
         follow(directions.matmul(directions.t()));
-        sums.zero_();
-        counts.zero_();
       },
-      stateDict: () =>
-        new Map([
-          ['targets', targets],
-          ['sums', sums],
-          ['counts', counts],
-        ]), // prettier-ignore
+      stateDict: () => new Map([['targets', targets], ...running.state()]),
     };
 
     /** Sets the targets by a similarity [K, K]. A class that was not seen has similarity 0 to all: a uniform target. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type FindingsBatch, needFindings, needLabels } from '../tasks/index.ts';
 import { aten, keep, type Tensor } from '../torch/index.ts';
 import { defineObjective, type Objective, type ObjectiveContext } from './objective.ts';
+import { RunningMeans } from './running-means.ts';
 
 /** What distinguishes the published forms. */
 interface Form {
@@ -71,9 +72,8 @@ function ofLabels(form: Form, { classes, device }: ObjectiveContext): Objective 
   const start = form.start === 'uniform' ? 1 / classes : 0;
   /** S_{t−1}, [K, K]: row y is the target of class y. */
   const targets = keep(aten.full([classes, classes], start, { device }));
-  /** The running sums of this epoch: [K, K] and [K, 1]. */
-  const sums = keep(aten.zeros([classes, classes], { device }));
-  const counts = keep(aten.zeros([classes, 1], { device }));
+  /** Of the epoch's right predictions by label, [K, K]. */
+  const running = new RunningMeans([classes, classes], [classes, 1], device);
 
   return {
     target(seen) {
@@ -85,22 +85,15 @@ function ofLabels(form: Form, { classes, device }: ObjectiveContext): Objective 
     observe(seen) {
       const { labels } = needLabels(seen.targets);
       const correct = seen.logits.argmax(1).eq(labels).unsqueeze(1).to({ dtype: 'float32' });
-      sums.index_add_(0, labels, seen.logits.softmax(1).mul_(correct));
-      counts.index_add_(0, labels, correct);
+      running.sums.index_add_(0, labels, seen.logits.softmax(1).mul_(correct));
+      running.counts.index_add_(0, labels, correct);
     },
     endEpoch(reduce) {
-      const total = reduce(counts);
-      const learnt = aten.where(total.gt(0), reduce(sums).div(total.clamp_min(1)), 1 / classes);
+      const { means, total } = running.take(reduce);
+      const learnt = aten.where(total.gt(0), means, 1 / classes);
       follow(targets, learnt, targets.amax([1], true), form);
-      sums.zero_();
-      counts.zero_();
     },
-    stateDict: () =>
-      new Map([
-        ['targets', targets],
-        ['sums', sums],
-        ['counts', counts],
-      ]), // prettier-ignore
+    stateDict: () => new Map([['targets', targets], ...running.state()]),
   };
 }
 
@@ -110,9 +103,8 @@ function ofFindings(form: Form, { classes, device }: ObjectiveContext): Objectiv
    * Two masses, since those of the first epoch of `zero-start` are both 0.
    */
   const targets = keep(aten.full([2, 2, classes], form.start === 'uniform' ? 1 / 2 : 0, { device }));
-  /** The running sums of this epoch, by what was known, of p, and their number: [2, K]. */
-  const sums = keep(aten.zeros([2, classes], { device }));
-  const counts = keep(aten.zeros([2, classes], { device }));
+  /** Of the epoch's p, by what was known, [2, K]. */
+  const running = new RunningMeans([2, classes], [2, classes], device);
 
   return {
     loss({ logits, targets: batch }, task) {
@@ -128,24 +120,17 @@ function ofFindings(form: Form, { classes, device }: ObjectiveContext): Objectiv
     observe({ logits, targets: batch }) {
       const p = logits.sigmoid();
       for (const [outcome, right] of rightOnes(logits, needFindings(batch)).entries()) {
-        sums.select(0, outcome).add_(p.mul(right).sum([0]));
-        counts.select(0, outcome).add_(right.sum([0]));
+        running.sums.select(0, outcome).add_(p.mul(right).sum([0]));
+        running.counts.select(0, outcome).add_(right.sum([0]));
       }
     },
     endEpoch(reduce) {
-      const total = reduce(counts);
-      const p = aten.where(total.gt(0), reduce(sums).div(total.clamp_min(1)), 1 / 2);
+      const { means, total } = running.take(reduce);
+      const p = aten.where(total.gt(0), means, 1 / 2);
       const learnt = aten.stack([p.neg().add(1), p], 1);
       follow(targets, learnt, targets.amax([1], true), form);
-      sums.zero_();
-      counts.zero_();
     },
-    stateDict: () =>
-      new Map([
-        ['targets', targets],
-        ['sums', sums],
-        ['counts', counts],
-      ]), // prettier-ignore
+    stateDict: () => new Map([['targets', targets], ...running.state()]),
   };
 }
 

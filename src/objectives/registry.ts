@@ -1,4 +1,5 @@
 import { PenumbraError } from '../errors.ts';
+import { Named } from '../named.ts';
 import { nearest } from '../nearest.ts';
 import type { TaskKind } from '../tasks/index.ts';
 import { classSimilaritySmoothing } from './class-similarity-smoothing.ts';
@@ -20,7 +21,17 @@ export interface ObjectiveSpec {
 
 export type OptionValue = string | number | boolean;
 
-const registered = new Map<string, ObjectiveDefinition>();
+const methods = new Named<ObjectiveDefinition>(
+  {
+    area: 'objectives',
+    one: 'an objective',
+    unknown: 'objective',
+    hint: 'write it with defineObjective({ name, tasks, options, make })',
+    more: '; options follow a colon: ols:variant=fine-grained',
+  },
+  ({ tasks, make, options }) =>
+    typeof make === 'function' && Array.isArray(tasks) && typeof options?.safeParse === 'function',
+);
 
 /**
  * Makes a method known by its name, to configurations, command lines and studies of this process.
@@ -28,25 +39,7 @@ const registered = new Map<string, ObjectiveDefinition>();
  * `objectives/objective` for what is no definition
  */
 export function registerObjective(definition: ObjectiveDefinition): void {
-  const { name, tasks, make, options } = definition;
-  const good = typeof make === 'function' && Array.isArray(tasks) && typeof options?.safeParse === 'function';
-  if (!good) {
-    throw new PenumbraError('objectives/objective', 'this is no definition of an objective', {
-      hint: 'write it with defineObjective({ name, tasks, options, make })',
-    });
-  }
-  if (!/^[\w.-]+$/.test(name)) {
-    throw new PenumbraError('objectives/name', `'${name}' is no name for an objective`, {
-      hint: 'letters, digits, _, . and -',
-    });
-  }
-  const known = registered.get(name);
-  if (known !== undefined && known !== definition) {
-    throw new PenumbraError('objectives/name', `there already is an objective '${name}'`, {
-      hint: 'give yours another name',
-    });
-  }
-  registered.set(name, definition);
+  methods.register(definition);
 }
 
 for (const definition of [
@@ -63,20 +56,16 @@ for (const definition of [
 
 /** All methods, in the order of registration. */
 export function objectiveDefinitions(): readonly ObjectiveDefinition[] {
-  return [...registered.values()];
+  return methods.all();
 }
 
 export function objectiveNames(): readonly string[] {
-  return [...registered.keys()];
+  return methods.names();
 }
 
 /** @throws `objectives/unknown` */
 export function objectiveNamed(name: string): ObjectiveDefinition {
-  const definition = registered.get(name);
-  if (definition !== undefined) return definition;
-  throw new PenumbraError('objectives/unknown', `there is no objective '${name}'`, {
-    hint: `one of: ${objectiveNames().join(', ')}; options follow a colon: ols:variant=fine-grained`,
-  });
+  return methods.get(name);
 }
 
 /** `ols` → Online label smoothing; `ls:epsilon=0.2` → Label smoothing (epsilon 0.2). */

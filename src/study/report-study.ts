@@ -117,7 +117,9 @@ function settingsText(
     `learning rate ${learningRate}, ${schedule}${warmUp > 0 ? `, ${plural(warmUp, 'epoch')} of warm-up` : ''}`,
     `weight decay ${config.weightDecay}`,
     ...(config.ema > 0 ? [`weights averaged, decay ${config.ema}`] : []),
-    ...(config.sampling === 'balanced' ? ['balanced sampling'] : []),
+    ...(config.sampling === 'uniform'
+      ? []
+      : [`${config.sampling === 'sqrt' ? 'square-root' : 'balanced'} sampling`]),
     ...(config.classWeights === null ? [] : [`class weights ${weightsText(config.classWeights)}`]),
     `augmentation ${augmentation.length === 0 ? 'none' : augmentation.join(', ')}`,
     `${mode.precision} on ${mode.device}, ${plural(mode.threads, 'thread')}`,

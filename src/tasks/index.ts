@@ -7,7 +7,7 @@ export { findings, needFindings } from './findings.ts';
 export { gatherInputs, type InputBatch } from './inputs.ts';
 export { needLabels, oneOfK } from './one-of-k.ts';
 export type { FindingsBatch, LabelBatch, Smoothed, SoftTarget, TargetBatch, Task, TaskKind } from './task.ts';
-export { balancedSampling, type ClassWeights, classWeights, weigh } from './weights.ts';
+export { type ClassWeights, classWeights, type Sampling, samplingWeights, weigh } from './weights.ts';
 
 const tasks = { 'one-of-k': oneOfK, findings } as const satisfies Record<TaskKind, Task>;
 

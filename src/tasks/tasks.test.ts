@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Findings, OneOfK } from '../data/index.ts';
 import { setThreads, type Tensor, tensor, tidy } from '../torch/index.ts';
-import { balancedSampling, classWeights, findings, oneOfK, reorder, taskOf, weigh } from './index.ts';
+import { classWeights, findings, oneOfK, reorder, samplingWeights, taskOf, weigh } from './index.ts';
 
 const labels: OneOfK = {
   kind: 'one-of-k',
@@ -137,9 +137,17 @@ test('balanced sampling gives each class, and each sample’s rarest finding, th
     });
     return [...sums.values()];
   };
-  for (const share of shares(balancedSampling(labels), (i) => labels.values[i]))
+  for (const share of shares(samplingWeights(labels, 'balanced'), (i) => labels.values[i]))
     expect(share).toBeCloseTo(1, 12);
   // Sample 4 has both, and Mass is known as often as Edema: two each; the first in order wins.
   const group = ['Edema', 'none', 'Mass', 'none', 'Edema', 'none'];
-  for (const share of shares(balancedSampling(chest), (i) => group[i])) expect(share).toBeCloseTo(1, 12);
+  for (const share of shares(samplingWeights(chest, 'balanced'), (i) => group[i]))
+    expect(share).toBeCloseTo(1, 12);
+  // Square root: between the data's shares and equal ones.
+  for (const targets of [labels, chest]) {
+    const [even, root] = [samplingWeights(targets, 'balanced'), samplingWeights(targets, 'sqrt')];
+    root.forEach((weight, i) => {
+      expect(weight).toBeCloseTo(Math.sqrt(even[i]!), 12);
+    });
+  }
 });

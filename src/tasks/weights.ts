@@ -24,16 +24,22 @@ export function classWeights(targets: Targets, wanted: ClassWeights): Float32Arr
   return Float32Array.from(weights, (weight) => weight / mean);
 }
 
+/** How often samples are drawn by their class; `uniform` is all alike. */
+export type Sampling = 'uniform' | 'balanced' | 'sqrt';
+
 /**
- * Weights of N samples by which each class is drawn as often as every other; of findings, a sample counts as the rarest
- * finding that it has (y > 1/2), and those without any as one class of their own. Probabilities learnt so belong to that
- * mix, not to the data's.
+ * Weights of N samples. `balanced`: each class is drawn as often as every other. `sqrt`: as often as the square root of its
+ * number says (Mahajan et al., ECCV 2018; compared by Kang et al., ICLR 2020), which is between the two: a class of one in a
+ * hundred comes up in a tenth as many draws as the most common one, and none of its few images over and over. Of findings,
+ * a sample counts as the rarest finding that it has (y > 1/2), and those without any as one class of their own. Probabilities
+ * learnt so belong to that mix, not to the data's.
  */
-export function balancedSampling(targets: Targets): Float64Array {
+export function samplingWeights(targets: Targets, how: Exclude<Sampling, 'uniform'>): Float64Array {
   const group = targets.kind === 'one-of-k' ? targets.values : rarestFinding(targets);
   const counts = new Map<number, number>();
   for (const key of group) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return Float64Array.from(group, (key) => 1 / counts.get(key)!);
+  const power = how === 'sqrt' ? 0.5 : 1;
+  return Float64Array.from(group, (key) => counts.get(key)! ** -power);
 }
 
 /** The number of each sample's rarest finding; K where it has none. */

@@ -1,7 +1,7 @@
 /** What a configuration names, made: loaders, network, optimizer, schedule. */
 import { BatchLoader, type LoaderOptions, type Subset } from '../data/index.ts';
 import { createModel, type Network } from '../models/index.ts';
-import { balancedSampling } from '../tasks/index.ts';
+import { samplingWeights } from '../tasks/index.ts';
 import type { Generator } from '../torch/index.ts';
 import {
   AdamW,
@@ -22,7 +22,7 @@ export function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
   return new BatchLoader(train, {
     ...loaderOptions(config),
     shuffle: true,
-    ...(config.sampling === 'balanced' && { weights: balancedSampling(train.targets) }),
+    ...(config.sampling !== 'uniform' && { weights: samplingWeights(train.targets, config.sampling) }),
     seed: config.seed,
     // A last batch of one sample would leave batch norm without a variance.
     dropLast: train.length % config.batchSize === 1,

@@ -67,9 +67,10 @@ const schema = z.strictObject({
   accumulate: z.int().min(1).max(65_536).default(1),
   /**
    * `balanced` draws as many samples an epoch as there are, with replacement, such that every class is as likely as
-   * every other; of findings, a sample counts as the rarest finding that it has, and one without any as their absence.
+   * every other, `sqrt` by the square root of how many it has, which is between the two; of findings, a sample counts as
+   * the rarest finding that it has, and one without any as their absence.
    */
-  sampling: z.enum(['uniform', 'balanced']).default('uniform'),
+  sampling: z.enum(['uniform', 'balanced', 'sqrt']).default('uniform'),
   /**
    * What each class counts in the loss, or the presence of each finding: `balanced`, or weights by name; null is alike.
    */

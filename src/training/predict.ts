@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { concatenate } from '../concatenate.ts';
 import { type BatchLoader, needOneOfK, type Targets, takeTargets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { type Predictions, predictions } from '../metrics/index.ts';
@@ -129,11 +130,11 @@ export async function predict(
   } finally {
     model.train(training);
   }
-  const shown = join(indices, Int32Array);
+  const shown = concatenate(indices, Int32Array);
   return outputOf({
-    probabilities: join(probabilities, Float32Array),
-    logits: join(logits, Float32Array),
-    ...(head && { features: join(features, Float32Array) }),
+    probabilities: concatenate(probabilities, Float32Array),
+    logits: concatenate(logits, Float32Array),
+    ...(head && { features: concatenate(features, Float32Array) }),
     targets: takeTargets(targets, shown),
     indices: shown,
   });
@@ -173,14 +174,4 @@ function needHead(model: Network): Module {
   throw new PenumbraError('training/features', 'this network does not give the input of its last layer', {
     hint: 'a network with `head`, `featureSize` and `features` does',
   });
-}
-
-function join<A extends Float32Array | Int32Array>(parts: readonly A[], type: new (length: number) => A): A {
-  const result = new type(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
-  }
-  return result;
 }

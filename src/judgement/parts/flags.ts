@@ -72,7 +72,7 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
           const own = measured.get(risk) ?? new Map<string, Record<string, Statistic>[]>();
           measured.set(risk, own);
           append(own, id, lossesOf(outputs, control));
-          for (const warning of control.warnings) append(warnings, risk, warning);
+          for (const text of [...control.warnings, reachOf(control)]) append(warnings, risk, text);
         }
       }
     return [...measured].map(([risk, own]) => ({
@@ -91,6 +91,16 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
     ],
   }),
 };
+
+/**
+ * What the promise does not say: it is the mean over draws of the validation split. Of n independent images the realised
+ * risk scatters about it as a share of n does (docs/figure-coverage.md has it in numbers).
+ */
+function reachOf({ alpha, samples }: RiskControl): string {
+  const n = Math.max(1, Math.min(...samples));
+  const reach = alpha + 1.645 * Math.sqrt((alpha * (1 - alpha)) / n);
+  return `the promise of ${100 * alpha} % is a mean over choices. This one was made on ${plural(n, 'validation image')} that the risk speaks of: one such choice in twenty ends above ${(100 * Math.min(1, reach)).toFixed(0)} %, more where patients have several images.`;
+}
 
 /** Losses of an image, over those that have a present, or an absent, known finding. */
 function lossesOf({ targets, probabilities }: Outputs, control: RiskControl): Record<string, Statistic> {
