@@ -3,12 +3,12 @@
  * a known law, beside the percentile bootstrap:
  *
  *     node bench/figure-coverage.ts [--replications 1000] [--events 5,10,20,50] [--bootstrap 500] [--minutes 30]
- *         [--markdown docs/figure-coverage.md]
+ *         [--out cells.jsonl] [--markdown docs/figure-coverage.md]
  *
- * `--bootstrap 0` leaves the bootstrap out. Prints one JSON object a cell; with `--markdown` the tables of that file are
- * made anew between its marks.
+ * `--bootstrap 0` leaves the bootstrap out. Prints one JSON object a cell. With `--out` cells are kept in a file, and the
+ * same command goes on where it stopped; with `--markdown` the tables of that file are made anew between its marks.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import {
   compareFigures,
@@ -28,6 +28,7 @@ const { values: flags } = parseArgs({
     events: { type: 'string', default: '5,10,20,50' },
     bootstrap: { type: 'string', default: '500' },
     minutes: { type: 'string', default: 'Infinity' },
+    out: { type: 'string' },
     markdown: { type: 'string' },
   },
   strict: false,
@@ -60,6 +61,9 @@ interface Cell extends Count {
   readonly patients: string;
   readonly apart: number;
   readonly seeds: number;
+  readonly spread?: number;
+  /** Whether the bootstrap was made beside. */
+  readonly beside: boolean;
 }
 
 function statisticOf(figure: Figure, outputs: Outputs) {
@@ -128,11 +132,19 @@ function cellsOf(design: Design, seeds: number): Cell[] {
     patients: design.patients ? 'yes' : 'no',
     apart: design.apart,
     seeds,
+    beside: replicates > 0,
     ...counts[f]!,
   }));
 }
 
-const cells: Cell[] = [];
+const file = flags.out === undefined ? undefined : String(flags.out);
+const cells: Cell[] =
+  file !== undefined && existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line))
+    : [];
 const events = String(flags.events).split(',').map(Number);
 const jobs: [Design, number][] = [];
 for (const many of events)
@@ -146,12 +158,24 @@ for (const kind of ['findings', 'one-of-k'] as const)
       jobs.push([{ kind, events: many, n: 400, patients: false, apart: 1, spread }, 3]);
 for (const [design, seeds] of jobs) {
   if (performance.now() > until) break;
+  const done = cells.some(
+    (cell) =>
+      cell.kind === design.kind &&
+      cell.events === design.events &&
+      cell.patients === (design.patients ? 'yes' : 'no') &&
+      cell.apart === design.apart &&
+      cell.seeds === seeds &&
+      (cell.spread ?? 0) === (design.spread ?? 0),
+  );
+  if (done) continue;
   for (const cell of cellsOf(design, seeds)) {
     const shown = { ...cell, ...(design.spread && { spread: design.spread }) };
-    cells.push(shown as Cell);
-    console.log(JSON.stringify(shown));
+    cells.push(shown);
+    const line = JSON.stringify(shown);
+    console.log(line);
+    if (file !== undefined) appendFileSync(file, `${line}\n`);
   }
-  process.stderr.write(`${cells.length} cells\n`);
+  process.stderr.write(`${cells.length} of ${8 * jobs.length} cells\n`);
 }
 
 function share(count: number, of: number): string {
@@ -167,11 +191,11 @@ function markdown(): string {
   const three = cells.filter(({ seeds }) => seeds === 3);
   const rowOf = (cell: Cell) => [
     share(cell.covered, cell.defined),
-    replicates === 0 ? '–' : share(cell.bootCovered, cell.defined),
+    !cell.beside ? '–' : share(cell.bootCovered, cell.defined),
     (cell.length / cell.defined).toFixed(3),
-    replicates === 0 ? '–' : (cell.bootLength / cell.defined).toFixed(3),
+    !cell.beside ? '–' : (cell.bootLength / cell.defined).toFixed(3),
     share(cell.alarms, cell.defined),
-    replicates === 0 ? '–' : share(cell.bootAlarms, cell.defined),
+    !cell.beside ? '–' : share(cell.bootAlarms, cell.defined),
     share(cell.found, cell.defined),
   ];
   const head = ['covers', 'bootstrap', 'length', 'bootstrap', 'false alarms', 'bootstrap', 'power'];
@@ -199,19 +223,19 @@ function markdown(): string {
         cell.kind,
         cell.figure,
         String(cell.events),
-        String((cell as Cell & { spread?: number }).spread ?? 0),
+        String(cell.spread ?? 0),
         'spread' in cell ? '–' : share(cell.covered, cell.defined),
         share(cell.alarms, cell.defined),
-        replicates === 0 ? '–' : share(cell.bootAlarms, cell.defined),
+        !cell.beside ? '–' : share(cell.bootAlarms, cell.defined),
       ]),
     ),
   ].join('\n');
 }
 
 if (flags.markdown !== undefined) {
-  const file = String(flags.markdown);
-  const [before, , after] = readFileSync(file, 'utf8').split(/<!-- tables: .*? -->/);
+  const page = String(flags.markdown);
+  const [before, , after] = readFileSync(page, 'utf8').split(/<!-- tables: .*? -->/);
   if (after === undefined)
-    throw new Error(`${file} has no marks <!-- tables: begin --> and <!-- tables: end -->`);
-  writeFileSync(file, `${before}<!-- tables: begin -->\n${markdown()}\n<!-- tables: end -->${after}`);
+    throw new Error(`${page} has no marks <!-- tables: begin --> and <!-- tables: end -->`);
+  writeFileSync(page, `${before}<!-- tables: begin -->\n${markdown()}\n<!-- tables: end -->${after}`);
 }

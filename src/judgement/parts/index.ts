@@ -13,6 +13,7 @@ import { fittedPart } from './fitted.ts';
 import { flagsPart } from './flags.ts';
 import { reliabilityPart } from './reliability.ts';
 import { selectivePart } from './selective.ts';
+import { shiftPart } from './shift.ts';
 import { strataPart } from './strata.ts';
 import { truthPart } from './truth.ts';
 
@@ -26,6 +27,7 @@ registerPart(truthPart);
 registerPart(centresPart);
 registerPart(selectivePart);
 registerPart(conformalPart);
+registerPart(shiftPart);
 registerPart(flagsPart);
 registerPart(embeddingsPart);
 registerPart(certificatesPart);
