@@ -3,6 +3,7 @@ import { checkDistributions, type Floats, type Predictions, predictions } from '
 import { Random } from '../random.ts';
 import { type PredictionSets, type SetOptions, type SetSummary, summarizeSets } from './prediction-sets.ts';
 import { Contiguous, Ranking } from './ranking.ts';
+import { Registered } from './registered.ts';
 
 /**
  * What a class's score is; the set holds the classes whose score is at most the quantile.
@@ -40,25 +41,17 @@ export interface ConformalKind {
   score(options: ConformalOptions): ConformalScore;
 }
 
-const kinds = new Map<string, ConformalKind>();
-const names: string[] = [];
+const kinds = new Registered<ConformalKind>('conformal method');
 
 /** Every kind of conformal sets there is, those registered from outside included. */
-export const conformalMethods: readonly string[] = names;
+export const conformalMethods: readonly string[] = kinds.names;
 
 /** Those that a comparison makes unless it is told which. */
 export const defaultConformalMethods: readonly ConformalMethod[] = ['lac', 'aps', 'raps'];
 
 /** @throws PenumbraError `calibration/registered` where the name is taken */
 export function registerConformalMethod(name: string, kind: ConformalKind): void {
-  if (kinds.has(name)) {
-    throw new PenumbraError('calibration/registered', `There is already a conformal method "${name}".`, {
-      hint: 'Register it once, under another name.',
-      where: { name },
-    });
-  }
-  kinds.set(name, kind);
-  names.push(name);
+  kinds.add(name, kind);
 }
 
 const adaptive = ({ randomized = true }: ConformalOptions): ConformalScore =>
@@ -313,9 +306,9 @@ interface Rule {
 }
 
 function ruleOf(method: ConformalMethod, classes: number, options: ConformalOptions): Rule {
-  const kind = kinds.get(method);
+  const kind = kinds.find(method);
   if (kind === undefined) {
-    return fail('method', `There is no conformal method "${String(method)}".`, names.join(', '));
+    return fail('method', `There is no conformal method "${String(method)}".`, kinds.names.join(', '));
   }
   const { alpha = 0.1, seed = 0, nonEmpty = false } = options;
   if (!(alpha > 0 && alpha < 1)) fail('alpha', `alpha must be between 0 and 1, got ${alpha}.`);

@@ -38,18 +38,17 @@ describe.each(['matrix', 'dirichlet'] as const)('%s', (name) => {
     );
   });
 
-  test('of sixty classes and few samples it falls back to temperature scaling, in seconds', () => {
-    const [fit, judged] = [manyClasses(60, 600, 1), manyClasses(60, 1500, 2)];
+  test('of forty classes and few samples it falls back to temperature scaling, in seconds', () => {
+    const [fit, judged] = [manyClasses(40, 400, 1), manyClasses(40, 1500, 2)];
     const started = process.cpuUsage();
-    const fitted = fitCalibrator(name, fit.logits, fit.labels, 60);
-    // It was 20 s and more, and an ECE of a fifth.
-    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(12);
+    const fitted = fitCalibrator(name, fit.logits, fit.labels, 40);
+    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(6);
     const of = (calibrator: typeof fitted | ReturnType<typeof fitCalibrator>) =>
       predictions(calibrator.apply(judged.logits), judged.labels);
-    const temperature = of(fitCalibrator('temperature', fit.logits, fit.labels, 60));
+    const temperature = of(fitCalibrator('temperature', fit.logits, fit.labels, 40));
     expect(nll(of(fitted))).toBeLessThan(nll(temperature) + 0.01);
     expect(ece(of(fitted))).toBeLessThan(ece(temperature) + 0.01);
-    expect(nll(of(fitCalibrator(name, fit.logits, fit.labels, 60, { lambda: 10 })))).toBeGreaterThan(
+    expect(nll(of(fitCalibrator(name, fit.logits, fit.labels, 40, { lambda: 10 })))).toBeGreaterThan(
       nll(temperature) + 0.05,
     );
   }, 120_000);

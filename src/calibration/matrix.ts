@@ -7,7 +7,7 @@ import { fitTemperature } from './temperature.ts';
 import { withSamples } from './vector.ts';
 
 export interface MatrixOptions {
-  /** λ ≥ 0, on off-diagonal weights. Default: of 10⁵, 10⁴, … 10⁻⁴ the best by three-fold cross-validation. */
+  /** λ ≥ 0, on off-diagonal weights. Default: of 10⁷, 10⁵, 10⁴, … 10⁻⁴ the best by three-fold cross-validation. */
   readonly lambda?: number;
   /** μ ≥ 0, on offsets. Default: λ. */
   readonly mu?: number;
@@ -40,7 +40,7 @@ export interface MatrixParameters {
  *
  * with β of temperature scaling; ν is ours. Convex; by L-BFGS from temperature scaling. Without penalties K² + K numbers are
  * learnt by heart, and of a hundred classes even the diagonal and the offsets are. So cross-validation starts at temperature
- * scaling itself (λ = 10⁵) and lets go by factors of ten, each fit from the last one's end, for as long as held-out samples gain
+ * scaling itself (λ = 10⁷) and lets go by factors of ten, each fit from the last one's end, for as long as held-out samples gain
  * (an attempt more where they do not). A class without samples in the fit set is left out and keeps its own logit. A ridge of 1e-6
  * towards the start keeps the diagonal finite where classes can be separated. Folds follow the samples' contents, so that
  * their order does not matter.
@@ -60,7 +60,7 @@ export const dirichlet: CalibrationMethod<MatrixParameters, MatrixOptions> = met
 );
 
 /** From temperature scaling to hardly held. */
-const GRID = [1e5, 1e4, 1e3, 100, 10, 1, 0.1, 1e-2, 1e-3, 1e-4];
+const GRID = [1e7, 1e5, 1e4, 1e3, 100, 10, 1, 0.1, 1e-2, 1e-3, 1e-4];
 /** So many λ in a row may bring nothing before the search ends. */
 const PATIENCE = 2;
 const FOLDS = 3;

@@ -10,6 +10,7 @@ import {
 import { type HistogramOptions, type HistogramParameters, histogram } from './histogram.ts';
 import { type IsotonicOptions, type IsotonicParameters, isotonic } from './isotonic.ts';
 import { dirichlet, type MatrixOptions, type MatrixParameters, matrix } from './matrix.ts';
+import { checkNames, Registered } from './registered.ts';
 import { softmax } from './softmax.ts';
 import { type TemperatureOptions, type TemperatureParameters, temperature } from './temperature.ts';
 import { type VectorOptions, type VectorParameters, vector } from './vector.ts';
@@ -39,11 +40,10 @@ export type CalibratorName = keyof CalibratorParameters;
 type OptionsOf<N extends string> = N extends CalibratorName ? CalibratorOptions[N] : object;
 type ParametersOf<N extends string> = N extends CalibratorName ? CalibratorParameters[N] : unknown;
 
-const methods = new Map<string, CalibrationMethod<unknown, object>>();
-const names: string[] = [];
+const methods = new Registered<CalibrationMethod<unknown, object>>('calibrator');
 
 /** Every calibrator there is, those registered from outside included. */
-export const calibratorNames: readonly string[] = names;
+export const calibratorNames: readonly string[] = methods.names;
 
 /** Those that a comparison fits unless it is told which, in the order in which they are shown. */
 export const defaultCalibrators: readonly CalibratorName[] = [
@@ -63,14 +63,7 @@ export const defaultCalibrators: readonly CalibratorName[] = [
  * @throws PenumbraError `calibration/registered` where the name is taken
  */
 export function registerCalibrator<P, O extends object>(name: string, method: CalibrationMethod<P, O>): void {
-  if (methods.has(name)) {
-    throw new PenumbraError('calibration/registered', `There is already a calibrator "${name}".`, {
-      hint: 'Register it once, under another name.',
-      where: { name },
-    });
-  }
-  methods.set(name, method as unknown as CalibrationMethod<unknown, object>);
-  names.push(name);
+  methods.add(name, method as unknown as CalibrationMethod<unknown, object>);
 }
 
 registerCalibrator('temperature', temperature);
@@ -109,7 +102,7 @@ export interface SavedCalibrator<N extends string = string> {
 
 /** `temperature` → Temperature scaling. */
 export function calibratorLabel(name: string): string {
-  return methodOf(name).label;
+  return methods.get(name).label;
 }
 
 /**
@@ -133,14 +126,8 @@ export function fitCalibrator<N extends string>(
   classes: number,
   options: OptionsOf<N> = {} as OptionsOf<N>,
 ): Calibrator<N> {
-  const method = methodOf(name);
-  for (const option of Object.keys(options)) {
-    if ((method.options as readonly string[]).includes(option)) continue;
-    throw new PenumbraError('calibration/option', `${name} has no option "${option}".`, {
-      hint: method.options.length === 0 ? 'It has none.' : `Its options are ${method.options.join(', ')}.`,
-      where: { option },
-    });
-  }
+  const method = methods.get(name);
+  checkNames(name, options, method.options);
   const set = fitSet(logits, labels, classes);
   const { parameters, report } = method.fit(set, options);
   return calibrator(name, classes, parameters as ParametersOf<N>, {
@@ -165,7 +152,7 @@ export function loadCalibrator(json: unknown): Calibrator {
   if (typeof saved !== 'object' || saved === null) return fail('it is not an object');
   const { version, name, classes, parameters, report } = saved;
   if (version !== 1) return fail(`its version is ${JSON.stringify(version)}, not 1`);
-  const method = typeof name === 'string' ? methods.get(name) : undefined;
+  const method = methods.find(name);
   if (method === undefined) {
     return fail(`its name is ${JSON.stringify(name)}, not one of ${calibratorNames.join(', ')}`);
   }
@@ -192,7 +179,7 @@ function calibrator<N extends string>(
       if (out.length !== logits.length) {
         throw new PenumbraError('calibration/shape', `out has ${out.length} numbers, not ${logits.length}.`);
       }
-      methodOf(name).apply(parameters, logits, classes, out);
+      methods.get(name).apply(parameters, logits, classes, out);
       return out;
     },
     toJSON: () => saved,
@@ -213,12 +200,4 @@ function meanNll(set: FitSet, apply: (part: Floats, out: Float32Array) => void):
     for (const loss of sampleNll({ probabilities, labels: part, classes })) sum += loss;
   }
   return sum / labels.length;
-}
-
-function methodOf(name: string): CalibrationMethod<unknown, object> {
-  const method = methods.get(name);
-  if (method !== undefined) return method;
-  throw new PenumbraError('calibration/unknown', `There is no calibrator "${name}".`, {
-    hint: `One of: ${names.join(', ')}.`,
-  });
 }

@@ -1,6 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import type { Floats } from '../metrics/index.ts';
 import type { FindingValues } from './findings/index.ts';
+import { Registered } from './registered.ts';
 
 /** The known findings of one image, and which of them are flagged. */
 export interface FlaggedImage {
@@ -22,22 +23,14 @@ export interface Risk {
   loss(image: FlaggedImage): number | undefined;
 }
 
-const risks = new Map<string, Risk>();
-const names: string[] = [];
+const risks = new Registered<Risk>('risk');
 
 /** Every risk there is, those registered from outside included. */
-export const riskNames: readonly string[] = names;
+export const riskNames: readonly string[] = risks.names;
 
 /** @throws PenumbraError `calibration/registered` where the name is taken */
 export function registerRisk(name: string, risk: Risk): void {
-  if (risks.has(name)) {
-    throw new PenumbraError('calibration/registered', `There is already a risk "${name}".`, {
-      hint: 'Register it once, under another name.',
-      where: { name },
-    });
-  }
-  risks.set(name, risk);
-  names.push(name);
+  risks.add(name, risk);
 }
 
 registerRisk('missed', {
@@ -106,11 +99,6 @@ export function controlRisk(
   options: RiskOptions = {},
 ): RiskControl {
   const rule = risks.get(risk);
-  if (rule === undefined) {
-    throw new PenumbraError('calibration/unknown', `There is no risk "${risk}".`, {
-      hint: `One of: ${names.join(', ')}.`,
-    });
-  }
   const { alpha = 0.1, per = 'image' } = options;
   if (!(alpha > 0 && alpha < 1)) {
     throw new PenumbraError('calibration/option', `alpha must be between 0 and 1, got ${alpha}.`, {

@@ -1,5 +1,6 @@
 import { PenumbraError } from '../../errors.ts';
 import type { Floats } from '../../metrics/index.ts';
+import { checkNames, Registered } from '../registered.ts';
 import { sigmoid } from './sigmoid.ts';
 
 /** The known samples of one finding. */
@@ -72,34 +73,22 @@ export interface FindingValues {
   readonly mask?: Uint8Array | undefined;
 }
 
-const methods = new Map<string, FindingMethod<unknown, object>>();
-const names: string[] = [];
+const methods = new Registered<FindingMethod<unknown, object>>('calibrator of findings');
 
 /** Every calibrator of findings there is, those registered from outside included. */
-export const findingCalibratorNames: readonly string[] = names;
+export const findingCalibratorNames: readonly string[] = methods.names;
 
 /** @throws PenumbraError `calibration/registered` where the name is taken */
 export function registerFindingCalibrator<P, O extends object>(
   name: string,
   method: FindingMethod<P, O>,
 ): void {
-  if (methods.has(name)) {
-    throw new PenumbraError(
-      'calibration/registered',
-      `There is already a calibrator of findings "${name}".`,
-      {
-        hint: 'Register it once, under another name.',
-        where: { name },
-      },
-    );
-  }
-  methods.set(name, method as unknown as FindingMethod<unknown, object>);
-  names.push(name);
+  methods.add(name, method as unknown as FindingMethod<unknown, object>);
 }
 
 /** `platt` → Platt scaling. */
 export function findingCalibratorLabel(name: string): string {
-  return methodOf(name).label;
+  return methods.get(name).label;
 }
 
 /**
@@ -124,14 +113,8 @@ export function fitFindingCalibrator(
   findings: number,
   options: Readonly<Record<string, unknown>> = {},
 ): FindingCalibrator {
-  const method = methodOf(name);
-  for (const option of Object.keys(options)) {
-    if ((method.options as readonly string[]).includes(option)) continue;
-    throw new PenumbraError('calibration/option', `${name} has no option "${option}".`, {
-      hint: method.options.length === 0 ? 'It has none.' : `Its options are ${method.options.join(', ')}.`,
-      where: { option },
-    });
-  }
+  const method = methods.get(name);
+  checkNames(name, options, method.options);
   checkFindings(logits, known, findings);
   const parameters: unknown[] = [];
   const report: FindingReport[] = [];
@@ -177,9 +160,9 @@ export function loadFindingCalibrator(json: unknown): FindingCalibrator {
   if (typeof saved !== 'object' || saved === null) return fail('it is not an object');
   const { version, kind, name, findings, parameters, report, warnings } = saved;
   if (version !== 1 || kind !== 'findings') return fail(`its version is ${version}, its kind ${kind}`);
-  const method = typeof name === 'string' ? methods.get(name) : undefined;
+  const method = methods.find(name);
   if (method === undefined)
-    return fail(`its name is ${JSON.stringify(name)}, not one of ${names.join(', ')}`);
+    return fail(`its name is ${JSON.stringify(name)}, not one of ${methods.names.join(', ')}`);
   if (!Number.isInteger(findings) || findings! < 1) return fail(`findings is ${JSON.stringify(findings)}`);
   if (!Array.isArray(parameters) || parameters.length !== findings) return fail('it lacks parameters');
   if (!parameters.every((p) => p === null || method.valid(p))) return fail(`wrong parameters for ${name}`);
@@ -189,7 +172,7 @@ export function loadFindingCalibrator(json: unknown): FindingCalibrator {
 
 function calibrator(saved: SavedFindingCalibrator): FindingCalibrator {
   const { name, findings, parameters, report, warnings } = saved;
-  const curves = parameters.map((p) => (p === null ? sigmoid : methodOf(name).curve(p)));
+  const curves = parameters.map((p) => (p === null ? sigmoid : methods.get(name).curve(p)));
   return {
     name,
     findings,
@@ -284,12 +267,4 @@ function checkRows(logits: Floats, findings: number): void {
     `Row ${where.row}, finding ${where.finding}: logit ${logits[first]} is not finite.`,
     { hint: 'Training diverged, or these are logarithms of zero probabilities.', where },
   );
-}
-
-function methodOf(name: string): FindingMethod<unknown, object> {
-  const method = methods.get(name);
-  if (method !== undefined) return method;
-  throw new PenumbraError('calibration/unknown', `There is no calibrator of findings "${name}".`, {
-    hint: `One of: ${names.join(', ')}.`,
-  });
 }

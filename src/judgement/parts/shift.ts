@@ -168,33 +168,26 @@ function weightedSets(
   return { sets, effective: meanOf(effective), texts };
 }
 
-/** How many numbers of a row tell centres apart: more would be noise. */
-const MOST = 10;
+/** So many of the greatest probabilities tell centres apart, and the classes themselves where they are no more than twice that. */
+const GREATEST = 5;
 
 /**
- * What a network says of N images, N×D: log-odds of each class against the last, or of many classes the greatest
- * log-probabilities in falling order, and the entropy.
+ * What a network says of N images, N×D: the greatest log-probabilities in falling order and the entropy, which tell sure
+ * from unsure whatever the class, and of few classes the log-odds of each against the last. More would be noise.
  */
 function featuresOf({ probabilities, classes, labels }: Predictions): Float64Array {
   const logs = Float64Array.from(probabilities, (p) => Math.log(Math.max(p, 1e-12)));
-  const width = Math.min(classes - 1, MOST);
+  const greatest = Math.min(classes - 1, GREATEST);
+  const odds = classes <= 2 * GREATEST ? classes - 1 : 0;
+  const width = greatest + 1 + odds;
   const result = new Float64Array(labels.length * width);
-  for (let i = 0; i < labels.length; i++) {
+  for (let i = 0, at = 0; i < labels.length; i++, at += width) {
     const row = logs.subarray(i * classes, (i + 1) * classes);
-    if (classes - 1 <= MOST) {
-      for (let k = 0; k < width; k++) result[i * width + k] = row[k]! - row[classes - 1]!;
-      continue;
-    }
-    result.set(
-      row
-        .toSorted()
-        .reverse()
-        .subarray(0, width - 1),
-      i * width,
-    );
+    result.set(row.toSorted().reverse().subarray(0, greatest), at);
     let entropy = 0;
     for (const log of row) entropy -= Math.exp(log) * log;
-    result[(i + 1) * width - 1] = entropy;
+    result[at + greatest] = entropy;
+    for (let k = 0; k < odds; k++) result[at + greatest + 1 + k] = row[k]! - row[classes - 1]!;
   }
   return result;
 }
