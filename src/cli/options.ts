@@ -9,6 +9,7 @@ import {
 import { PenumbraError } from '../errors.ts';
 import { readRegular } from '../files/index.ts';
 import type { TrainOptions } from '../training/index.ts';
+import { optimizerNames } from '../training/optimizer-names.ts';
 import { number, whole } from './values.ts';
 
 export { number, whole };
@@ -157,7 +158,7 @@ export function addTrainOptions(command: Command): Command {
     )
     .option('--epochs <n>', 'passes over the training split (default: 20)', whole)
     .option('--batch-size <n>', 'images per step (default: 64)', whole)
-    .addOption(new Option('--optimizer <name>', 'default: sgd').choices(['sgd', 'adamw']))
+    .addOption(new Option('--optimizer <name>', 'default: sgd').choices(optimizerNames))
     .option('--learning-rate <rate>', 'peak rate (default: 0.02)', number)
     .option('--weight-decay <rate>', 'L2 penalty (default: 0.0001)', number)
     .addOption(

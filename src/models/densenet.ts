@@ -60,7 +60,7 @@ export class DenseNet extends Module implements Classifier {
     this.featureSize = width;
     this.classifier = this.child(
       'classifier',
-      new Linear(width, options.classes, generator, { biasInit: zeros_ }),
+      new Linear(width, options.classes, { generator, biasInit: zeros_ }),
     );
   }
 
@@ -118,9 +118,9 @@ function conv(
   outputs: number,
   kernel: number,
   generator: Generator,
-  options: Conv2dOptions = {},
+  options: Omit<Conv2dOptions, 'generator'> = {},
 ): Conv2d {
-  return new Conv2d(inputs, outputs, kernel, generator, { ...options, init: kaimingNormalFanIn_ });
+  return new Conv2d(inputs, outputs, kernel, { ...options, generator, init: kaimingNormalFanIn_ });
 }
 
 export function densenet121(options: ModelOptions): DenseNet {

@@ -52,8 +52,9 @@ export class MobileNetV2 extends Module implements Classifier {
     }
     layers.push(convNormReLU6(width, this.featureSize, 1, generator));
     this.body = this.child('features', new Sequential(...layers));
-    this.dropout = new Dropout(0.2, options.dropoutGenerator ?? generator);
-    this.last = new Linear(this.featureSize, options.classes, generator, {
+    this.dropout = new Dropout(0.2, { generator: options.dropoutGenerator ?? generator });
+    this.last = new Linear(this.featureSize, options.classes, {
+      generator,
       init: normal_(0.01),
       biasInit: zeros_,
     });
@@ -91,7 +92,7 @@ class InvertedResidual extends Module {
       new Sequential(
         ...(expansion === 1 ? [] : [convNormReLU6(inputs, hidden, 1, generator)]),
         convNormReLU6(hidden, hidden, 3, generator, { stride, groups: hidden }),
-        new Conv2d(hidden, outputs, 1, generator),
+        new Conv2d(hidden, outputs, 1, { generator }),
         new BatchNorm2d(outputs),
       ),
     );
@@ -110,7 +111,7 @@ function convNormReLU6(
   generator: Generator,
   options: { stride?: number; groups?: number } = {},
 ): Sequential {
-  const conv = new Conv2d(inputs, outputs, kernel, generator, { ...options, padding: (kernel - 1) / 2 });
+  const conv = new Conv2d(inputs, outputs, kernel, { ...options, generator, padding: (kernel - 1) / 2 });
   return new Sequential(conv, new BatchNorm2d(outputs), relu6);
 }
 

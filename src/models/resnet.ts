@@ -25,8 +25,8 @@ export class ResNet extends Module implements Classifier {
     this.conv1 = this.child(
       'conv1',
       this.pools
-        ? new Conv2d(options.channels, 64, 7, generator, { stride: 2, padding: 3 })
-        : new Conv2d(options.channels, 64, 3, generator, { padding: 1 }),
+        ? new Conv2d(options.channels, 64, 7, { generator, stride: 2, padding: 3 })
+        : new Conv2d(options.channels, 64, 3, { generator, padding: 1 }),
     );
     this.bn1 = this.child('bn1', new BatchNorm2d(64));
     let width = 64;
@@ -40,7 +40,7 @@ export class ResNet extends Module implements Classifier {
       return this.child(`layer${stage + 1}`, new Sequential(...blocks));
     });
     this.featureSize = width;
-    this.fc = this.child('fc', new Linear(width, options.classes, generator));
+    this.fc = this.child('fc', new Linear(width, options.classes, { generator }));
   }
 
   /** [N, channels, H, W] to [N, featureSize]: the input of the last layer. */
@@ -79,9 +79,9 @@ class BasicBlock extends Module {
 
   constructor(inputs: number, planes: number, stride: number, generator: Generator) {
     super();
-    this.conv1 = this.child('conv1', new Conv2d(inputs, planes, 3, generator, { stride, padding: 1 }));
+    this.conv1 = this.child('conv1', new Conv2d(inputs, planes, 3, { generator, stride, padding: 1 }));
     this.bn1 = this.child('bn1', new BatchNorm2d(planes));
-    this.conv2 = this.child('conv2', new Conv2d(planes, planes, 3, generator, { padding: 1 }));
+    this.conv2 = this.child('conv2', new Conv2d(planes, planes, 3, { generator, padding: 1 }));
     this.bn2 = this.child('bn2', new BatchNorm2d(planes));
     const shortcut = projection(inputs, planes, stride, generator);
     this.downsample = shortcut && this.child('downsample', shortcut);
@@ -107,11 +107,11 @@ class Bottleneck extends Module {
   constructor(inputs: number, planes: number, stride: number, generator: Generator) {
     super();
     const outputs = planes * Bottleneck.expansion;
-    this.conv1 = this.child('conv1', new Conv2d(inputs, planes, 1, generator));
+    this.conv1 = this.child('conv1', new Conv2d(inputs, planes, 1, { generator }));
     this.bn1 = this.child('bn1', new BatchNorm2d(planes));
-    this.conv2 = this.child('conv2', new Conv2d(planes, planes, 3, generator, { stride, padding: 1 }));
+    this.conv2 = this.child('conv2', new Conv2d(planes, planes, 3, { generator, stride, padding: 1 }));
     this.bn2 = this.child('bn2', new BatchNorm2d(planes));
-    this.conv3 = this.child('conv3', new Conv2d(planes, outputs, 1, generator));
+    this.conv3 = this.child('conv3', new Conv2d(planes, outputs, 1, { generator }));
     this.bn3 = this.child('bn3', new BatchNorm2d(outputs));
     const shortcut = projection(inputs, outputs, stride, generator);
     this.downsample = shortcut && this.child('downsample', shortcut);
@@ -132,7 +132,7 @@ function projection(
   generator: Generator,
 ): Sequential | null {
   if (stride === 1 && inputs === outputs) return null;
-  return new Sequential(new Conv2d(inputs, outputs, 1, generator, { stride }), new BatchNorm2d(outputs));
+  return new Sequential(new Conv2d(inputs, outputs, 1, { generator, stride }), new BatchNorm2d(outputs));
 }
 
 /** relu(output + shortcut(input)), in `output`'s memory. */

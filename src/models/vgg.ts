@@ -41,7 +41,7 @@ export class VGG extends Module implements Classifier {
     for (const [stage, depth] of depths.entries()) {
       const outputs = WIDTHS[stage]!;
       for (let i = 0; i < depth; i++) {
-        layers.push(new Conv2d(width, outputs, 3, generator, { padding: 1, bias: true }));
+        layers.push(new Conv2d(width, outputs, 3, { generator, padding: 1, bias: true }));
         if (batchNorm) layers.push(new BatchNorm2d(outputs));
         layers.push(relu_);
         width = outputs;
@@ -52,10 +52,10 @@ export class VGG extends Module implements Classifier {
     this.hidden = [
       linear(512 * 7 * 7, this.featureSize, generator),
       relu_,
-      new Dropout(0.5, dropoutGenerator),
+      new Dropout(0.5, { generator: dropoutGenerator }),
       linear(this.featureSize, this.featureSize, generator),
       relu_,
-      new Dropout(0.5, dropoutGenerator),
+      new Dropout(0.5, { generator: dropoutGenerator }),
     ];
     this.last = linear(this.featureSize, options.classes, generator);
     this.child('classifier', new Sequential(...this.hidden, this.last));
@@ -79,7 +79,7 @@ export class VGG extends Module implements Classifier {
 }
 
 function linear(inputs: number, outputs: number, generator: Generator): Linear {
-  return new Linear(inputs, outputs, generator, { init: normal_(0.01), biasInit: zeros_ });
+  return new Linear(inputs, outputs, { generator, init: normal_(0.01), biasInit: zeros_ });
 }
 
 export function vgg16(options: ModelOptions): VGG {

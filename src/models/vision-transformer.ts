@@ -54,10 +54,10 @@ export class VisionTransformer extends Module implements Classifier {
     const init = normal_(1 / Math.sqrt(channels * patch * patch));
     this.patches = this.child(
       'conv_proj',
-      new Conv2d(channels, width, patch, generator, { stride: patch, bias: true, init }),
+      new Conv2d(channels, width, patch, { generator, stride: patch, bias: true, init }),
     );
     this.encoder = this.child('encoder', new Encoder((this.size / patch) ** 2 + 1, width, heads, generator));
-    this.last = new Linear(width, options.classes, generator, { init: zeros_, biasInit: zeros_ });
+    this.last = new Linear(width, options.classes, { generator, init: zeros_, biasInit: zeros_ });
     this.child('heads', new Sequential({ head: this.last }));
   }
 
@@ -134,22 +134,22 @@ class EncoderBlock extends Module {
   constructor(width: number, heads: number, generator: Generator) {
     super();
     this.norm1 = this.child('ln_1', new LayerNorm(width, { eps: 1e-6 }));
-    this.attention = this.child('self_attention', new MultiheadAttention(width, heads, generator));
+    this.attention = this.child('self_attention', new MultiheadAttention(width, heads, { generator }));
     this.norm2 = this.child('ln_2', new LayerNorm(width, { eps: 1e-6 }));
     const init = { init: xavierUniform_, biasInit: normal_(1e-6) };
     this.mlp = this.child(
       'mlp',
       new Sequential({
-        0: new Linear(width, 4 * width, generator, init),
+        0: new Linear(width, 4 * width, { ...init, generator }),
         1: (x) => x.gelu(),
-        3: new Linear(4 * width, width, generator, init),
+        3: new Linear(4 * width, width, { ...init, generator }),
       }),
     );
   }
 
   /** @param tokens how many tokens, from the first on, to give the output of; all unless given */
   override forward(input: Tensor, tokens?: number): Tensor {
-    using attended = chain(input, this.norm1, (x) => this.attention.forward(x, tokens));
+    using attended = chain(input, this.norm1, (x) => this.attention.forward(x, { queries: tokens }));
     using shortcut = tokens === undefined ? null : input.narrow(1, 0, tokens);
     using between = attended.add(shortcut ?? input);
     using output = chain(between, this.norm2, this.mlp);

@@ -2,8 +2,9 @@ import type { Dataset } from '../data/index.ts';
 import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
 import { taskOf } from '../tasks/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, makeOptimizer, trainLoader } from '../training/build.ts';
+import { buildModel, trainLoader } from '../training/build.ts';
 import { chooseMode, RunFolder } from '../training/index.ts';
+import { makeOptimizer } from '../training/optimizers.ts';
 import { trainStep } from '../training/train-step.ts';
 import type { PlannedCell, PlannedRun } from './plan.ts';
 import type { OpenedStudy } from './study.ts';
@@ -70,7 +71,7 @@ async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[], embedded
   const shown = Math.min(embedded, dataset.splits[split]!.length);
   const outputs = 8 * judged * classes + shown * (8 * classes + 4 * timed.features);
   // A checkpoint holds the weights and the optimizer's memory; there are two, and a third while it is written.
-  const state = weights * (runs.some(({ config }) => config.optimizer === 'adamw') ? 3 : 2);
+  const state = weights * (runs.some(({ config }) => /^adam/.test(config.optimizer)) ? 3 : 2);
   return {
     set: cell.set.id,
     network: cell.network,

@@ -2,6 +2,7 @@ import { capital, formatCount, formatParameters, list, plural } from '../judgeme
 import type { Judgement, Report } from '../judgement/index.ts';
 import { engineInfo } from '../torch/index.ts';
 import { RunFolder, type TrainConfig } from '../training/index.ts';
+import { optimizerTitles } from '../training/optimizer-names.ts';
 import type { PlannedCell, PlannedRun } from './plan.ts';
 import type { OpenedStudy } from './study.ts';
 import type { OpenedSet } from './study-data.ts';
@@ -113,7 +114,9 @@ function settingsText(
   return [
     plural(config.epochs, 'epoch'),
     `batch size ${config.batchSize}${config.accumulate > 1 ? ` × ${config.accumulate} accumulated` : ''}`,
-    optimizer === 'sgd' ? `SGD, momentum ${momentum}${nesterov ? ', Nesterov' : ''}` : 'AdamW',
+    optimizer === 'sgd'
+      ? `SGD, momentum ${momentum}${nesterov ? ', Nesterov' : ''}`
+      : optimizerTitles[optimizer],
     `learning rate ${learningRate}, ${schedule}${warmUp > 0 ? `, ${plural(warmUp, 'epoch')} of warm-up` : ''}`,
     `weight decay ${config.weightDecay}`,
     ...(config.ema > 0 ? [`weights averaged, decay ${config.ema}`] : []),

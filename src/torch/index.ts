@@ -1,6 +1,9 @@
 import { installMethods } from './operators.ts';
+import { formatValues } from './print.ts';
+import { setPrinter } from './tensor.ts';
 
 installMethods();
+setPrinter(formatValues);
 
 export { autocast, enableGrad, grad, noGrad } from './autograd.ts';
 export { fromTypedArray, tensor } from './create.ts';

@@ -146,6 +146,13 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
+  /** What `console.log` shows: type, shape and values. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    if (this.released) return String(this);
+    const values = printer(this);
+    return `${this}${values.includes('\n') ? '\n' : ' '}${values}`;
+  }
+
   toString(): string {
     if (this.released) return 'Tensor(released)';
     return `Tensor(${this.dtype}[${this.shape.join(', ')}]${this.device === 'cpu' ? '' : ` on ${this.device}`})`;
@@ -155,6 +162,13 @@ export class Tensor implements Disposable {
 export interface Tensor extends TensorMethods {}
 
 export type NestedNumbers = number | NestedNumbers[];
+
+let printer: (tensor: Tensor) => string = () => '';
+
+/** Says how values are printed: that needs operators, which stand on this file. Called once. */
+export function setPrinter(format: (tensor: Tensor) => string): void {
+  printer = format;
+}
 
 let currentScope: Scope | null = null;
 

@@ -3,16 +3,7 @@ import { BatchLoader, type LoaderOptions, type Subset } from '../data/index.ts';
 import { createModel, type Network } from '../models/index.ts';
 import { samplingWeights } from '../tasks/index.ts';
 import type { Generator } from '../torch/index.ts';
-import {
-  AdamW,
-  constant,
-  cosine,
-  multiStep,
-  type Optimizer,
-  type Schedule,
-  SGD,
-  warmUp,
-} from '../torch/optim/index.ts';
+import { constant, cosine, multiStep, type Schedule, warmUp } from '../torch/optim/index.ts';
 import type { TrainConfig } from './config.ts';
 import type { Mode } from './mode.ts';
 
@@ -75,18 +66,6 @@ export function buildModel(
   const stem = config.stem === 'auto' ? (size <= 32 ? 'small' : 'standard') : config.stem;
   const model = createModel(config.model, { classes, channels, size, stem, generator, dropoutGenerator });
   return model.to({ device: mode.device, memoryFormat: 'channels_last' });
-}
-
-export function makeOptimizer(config: TrainConfig, model: Network): Optimizer {
-  const { learningRate, weightDecay } = config;
-  return config.optimizer === 'sgd'
-    ? new SGD(model.namedParameters(), {
-        learningRate,
-        weightDecay,
-        momentum: config.momentum,
-        nesterov: config.nesterov,
-      })
-    : new AdamW(model.namedParameters(), { learningRate, weightDecay });
 }
 
 export function makeSchedule(config: TrainConfig): Schedule {

@@ -3,6 +3,7 @@ import { PenumbraError } from '../errors.ts';
 import { modelNames } from '../models/index.ts';
 import { nearest } from '../nearest.ts';
 import { formatObjective, parseObjective } from '../objectives/index.ts';
+import { optimizerNames } from './optimizer-names.ts';
 
 const normalization = z.union([
   z.literal('symmetric'),
@@ -19,8 +20,8 @@ const schema = z.strictObject({
   /** From 2: batch norm needs a variance. */
   batchSize: z.int().min(2).default(64),
   seed: z.int().min(0).default(0),
-  optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
-  /** For batches of 64 with SGD and Nesterov momentum; AdamW wants about 0.001. */
+  optimizer: z.enum(optimizerNames).default('sgd'),
+  /** For batches of 64 with SGD and Nesterov momentum; Adam and AdamW want about 0.001, Lion 0.0002. */
   learningRate: z.number().positive().default(0.02),
   momentum: z.number().min(0).max(1).default(0.9),
   nesterov: z.boolean().default(true),

@@ -19,12 +19,13 @@ import {
 import { Random } from '../random.ts';
 import { classWeights, taskOf } from '../tasks/index.ts';
 import { engineInfo, Generator, keep, type Tensor, tensor, tidy, writeSafetensors } from '../torch/index.ts';
-import { buildModel, evaluationLoader, makeOptimizer, makeSchedule, trainLoader } from './build.ts';
+import { buildModel, evaluationLoader, makeSchedule, trainLoader } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { WeightAverage } from './ema.ts';
 import { learningRate, type Session, trainEpoch } from './epoch.ts';
 import type { FitEvent } from './fit-event.ts';
 import { chooseMode, type Mode } from './mode.ts';
+import { makeOptimizer } from './optimizers.ts';
 import { ownCode } from './own-code.ts';
 import { predict } from './predict.ts';
 import { type EpochMetrics, type RunDescription, RunFolder } from './run-folder.ts';

@@ -77,7 +77,24 @@ def write(name, value):
     (OUT / name).write_text(json.dumps(value, indent=1) + "\n")
 
 
-SGD, AdamW = torch.optim.SGD, torch.optim.AdamW
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, algorithm 2, as it is written there: PyTorch has none."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                c = b1 * m + (1 - b1) * p.grad
+                p -= group["lr"] * (torch.sign(c) + group["weight_decay"] * p)
+                m.copy_(b2 * m + (1 - b2) * p.grad)
+
+
+SGD, AdamW, Adam, RMSprop = torch.optim.SGD, torch.optim.AdamW, torch.optim.Adam, torch.optim.RMSprop
 write("trajectories.json", {
     "sgd": trajectory(lambda p: SGD(p, lr=0.1)),
     "sgd, weight decay": trajectory(lambda p: SGD(p, lr=0.1, weight_decay=0.05)),
@@ -87,6 +104,13 @@ write("trajectories.json", {
     "adamw": trajectory(lambda p: AdamW(p, lr=0.01)),
     "adamw, betas": trajectory(lambda p: AdamW(p, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.2)),
     "adamw, groups": trajectory(lambda p: AdamW(p, lr=0.01, weight_decay=0.2), groups=True),
+    "adam": trajectory(lambda p: Adam(p, lr=0.01)),
+    "adam, weight decay": trajectory(lambda p: Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.2)),
+    "rmsprop": trajectory(lambda p: RMSprop(p, lr=0.01)),
+    "rmsprop, momentum": trajectory(lambda p: RMSprop(p, lr=0.003, alpha=0.9, eps=1e-6, momentum=0.9, weight_decay=0.1)),
+    "rmsprop, groups": trajectory(lambda p: RMSprop(p, lr=0.01, weight_decay=0.1), groups=True),
+    "lion": trajectory(lambda p: Lion(p, lr=0.003)),
+    "lion, weight decay": trajectory(lambda p: Lion(p, lr=0.003, betas=(0.8, 0.95), weight_decay=0.5)),
 })
 write("schedules.json", {
     "multi-step": rates(lambda o: lr_scheduler.MultiStepLR(o, [3, 7, 8], gamma=0.2), 12),

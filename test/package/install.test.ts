@@ -52,7 +52,7 @@ registerObjective(twice);
 const options: TrainOptions = { epochs: 1 };
 const data: Dataset = openDataset('phantom', { phantom: { images: 64, size: 32 } });
 const generator = new Generator(1);
-const x: Tensor = tidy(() => new nn.Linear(4, 3, generator).forward(aten.ones([2, 4])));
+const x: Tensor = tidy(() => new nn.Linear(4, 3, { generator }).forward(aten.ones([2, 4])));
 const model = createModel('resnet10', { classes: 3, channels: 1, size: 32, stem: 'small', generator });
 // @ts-expect-error: an operator's arguments have types.
 const wrong = () => aten.matmul(x, 'x');

@@ -20,9 +20,9 @@ class Small extends Module {
 
   constructor(generator: Generator) {
     super();
-    this.conv = this.child('conv', new Conv2d(1, 8, 5, generator, { stride: 4 }));
+    this.conv = this.child('conv', new Conv2d(1, 8, 5, { generator, stride: 4 }));
     this.norm = this.child('norm', new BatchNorm2d(8));
-    this.fc = this.child('fc', new Linear(8, 5, generator));
+    this.fc = this.child('fc', new Linear(8, 5, { generator }));
   }
 
   override forward(images: Tensor): Tensor {

@@ -129,7 +129,7 @@ describe('mixup', () => {
     readonly seen: Tensor[] = [];
     constructor() {
       super();
-      this.fc = this.child('fc', new Linear(4, 3, new Generator(1)));
+      this.fc = this.child('fc', new Linear(4, 3, { generator: new Generator(1) }));
     }
     override forward(images: Tensor): Tensor {
       this.seen.push(keep(images.clone()));
@@ -237,7 +237,7 @@ describe('mixup', () => {
         return b.logits.cross_entropy_loss(needLabels(b.targets).labels);
       },
     });
-    const fc = tidy(() => new Linear(4, 3, new Generator(1)));
+    const fc = tidy(() => new Linear(4, 3, { generator: new Generator(1) }));
     const model = { forward: (images: Tensor) => fc.forward(images.flatten(1)) };
     const optimizer = new SGD(fc.namedParameters(), { learningRate: 0 });
     const mode = { device: 'cpu', precision: 'float32', threads: 1, reason: '' } as const;

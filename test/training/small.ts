@@ -58,9 +58,9 @@ class Flat extends Module {
 
   constructor(inputs: number, classes: number, generator: Generator, drop?: Generator) {
     super();
-    this.first = this.child('first', new Linear(inputs, 8, generator));
-    if (drop !== undefined) this.dropout = this.child('dropout', new Dropout(0.3, drop));
-    this.fc = this.child('fc', new Linear(8, classes, generator));
+    this.first = this.child('first', new Linear(inputs, 8, { generator }));
+    if (drop !== undefined) this.dropout = this.child('dropout', new Dropout(0.3, { generator: drop }));
+    this.fc = this.child('fc', new Linear(8, classes, { generator }));
   }
 
   features(images: Tensor): Tensor {
@@ -131,7 +131,7 @@ class Words extends Module {
   constructor(classes: number, generator: Generator) {
     super();
     this.words = this.parameter('words', aten.randn([9, 8], { generator }));
-    this.fc = this.child('fc', new Linear(8, classes, generator));
+    this.fc = this.child('fc', new Linear(8, classes, { generator }));
   }
 
   override forward(): Tensor {

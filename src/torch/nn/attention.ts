@@ -6,6 +6,13 @@ import { xavierUniform_, zeros_ } from './init.ts';
 import { Linear } from './layers.ts';
 import { Module } from './module.ts';
 
+export interface AttentionOptions {
+  /** How many positions, from the first on, to give the output of; each attends to all that the mask leaves. Default: all. */
+  queries?: number;
+  /** Bool [N, length]: true where there is a token to attend to, at least one in every row. Default: everywhere. */
+  mask?: Tensor;
+}
+
 /**
  * Self-attention with several heads over [N, length, width] (Vaswani et al. 2017, section 3.2), with the parameters of
  * PyTorch's `nn.MultiheadAttention`: the rows of `in_proj_weight` give queries, keys and values in this order.
@@ -18,27 +25,24 @@ export class MultiheadAttention extends Module {
   private readonly heads: number;
 
   /** @param width a multiple of `heads` */
-  constructor(width: number, heads: number, generator: Generator) {
+  constructor(width: number, heads: number, options: { generator: Generator }) {
     super();
+    const { generator } = options;
     this.width = width;
     this.heads = heads;
     this.inProjWeight = this.parameter('in_proj_weight', aten.empty([3 * width, width]));
     xavierUniform_(this.inProjWeight, generator);
     this.inProjBias = this.parameter('in_proj_bias', aten.zeros([3 * width]));
-    this.outProj = this.child('out_proj', new Linear(width, width, generator, { biasInit: zeros_ }));
+    this.outProj = this.child('out_proj', new Linear(width, width, { generator, biasInit: zeros_ }));
   }
 
-  /**
-   * @param queries how many positions, from the first on, to give the output of; each attends to all positions. All
-   *   unless given.
-   * @returns [N, queries, width]
-   */
-  override forward(input: Tensor, queries?: number): Tensor {
+  /** @returns [N, queries, width] */
+  override forward(input: Tensor, { queries, mask }: AttentionOptions = {}): Tensor {
     return tidy(() => {
       const [q, k, v] = this.project(input, queries).map((x) =>
         x.unflatten(-1, [this.heads, this.width / this.heads]).transpose(1, 2),
       ) as [Tensor, Tensor, Tensor];
-      return this.outProj.forward(attend(q, k, v).transpose(1, 2).flatten(2));
+      return this.outProj.forward(attend(q, k, v, mask).transpose(1, 2).flatten(2));
     });
   }
 
@@ -66,11 +70,13 @@ const MOST_PAIRED = 512;
  * wanted, the separate products with scores in float32 need three quarters of its time (measured with AVX512-BF16), and
  * round no more than it does.
  */
-function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
-  const [, , length, width] = k.shape as [number, number, number, number];
+function attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined): Tensor {
+  const [batch, , length, width] = k.shape as [number, number, number, number];
+  const seen = mask?.view([batch, 1, 1, length]);
   const separate = q.dtype === 'bfloat16' && q.device === 'cpu' && q.requiresGrad && length <= MOST_PAIRED;
-  if (!separate) return aten.scaled_dot_product_attention(q, k, v);
+  if (!separate) return aten.scaled_dot_product_attention(q, k, v, seen ?? null);
   const scaled = q.to({ dtype: 'float32' }).mul_(1 / Math.sqrt(width));
   const scores = autocast(() => scaled.matmul(k.transpose(2, 3)), { dtype: 'float32' });
-  return scores.softmax(-1).to({ dtype: 'bfloat16' }).matmul(v);
+  const masked = seen === undefined ? scores : scores.masked_fill(seen.logical_not(), -Infinity);
+  return masked.softmax(-1).to({ dtype: 'bfloat16' }).matmul(v);
 }

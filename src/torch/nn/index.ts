@@ -1,4 +1,4 @@
-export { MultiheadAttention } from './attention.ts';
+export { type AttentionOptions, MultiheadAttention } from './attention.ts';
 export {
   type Initializer,
   kaimingNormal_,
@@ -13,6 +13,9 @@ export {
   Conv2d,
   type Conv2dOptions,
   Dropout,
+  Embedding,
+  type EmbeddingOptions,
+  GroupNorm,
   LayerNorm,
   Linear,
   type LinearOptions,
@@ -28,3 +31,5 @@ export {
   Sequential,
   type StateDict,
 } from './module.ts';
+export { AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, type PoolOptions } from './pooling.ts';
+export { TransformerEncoder, TransformerEncoderLayer, type TransformerOptions } from './transformer.ts';

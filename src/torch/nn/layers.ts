@@ -1,18 +1,20 @@
 import { noGrad } from '../autograd.ts';
 import type { Generator } from '../generator.ts';
 import { aten } from '../operators.ts';
-import type { Tensor } from '../tensor.ts';
+import { type Tensor, tidy } from '../tensor.ts';
 import { convolve } from './convolution.ts';
-import { type Initializer, kaimingNormal_, uniformFanIn_ } from './init.ts';
+import { type Initializer, kaimingNormal_, normal_, uniformFanIn_ } from './init.ts';
 import { Module } from './module.ts';
 
 export interface Conv2dOptions {
+  /** Draws the weight. */
+  generator: Generator;
   stride?: number;
   padding?: number;
   groups?: number;
   /** Off unless asked for: in the networks here batch norm follows and has its own. */
   bias?: boolean;
-  /** Draws the weight; `kaimingNormal_` unless given. */
+  /** How the weight is drawn; `kaimingNormal_` unless given. */
   init?: Initializer;
 }
 
@@ -24,19 +26,13 @@ export class Conv2d extends Module {
   private readonly padding: number;
   private readonly groups: number;
 
-  constructor(
-    inputs: number,
-    outputs: number,
-    kernel: number,
-    generator: Generator,
-    options: Conv2dOptions = {},
-  ) {
+  constructor(inputs: number, outputs: number, kernel: number, options: Conv2dOptions) {
     super();
     this.groups = options.groups ?? 1;
     this.stride = options.stride ?? 1;
     this.padding = options.padding ?? 0;
     this.weight = this.parameter('weight', aten.empty([outputs, inputs / this.groups, kernel, kernel]));
-    (options.init ?? kaimingNormal_)(this.weight, generator);
+    (options.init ?? kaimingNormal_)(this.weight, options.generator);
     this.bias = options.bias ? this.parameter('bias', aten.zeros([outputs])) : null;
   }
 
@@ -106,8 +102,60 @@ export class LayerNorm extends Module {
   }
 }
 
+/**
+ * Group normalization over [N, channels, …] (Wu and He 2018): mean and variance of each image's groups of channels, the
+ * same in training and evaluation.
+ */
+export class GroupNorm extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  private readonly groups: number;
+  private readonly eps: number;
+
+  /** @param channels a multiple of `groups` */
+  constructor(groups: number, channels: number, options: { eps?: number } = {}) {
+    super();
+    this.groups = groups;
+    this.eps = options.eps ?? 1e-5;
+    this.weight = this.parameter('weight', aten.ones([channels]));
+    this.bias = this.parameter('bias', aten.zeros([channels]));
+  }
+
+  override forward(input: Tensor): Tensor {
+    return aten.group_norm(input, this.groups, this.weight, this.bias, this.eps);
+  }
+}
+
+export interface EmbeddingOptions {
+  /** Draws the rows, from N(0, 1) unless `init` is given. */
+  generator: Generator;
+  init?: Initializer;
+  /** An index whose row is zero and is never trained. */
+  padding?: number;
+}
+
+/** A row of [entries, width] for each whole number of an int64 tensor [...]: [..., width]. */
+export class Embedding extends Module {
+  readonly weight: Tensor;
+  private readonly padding: number;
+
+  constructor(entries: number, width: number, options: EmbeddingOptions) {
+    super();
+    this.padding = options.padding ?? -1;
+    this.weight = this.parameter('weight', aten.empty([entries, width]));
+    (options.init ?? normal_(1))(this.weight, options.generator);
+    if (options.padding !== undefined) tidy(() => noGrad(() => this.weight.select(0, this.padding).zero_()));
+  }
+
+  override forward(indices: Tensor): Tensor {
+    return aten.embedding(this.weight, indices, this.padding);
+  }
+}
+
 export interface LinearOptions {
-  /** Draw the weight and the bias; both are U(−b, b) with b = 1/√inputs unless given. */
+  /** Draws the weight and the bias. */
+  generator: Generator;
+  /** How they are drawn; both from U(−b, b) with b = 1/√inputs unless given. */
   init?: Initializer;
   biasInit?: Initializer;
 }
@@ -117,8 +165,9 @@ export class Linear extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor;
 
-  constructor(inputs: number, outputs: number, generator: Generator, options: LinearOptions = {}) {
+  constructor(inputs: number, outputs: number, options: LinearOptions) {
     super();
+    const { generator } = options;
     this.weight = this.parameter('weight', aten.empty([outputs, inputs]));
     this.bias = this.parameter('bias', aten.empty([outputs]));
     const byDefault = (tensor: Tensor) => uniformFanIn_(tensor, this.weight, generator);
@@ -143,11 +192,11 @@ export class Dropout extends Module {
   p: number;
   private readonly generator: Generator;
 
-  /** @param generator on the device of the input; draws in training only */
-  constructor(p: number, generator: Generator) {
+  /** @param options.generator on the device of the input; draws in training only */
+  constructor(p: number, options: { generator: Generator }) {
     super();
     this.p = p;
-    this.generator = generator;
+    this.generator = options.generator;
   }
 
   override forward(input: Tensor): Tensor {

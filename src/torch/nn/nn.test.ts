@@ -18,7 +18,7 @@ beforeAll(() => setThreads(1));
 
 function network(): Sequential {
   const generator = new Generator(3);
-  return new Sequential(new Conv2d(2, 4, 3, generator, { bias: true }), new BatchNorm2d(4));
+  return new Sequential(new Conv2d(2, 4, 3, { generator, bias: true }), new BatchNorm2d(4));
 }
 
 describe('modules', () => {
@@ -73,14 +73,14 @@ describe('modules', () => {
 
   test('grouped convolutions have the weight of each group', () => {
     using _scope = new Scope();
-    const conv = new Conv2d(4, 6, 3, new Generator(0), { groups: 2, stride: 2, padding: 1 });
+    const conv = new Conv2d(4, 6, 3, { generator: new Generator(0), groups: 2, stride: 2, padding: 1 });
     expect(conv.weight.shape).toEqual([6, 2, 3, 3]);
     expect(conv.forward(aten.ones([1, 4, 8, 8])).shape).toEqual([1, 6, 4, 4]);
   });
 
   test('rows of layers are named by position or by key, and functions have a position but no name', () => {
     const generator = new Generator(0);
-    const linear = () => new Linear(1, 1, generator);
+    const linear = () => new Linear(1, 1, { generator });
     const names = (row: Sequential) => Array.from(row.namedParameters(), ([name]) => name);
     expect(names(new Sequential(linear(), relu_, linear()))).toEqual([
       '0.weight',
@@ -127,7 +127,13 @@ describe('modules', () => {
 
   test('strided depthwise convolutions of bfloat16 images are computed in single precision', () => {
     using _scope = new Scope();
-    const conv = new Conv2d(4, 4, 3, new Generator(0), { groups: 4, stride: 2, padding: 1, bias: true });
+    const conv = new Conv2d(4, 4, 3, {
+      generator: new Generator(0),
+      groups: 4,
+      stride: 2,
+      padding: 1,
+      bias: true,
+    });
     const images = aten.randn([2, 4, 9, 9], { generator: new Generator(1), dtype: 'bfloat16' });
     images.requires_grad_();
     const before = unreleased();
@@ -169,7 +175,7 @@ describe('modules', () => {
       (n, inputs, height, width, outputs, kernel, stride, padding) => {
         using _scope = new Scope();
         const generator = new Generator(1);
-        const conv = new Conv2d(inputs!, outputs!, kernel!, generator, { stride, padding, bias: true });
+        const conv = new Conv2d(inputs!, outputs!, kernel!, { generator, stride, padding, bias: true });
         noGrad(() => conv.bias!.copy_(aten.randn([outputs!], { generator })));
         const images = aten.randn([n!, inputs!, height!, width!], { generator, dtype: 'bfloat16' });
         images.requires_grad_();
@@ -199,7 +205,7 @@ describe('modules', () => {
 
     test('what is returned can be changed in place', () => {
       using _scope = new Scope();
-      const conv = new Conv2d(4, 6, 3, new Generator(2), { padding: 1 });
+      const conv = new Conv2d(4, 6, 3, { generator: new Generator(2), padding: 1 });
       const images = aten.randn([2, 4, 4, 4], { generator: new Generator(1), dtype: 'bfloat16' });
       const output = autocast(() => relu_(conv.forward(images)));
       grad([output.to({ dtype: 'float32' }).sum()], [conv.weight]);
@@ -209,7 +215,7 @@ describe('modules', () => {
     test('gradients of gradients are LibTorch’s', () => {
       using _scope = new Scope();
       const generator = new Generator(2);
-      const conv = new Conv2d(4, 6, 3, generator, { padding: 1 });
+      const conv = new Conv2d(4, 6, 3, { generator, padding: 1 });
       const images = aten.randn([2, 4, 4, 4], { generator, dtype: 'bfloat16' });
       images.requires_grad_();
       const second = (output: Tensor) => {
@@ -225,7 +231,7 @@ describe('modules', () => {
     });
 
     test('images of other channels than the weight', () => {
-      const conv = new Conv2d(4, 6, 3, new Generator(0), { padding: 1 });
+      const conv = new Conv2d(4, 6, 3, { generator: new Generator(0), padding: 1 });
       const images = aten.zeros([1, 3, 4, 4], { dtype: 'bfloat16' });
       expect(() => autocast(() => conv.forward(images))).toThrow(/convolve takes images/);
     });
@@ -325,7 +331,7 @@ test('chain lets go of what lies between, and neither of its input nor of its re
   using _scope = new Scope();
   const input = aten.ones([2, 3]);
   const between: Tensor[] = [];
-  const linear = new Linear(3, 2, new Generator(0));
+  const linear = new Linear(3, 2, { generator: new Generator(0) });
   const output = chain(
     input,
     (x) => x,
@@ -346,7 +352,7 @@ test('chain lets go of what lies between, and neither of its input nor of its re
 describe('dropout', () => {
   test('zeroes a share p, divides the rest by 1 - p, and lets gradients through alike', () => {
     using _scope = new Scope();
-    const dropout = new Dropout(0.3, new Generator(1));
+    const dropout = new Dropout(0.3, { generator: new Generator(1) });
     const input = aten.ones([200, 500]).requires_grad_();
     const output = dropout.forward(input);
     const values = new Set(output.toTypedArray() as Float32Array);
@@ -367,7 +373,7 @@ describe('dropout', () => {
   test('repeats itself from a saved state of its generator, and draws anew otherwise', () => {
     using _scope = new Scope();
     const generator = new Generator(2);
-    const dropout = new Dropout(0.5, generator);
+    const dropout = new Dropout(0.5, { generator });
     const input = aten.ones([64, 64]);
     const state = generator.state;
     const first = dropout.forward(input);
@@ -379,7 +385,7 @@ describe('dropout', () => {
   test('in evaluation and at p = 0 returns its very input and draws nothing', () => {
     using _scope = new Scope();
     const generator = new Generator(3);
-    const dropout = new Dropout(0.5, generator);
+    const dropout = new Dropout(0.5, { generator });
     const state = generator.state;
     const input = aten.ones([4]);
     expect(dropout.eval().forward(input)).toBe(input);
@@ -390,7 +396,7 @@ describe('dropout', () => {
 
   test('keeps bfloat16, also under autocast, and leaks nothing', () => {
     using _scope = new Scope();
-    const dropout = new Dropout(0.5, new Generator(4));
+    const dropout = new Dropout(0.5, { generator: new Generator(4) });
     const input = aten.ones([3, 8], { dtype: 'bfloat16' });
     const before = unreleased();
     const output = autocast(() => dropout.forward(input));
@@ -403,7 +409,7 @@ describe('dropout', () => {
 describe('attention', () => {
   test('is the softmax of scaled products over each head', () => {
     using _scope = new Scope();
-    const attention = new MultiheadAttention(6, 2, new Generator(0));
+    const attention = new MultiheadAttention(6, 2, { generator: new Generator(0) });
     noGrad(() => attention.inProjBias.normal_(0, 1, { generator: new Generator(1) }));
     const input = aten.randn([3, 5, 6], { generator: new Generator(2) });
     const state = attention.stateDict();
@@ -423,10 +429,10 @@ describe('attention', () => {
 
   test('of some queries only is a part of the whole, and so are its gradients', () => {
     using _scope = new Scope();
-    const attention = new MultiheadAttention(8, 4, new Generator(0));
+    const attention = new MultiheadAttention(8, 4, { generator: new Generator(0) });
     const input = aten.randn([2, 7, 8], { generator: new Generator(1) }).requires_grad_();
     const whole = attention.forward(input).narrow(1, 0, 2);
-    const part = attention.forward(input, 2);
+    const part = attention.forward(input, { queries: 2 });
     expect(part.shape).toEqual([2, 2, 8]);
     expect(aten.allclose(part, whole, 1e-5, 1e-6)).toBe(true);
     const leaves = [input, ...attention.parameters()];
@@ -437,7 +443,7 @@ describe('attention', () => {
 
   test('in bfloat16 is near that in float32, with gradients, without, and of long sequences', () => {
     using _scope = new Scope();
-    const attention = new MultiheadAttention(32, 2, new Generator(0));
+    const attention = new MultiheadAttention(32, 2, { generator: new Generator(0) });
     for (const length of [9, 600]) {
       const input = aten.randn([2, length, 32], { generator: new Generator(1) }).requires_grad_();
       const exact = attention.forward(input);

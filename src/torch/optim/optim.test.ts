@@ -5,12 +5,15 @@ import { unreleased } from '../../../test/unreleased.ts';
 import { aten, fromTypedArray, Generator, setThreads, type Tensor, tensor, tidy } from '../index.ts';
 import { BatchNorm2d, Conv2d, Linear, Module } from '../nn/index.ts';
 import {
+  Adam,
   AdamW,
   constant,
   cosine,
+  Lion,
   multiStep,
   type Optimizer,
   type ParameterGroup,
+  RMSprop,
   type Schedule,
   SGD,
   warmUp,
@@ -31,10 +34,10 @@ class Network extends Module {
   constructor() {
     super();
     const generator = new Generator(0);
-    this.conv1 = this.child('conv1', new Conv2d(2, 6, 3, generator, { padding: 1 }));
+    this.conv1 = this.child('conv1', new Conv2d(2, 6, 3, { generator, padding: 1 }));
     this.bn1 = this.child('bn1', new BatchNorm2d(6));
-    this.conv2 = this.child('conv2', new Conv2d(6, 8, 3, generator, { stride: 2, padding: 1, bias: true }));
-    this.fc = this.child('fc', new Linear(8, CLASSES, generator));
+    this.conv2 = this.child('conv2', new Conv2d(6, 8, 3, { generator, stride: 2, padding: 1, bias: true }));
+    this.fc = this.child('fc', new Linear(8, CLASSES, { generator }));
     tidy(() => {
       const state = Array.from(this.stateDict(), ([name, { shape }]): [string, Tensor] => [
         name,
@@ -99,6 +102,18 @@ const optimizers: Readonly<Record<string, (net: Network) => Optimizer>> = {
   'adamw, betas': (net) =>
     new AdamW(net.namedParameters(), { learningRate: 0.01, betas: [0.8, 0.95], eps: 1e-6, weightDecay: 0.2 }),
   'adamw, groups': (net) => new AdamW(net.groups(), { learningRate: 0.01, weightDecay: 0.2 }),
+  adam: (net) => new Adam(net.namedParameters(), { learningRate: 0.01 }),
+  'adam, weight decay': (net) =>
+    new Adam(net.namedParameters(), { learningRate: 0.01, betas: [0.8, 0.95], eps: 1e-6, weightDecay: 0.2 }),
+  rmsprop: (net) => new RMSprop(net.namedParameters(), { learningRate: 0.01 }),
+  'rmsprop, momentum': (net) =>
+    new RMSprop(net.namedParameters(), {
+      ...{ learningRate: 0.003, alpha: 0.9, eps: 1e-6, momentum: 0.9, weightDecay: 0.1 },
+    }),
+  'rmsprop, groups': (net) => new RMSprop(net.groups(), { learningRate: 0.01, weightDecay: 0.1 }),
+  lion: (net) => new Lion(net.namedParameters(), { learningRate: 0.003 }),
+  'lion, weight decay': (net) =>
+    new Lion(net.namedParameters(), { learningRate: 0.003, betas: [0.8, 0.95], weightDecay: 0.5 }),
 };
 
 beforeAll(() => setThreads(1));
