@@ -59,13 +59,18 @@ export class Units {
   /** How many units have a sample of each kind. */
   countsOf({ of, pulls }: Kinds): Float64Array {
     const counts = new Float64Array(pulls.length);
+    if (of === undefined) return counts.fill(this.count);
+    if (this.of === undefined) {
+      for (const kind of of) if (kind >= 0) counts[kind] = counts[kind]! + 1;
+      return counts;
+    }
     const last = new Int32Array(pulls.length).fill(-1);
-    const order = this.byUnit();
-    for (let t = 0; t < of.length; t++) {
-      const i = order === undefined ? t : order[t]!;
+    const order = this.byUnit(this.of);
+    for (let t = 0; t < order.length; t++) {
+      const i = order[t]!;
       const kind = of[i]!;
       if (kind < 0) continue;
-      const unit = this.of === undefined ? i : this.of[i]!;
+      const unit = this.of[i]!;
       if (last[kind] === unit) continue;
       last[kind] = unit;
       counts[kind] = counts[kind]! + 1;
@@ -73,14 +78,14 @@ export class Units {
     return counts;
   }
 
-  private byUnit(): Int32Array | undefined {
-    if (this.of === undefined || this.order !== undefined) return this.order;
+  private byUnit(of: Int32Array): Int32Array {
+    if (this.order !== undefined) return this.order;
     const starts = new Int32Array(this.count + 1);
-    for (const unit of this.of) starts[unit + 1] = starts[unit + 1]! + 1;
+    for (const unit of of) starts[unit + 1] = starts[unit + 1]! + 1;
     for (let g = 0; g < this.count; g++) starts[g + 1] = starts[g + 1]! + starts[g]!;
     const order = new Int32Array(this.samples);
     for (let i = 0; i < this.samples; i++) {
-      const unit = this.of[i]!;
+      const unit = of[i]!;
       order[starts[unit]!] = i;
       starts[unit] = starts[unit]! + 1;
     }
@@ -117,9 +122,14 @@ function oneRun(stat: Statistic, units: Units): Pick<Spread, 'sums' | 'hidden' |
   const kinds = stat.kinds();
   const counts = units.countsOf(kinds);
   const variance = new Float64Array(counts.length);
-  for (let i = 0; i < n; i++) {
-    const kind = kinds.of[i]!;
-    if (kind >= 0) variance[kind] = variance[kind]! + (influence[i]! / n) ** 2;
+  const { of } = kinds;
+  if (of === undefined) variance[0] = squaresOf(influence) / n ** 2;
+  else {
+    for (let i = 0; i < n; i++) {
+      const kind = of[i]!;
+      const one = influence[i]! / n;
+      if (kind >= 0) variance[kind] = variance[kind]! + one * one;
+    }
   }
   let hidden = 0;
   let all = 0;
@@ -231,8 +241,12 @@ function quantile(spread: Spread, seen: number, units: Units, level: number): nu
 
 function freedomOf({ sums, freedom, betweenRuns, runs }: Spread, seen: number, units: Units): number {
   let fourth = 0;
-  for (const v of sums) fourth += v ** 4;
-  const square = squaresOf(sums);
+  let square = 0;
+  for (let g = 0; g < sums.length; g++) {
+    const own = sums[g]! * sums[g]!;
+    square += own;
+    fourth += own * own;
+  }
   // Few units that make up most of Σψ² leave it uncertain by Var(Σψ²)/(Σψ²)² = Σψ⁴/(Σψ²)² − 1/G.
   const doubt = square > 0 ? fourth / square ** 2 - 1 / units.count : 0;
   const own = Math.min(freedom, doubt > 0 ? Math.max(1, 2 / doubt) : Number.POSITIVE_INFINITY);

@@ -21,8 +21,8 @@ export type Scale = 'share' | 'positive' | 'real';
 
 /** The kinds of samples of which a figure needs some: it is no surer than the fewest allow. */
 export interface Kinds {
-  /** N: which kind a sample is, from 0; −1 is none. */
-  readonly of: ArrayLike<number>;
+  /** N: which kind a sample is, from 0; −1 is none. Absent: all are of kind 0. */
+  readonly of?: Int32Array;
   /** By kind: how far one unseen sample, unlike those of the kind, would move the value, times one more than they are. */
   readonly pulls: ArrayLike<number>;
 }
@@ -68,7 +68,7 @@ export function meanStatistic(
       return result;
     },
     scale,
-    kinds: () => ({ of: new Uint8Array(values.length), pulls: [PULL * Math.abs(centre() - 0.5)] }),
+    kinds: () => ({ pulls: [PULL * Math.abs(centre() - 0.5)] }),
   };
 }
 
@@ -107,10 +107,11 @@ export function ratioStatistic(
       return result;
     },
     scale: 'share',
-    kinds: () => ({
-      of: Int8Array.from(bottom, (b) => (b > 0 ? 0 : -1)),
-      pulls: [PULL * Math.abs(value() - 0.5)],
-    }),
+    kinds: () => {
+      const of = new Int32Array(n);
+      for (let i = 0; i < n; i++) of[i] = bottom[i]! > 0 ? 0 : -1;
+      return { of, pulls: [PULL * Math.abs(value() - 0.5)] };
+    },
   };
 }
 
@@ -181,7 +182,7 @@ export function aurocStatistic(ranked: Ranked): Statistic {
     scale: 'share',
     kinds: () => {
       const pull = Math.abs(value() - 0.5) / 2;
-      return { of: kindsOf(ranked), pulls: [pull, pull] };
+      return { of: kindsOf(ranked, 1), pulls: [pull, pull] };
     },
   };
 }
@@ -251,7 +252,7 @@ export function auprcStatistic(ranked: Ranked): Statistic {
     },
     scale: 'share',
     // Negatives are many wherever this figure is of use.
-    kinds: () => ({ of: kindsOf(ranked).map((kind) => -kind), pulls: [PULL * Math.abs(value() - 0.5)] }),
+    kinds: () => ({ of: kindsOf(ranked, -1), pulls: [PULL * Math.abs(value() - 0.5)] }),
   };
 }
 
@@ -409,30 +410,30 @@ export function selectiveStatistic(samples: ByConfidence, coverage: number): Sta
     },
     scale: 'share',
     kinds: () => {
-      const of = new Int8Array(n).fill(-1);
+      const of = new Int32Array(n).fill(-1);
       for (let t = 0; t < answered; t++) of[order[t]!] = 0;
       return { of, pulls: [PULL * Math.abs(value() - 0.5)] };
     },
   };
 }
 
-/** Positives 0, negatives 1, others none. */
-function kindsOf({ samples, order, positive }: Ranked): Int8Array {
-  const of = new Int8Array(samples).fill(-1);
-  for (let t = 0; t < order.length; t++) of[order[t]!] = 1 - positive[t]!;
+/** Positives 0, negatives as told, others none. */
+function kindsOf({ samples, order, positive }: Ranked, negative: number): Int32Array {
+  const of = new Int32Array(samples).fill(-1);
+  for (let t = 0; t < order.length; t++) of[order[t]!] = positive[t] === 1 ? 0 : negative;
   return of;
 }
 
 /** Errors decide, and one more would add its like; where there is none, all samples say so. */
 function errorsOf({ order, wrong }: ByConfidence, value: number): Kinds {
-  const of = new Int8Array(order.length).fill(-1);
+  const of = new Int32Array(order.length).fill(-1);
   let errors = 0;
   for (let t = 0; t < order.length; t++) {
     if (wrong[t] === 0) continue;
     of[order[t]!] = 0;
     errors++;
   }
-  return errors === 0 ? { of: new Uint8Array(order.length), pulls: [0] } : { of, pulls: [value] };
+  return errors === 0 ? { pulls: [0] } : { of, pulls: [value] };
 }
 
 function kept<T>(make: () => T): () => T {
