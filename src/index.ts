@@ -2,7 +2,7 @@
  * Penumbra trains medical-image classifiers whose probabilities can be believed.
  *
  * This door gives the whole jobs (train, evaluate, compare, study) and the errors; the parts have doors of their own:
- * `penumbra/torch`, `penumbra/models`, `penumbra/objectives`, `penumbra/tasks`, `penumbra/training`, `penumbra/data`, `penumbra/phantom`,
+ * `penumbra/torch`, `penumbra/models`, `penumbra/objectives`, `penumbra/tasks`, `penumbra/training`, `penumbra/inference`, `penumbra/data`, `penumbra/phantom`,
  * `penumbra/metrics`, `penumbra/figures`, `penumbra/judge`, `penumbra/calibration`, `penumbra/embeddings`, `penumbra/reports` and `penumbra/reports/llm`. A name
  * means the same thing behind every door.
  */

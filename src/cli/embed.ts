@@ -1,10 +1,19 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { EmbeddingFigure, EmbeddingSummary, Metric, Projection } from '../embeddings/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
 import type { RunFeatures } from '../training/index.ts';
-import { addDataOptions, addRunOptions, type DataFlags, loadRunCode, openData, whole } from './options.ts';
+import {
+  addDataOptions,
+  addRunOptions,
+  type DataFlags,
+  loadRunCode,
+  openData,
+  positive,
+  type RunFlags,
+  whole,
+} from './options.ts';
 
 export function register(program: Command): void {
   const splits = ['train', 'val', 'test'];
@@ -13,7 +22,7 @@ export function register(program: Command): void {
     .description(
       "A trained run's penultimate features of a split: how well they separate the classes, a file, a picture.",
     )
-    .argument('<run>', 'run folder')
+    .argument('<run>', 'run folder, or a comparison or study with --run')
     .argument('<data>', 'data set, as for train')
     .addOption(new Option('--split <name>', 'which split').choices(splits).default('test'))
     .option('--out <file>', 'write the features: .safetensors, .parquet or .npy by the name’s ending')
@@ -54,8 +63,7 @@ Examples:
     .action(embed);
 }
 
-interface Flags extends DataFlags {
-  model?: string;
+interface Flags extends DataFlags, RunFlags {
   split: SplitName;
   out?: string;
   json?: string;
@@ -71,7 +79,9 @@ interface Flags extends DataFlags {
   seed: number;
 }
 
-async function embed(run: string, path: string, flags: Flags): Promise<void> {
+async function embed(given: string, path: string, flags: Flags): Promise<void> {
+  const { chooseRuns } = await import('../inference/index.ts');
+  const [run] = chooseRuns(given, { run: flags.run }) as [string];
   const { splitOf } = await import('../training/index.ts');
   const { featuresFormat, measureEmbeddings, sampleFor, summarizeEmbeddings, writeFeatures } = await import(
     '../embeddings/index.ts'
@@ -133,6 +143,7 @@ async function embed(run: string, path: string, flags: Flags): Promise<void> {
     const progress = createProgress({ label: `embed ${split}`, total, unit: 'images' });
     const result = await embedRun(folder, dataset, split, {
       finding: flags.finding,
+      threads: flags.threads,
       onProgress: (done) => progress.update(done),
     });
     progress.done();
@@ -198,10 +209,4 @@ async function rendered(summary: EmbeddingSummary): Promise<string> {
     `mean distance within classes ${distance(summary.withinDistance)}, between classes ${distance(summary.betweenDistance)}; ${neighbours.k} nearest ${voters}, ${neighbours.metric}`,
     '',
   ].join('\n');
-}
-
-function positive(text: string): number {
-  const value = whole(text);
-  if (value === 0) throw new InvalidArgumentError('expected a whole number of at least 1.');
-  return value;
 }

@@ -1,23 +1,32 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { SplitName } from '../data/index.ts';
+import { type SplitName, subsetIdentity } from '../data/index.ts';
 import type { ThresholdRule } from '../figures/index.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
-import { addDataOptions, addRunOptions, type DataFlags, loadRunCode, openData } from './options.ts';
+import type { RunCalibration } from '../inference/index.ts';
+import {
+  addDataOptions,
+  addRunOptions,
+  type DataFlags,
+  loadRunCode,
+  openData,
+  type RunFlags,
+} from './options.ts';
 import { terminalOptions, thresholdRule, whole } from './values.ts';
 
 export function register(program: Command): void {
   const command = program
     .command('evaluate')
     .description("Measures a trained run's accuracy and calibration on a split, with 95 % intervals.")
-    .argument('<run>', 'run folder')
+    .argument('<run>', 'run folder; or a comparison or study with --run, whose runs make an ensemble')
     .argument('<data>', 'data set, as for train')
     .addOption(new Option('--split <name>', 'which split').choices(['train', 'val', 'test']).default('test'))
     .option('--json <file>', 'write all figures (fractions), with their intervals and bins')
     .option(
       '--predictions <file>',
-      "write every sample's probabilities: .csv or .parquet by the name's ending",
+      "write every sample's probabilities: .csv, .jsonl or .parquet by the name's ending",
     )
+    .option('--no-calibration', 'leave a calibrator that lies with the run unused')
     .option('--bins <n>', 'bins of the calibration errors (default: 15)', whole)
     .option('--replicates <n>', '0: values alone, without intervals and tests', whole)
     .option(
@@ -37,8 +46,8 @@ Examples:
     .action(evaluate);
 }
 
-interface Flags extends DataFlags {
-  model?: string;
+interface Flags extends DataFlags, RunFlags {
+  calibration: boolean;
   split: SplitName;
   json?: string;
   predictions?: string;
@@ -48,40 +57,38 @@ interface Flags extends DataFlags {
 }
 
 async function evaluate(run: string, path: string, flags: Flags): Promise<void> {
-  const { evaluateRun } = await import('../training/index.ts');
+  const { chooseRuns, collect, Predictor } = await import('../inference/index.ts');
+  const { splitOf } = await import('../training/index.ts');
   const { chooseThresholds, summarize } = await import('../figures/index.ts');
-  const { predictionsFormat, renderJudgement, summaryJson, writePredictions } = await import(
+  const { predictionsKind, renderJudgement, summaryJson, writePredictions } = await import(
     '../judge/index.ts'
   );
   const { createProgress } = await import('./progress.ts');
   const inputs = [run, path];
   if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
-  if (flags.predictions !== undefined) {
-    const format = predictionsFormat(flags.predictions);
-    checkResult(flags.predictions, { kind: format === 'csv' ? 'predictions' : format, inputs });
-  }
+  if (flags.predictions !== undefined)
+    checkResult(flags.predictions, { kind: predictionsKind(flags.predictions), inputs });
 
+  const folders = chooseRuns(run, { run: flags.run, many: true });
   await loadRunCode(flags);
   const dataset = openData(path, flags);
+  const subset = splitOf(dataset, flags.split);
+  await using predictor = Predictor.open(folders, { calibrated: flags.calibration, threads: flags.threads });
   const outputsOf = async (split: SplitName) => {
-    const progress = createProgress({
-      label: `evaluate ${split}`,
-      total: dataset.splits[split]?.length ?? 0,
-      unit: 'images',
+    const total = dataset.splits[split]?.length ?? 0;
+    const progress = createProgress({ label: `evaluate ${split}`, total, unit: 'images' });
+    const result = await collect(predictor, splitOf(dataset, split), {
+      onProgress: (done) => progress.update(done),
     });
-    const result = await evaluateRun(run, dataset, split, { onProgress: (done) => progress.update(done) });
     progress.done();
     for (const { file, reason } of result.broken.slice(0, 10))
       process.stderr.write(`could not read ${printable(file)}: ${reason}\n`);
     return result;
   };
-  const { predictions, broken } = await outputsOf(flags.split);
-  const subset = dataset.splits[flags.split]!;
+  const { outputs: predictions, own, broken } = await outputsOf(flags.split);
   // Operating points are chosen on validation images, never on those that are judged.
   const choose = dataset.kind === 'findings' && flags.split !== 'val' && dataset.splits.val !== undefined;
-  const thresholds = choose
-    ? chooseThresholds((await outputsOf('val')).predictions, flags.threshold)
-    : undefined;
+  const thresholds = choose ? chooseThresholds((await outputsOf('val')).outputs, flags.threshold) : undefined;
   const { indices } = predictions;
   const groups = subset.groups && Int32Array.from(indices, (i) => subset.groups![i]!);
   const posterior = subset.posterior && rowsOf(subset.posterior, indices, subset.classes.length);
@@ -97,19 +104,20 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
         kind: dataset.kind,
         names: dataset.classes,
         samples: summary.samples,
-        methods: [{ name: basename(run), files: [run], scale: 'probabilities', summary }],
+        methods: [{ name: nameOfRuns(folders), files: folders, scale: 'probabilities', summary }],
         differences: [],
         fit: [],
-        notes: [],
+        notes: notesOf(predictor.kept, subsetIdentity(subset)),
       },
       terminalOptions(),
     ),
   );
   if (flags.json !== undefined) {
     const figures = {
-      run,
+      run: folders.length === 1 ? folders[0] : folders,
       data: dataset.name,
       split: flags.split,
+      calibration: predictor.calibrated ? predictor.kept.map((kept) => kept?.calibrator?.name ?? null) : null,
       classNames: dataset.classes,
       broken,
       ...summaryJson(summary),
@@ -120,9 +128,28 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
   }
   if (flags.predictions !== undefined) {
     const nameOf = (i: number) => subset.nameOf(indices[i]!);
-    await writePredictions(flags.predictions, outputs, { nameOf, groups, inputs });
+    await writePredictions(flags.predictions, outputs, { nameOf, groups, own, inputs });
     process.stderr.write(`predictions: ${flags.predictions}\n`);
   }
+}
+
+function nameOfRuns(folders: readonly string[]): string {
+  const first = basename(folders[0]!);
+  return folders.length === 1 ? first : `${first} and ${folders.length - 1} more (ensemble)`;
+}
+
+/** What a reader must know of how the probabilities came about. */
+function notesOf(kept: readonly (RunCalibration | undefined)[], judged: string): string[] {
+  const fitted = kept.filter((one) => one?.calibrator !== undefined);
+  if (fitted.length === 0) return [];
+  const { name } = fitted[0]!.calibrator!;
+  const { data } = fitted[0]!;
+  return [
+    `Calibrated by ${name}, fitted on ${data.samples} images of ${data.name} ${data.split}${fitted.length > 1 ? ', each member by its own' : ''} (--no-calibration leaves it out).`,
+    ...(fitted.some((one) => one!.data.fingerprint === judged)
+      ? ['The calibrator was fitted on these very images: its figures here flatter it.']
+      : []),
+  ];
 }
 
 function rowsOf(values: Float32Array, rows: Int32Array, width: number): Float32Array {

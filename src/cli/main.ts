@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { formatError, PenumbraError } from '../errors.ts';
 import { fileError, systemCode } from '../files/index.ts';
+import { register as registerCalibrate } from './calibrate.ts';
 import { register as registerCompare } from './compare.ts';
 import { register as registerDataset } from './dataset.ts';
 import { register as registerDoctor } from './doctor.ts';
@@ -14,6 +15,7 @@ import { register as registerJudge } from './judge.ts';
 import { register as registerLexicon } from './lexicon.ts';
 import { asksForMethods, loadMethodsHelp } from './methods-help.ts';
 import { register as registerPhantom } from './phantom.ts';
+import { register as registerPredict } from './predict.ts';
 import { register as registerReports } from './reports.ts';
 import { register as registerSetup } from './setup.ts';
 import { register as registerStudy } from './study.ts';
@@ -25,6 +27,8 @@ const verbs: ((program: Command) => void)[] = [
   registerStudy,
   registerTrain,
   registerEvaluate,
+  registerCalibrate,
+  registerPredict,
   registerJudge,
   registerEmbed,
   registerPhantom,
@@ -46,6 +50,7 @@ Examples:
                                                         one network from image files, IDX files or a table
   $ penumbra evaluate RUN DATA --split test --json figures.json
                                                         accuracy and calibration of a trained run, with intervals
+  $ penumbra predict RUN NEW-IMAGES --out predictions.csv what a trained network says of images without labels
   $ penumbra judge hard=a.csv ols=b.csv                   predictions made anywhere, judged and compared
   $ penumbra extract reports/ --out rows.jsonl            findings with their certainty from radiology reports
 
@@ -67,7 +72,8 @@ export function createProgram(): Command {
 }
 
 /**
- * Runs one command line and sets the process's exit code: 0 done, 1 failed, 2 a command line that makes no sense.
+ * Runs one command line and sets the process's exit code: 0 done, 1 failed, 2 a command line that makes no sense,
+ * 3 done but for images that could not be read, 130 stopped.
  * @param argv as in `process.argv`: Node, the script, then the arguments
  */
 export async function run(argv: readonly string[]): Promise<void> {

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
+  type ColumnNames,
   type Dataset,
   type FindingsOptions,
   openDataset,
@@ -10,9 +11,9 @@ import { PenumbraError } from '../errors.ts';
 import { readRegular } from '../files/index.ts';
 import type { TrainOptions } from '../training/index.ts';
 import { optimizerNames } from '../training/optimizer-names.ts';
-import { number, whole } from './values.ts';
+import { number, positive, whole } from './values.ts';
 
-export { number, whole };
+export { number, positive, whole };
 
 /** Options of every verb that reads a data set. */
 export interface DataFlags {
@@ -24,6 +25,9 @@ export interface DataFlags {
   root?: string;
   allowOutside?: boolean;
   classes?: string[];
+  fileColumn?: string;
+  labelColumn?: string;
+  groupColumn?: string;
   kind?: Dataset['kind'];
   views?: string[];
   uncertain?: NonNullable<FindingsOptions['uncertain']>;
@@ -57,6 +61,9 @@ export function addDataOptions(command: Command): Command {
     )
     .option('--root <folder>', "what a table's paths are relative to (default: its own folder)")
     .option('--allow-outside', 'also read files outside that folder: by ../, absolute paths, or behind links')
+    .option('--file-column <name>', "a table's column of files, where it is not called file, path or image")
+    .option('--label-column <name>', 'its column of labels, where it is not called label or class')
+    .option('--group-column <name>', 'its column of patients, where it is not called group or patient')
     .option('--classes <names>', 'classes in order, or the findings that are wanted: Edema,Mass', list)
     .addOption(
       new Option(
@@ -102,6 +109,7 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(blank !== undefined && { blank }),
     ...(values !== undefined && { values }),
   };
+  const columns = columnNames(flags);
   const dataset = openDataset(path, {
     ...(Object.keys(fractions).length > 0 && { fractions }),
     ...(flags.group !== undefined && { group: flags.group }),
@@ -110,6 +118,7 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(flags.root !== undefined && { root: flags.root }),
     ...(flags.allowOutside !== undefined && { allowOutside: flags.allowOutside }),
     ...(flags.classes !== undefined && { classes: flags.classes }),
+    ...(Object.keys(columns).length > 0 && { columns }),
     ...(flags.kind !== undefined && { kind: flags.kind }),
     ...(flags.views !== undefined && { views: flags.views }),
     ...(Object.keys(findings).length > 0 && { findings }),
@@ -121,6 +130,15 @@ export function openData(path: string, flags: DataFlags): Dataset {
   });
   for (const note of dataset.notes) process.stderr.write(`note: ${note}\n`);
   return dataset;
+}
+
+/** A table's columns that the user names. */
+export function columnNames({ fileColumn, labelColumn, groupColumn }: DataFlags): ColumnNames {
+  return {
+    ...(fileColumn !== undefined && { file: fileColumn }),
+    ...(labelColumn !== undefined && { label: labelColumn }),
+    ...(groupColumn !== undefined && { group: groupColumn }),
+  };
 }
 
 function list(text: string): string[] {
@@ -255,12 +273,24 @@ export function trainSettings(flags: Record<string, unknown>): TrainOptions {
   return settings as TrainOptions;
 }
 
-/** The option of verbs that open a trained run. */
+/** Options of verbs that open a trained run. */
+export interface RunFlags {
+  model?: string;
+  run?: string;
+  threads?: number;
+}
+
 export function addRunOptions(command: Command): Command {
-  return command.option(
-    '--model <file>',
-    'the file of the network, where the run was trained with one of your own: ./net.ts',
-  );
+  return command
+    .option(
+      '--run <name>',
+      'which run of a comparison or study: ols-seed0; ols for all its seeds, or all, where several make sense',
+    )
+    .option(
+      '--model <file>',
+      'the file of the network, where the run was trained with one of your own: ./net.ts',
+    )
+    .option('--threads <n>', 'threads of the engine (default: as the run was trained)', positive);
 }
 
 /** Makes the network of `--model` known, before the run is opened. */

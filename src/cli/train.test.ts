@@ -158,9 +158,13 @@ describe('evaluate', () => {
     parseCsv(readFileSync(join(root, 'p.csv'), 'utf8'), 'p.csv', (fields) => lines.push([...fields]));
     const [header, ...rows] = lines;
     const columns = figures.classNames.map((name: string) => `p_${name}`);
-    expect(header).toEqual(['name', 'label', 'predicted', ...columns, 'group']);
+    expect(header).toEqual(['name', 'label', 'predicted', ...columns, 'confidence', 'group']);
     expect(rows).toHaveLength(figures.samples);
-    for (const row of rows) expect(row.slice(3, -1).reduce((sum, p) => sum + Number(p), 0)).toBeCloseTo(1, 5);
+    for (const row of rows) {
+      const said = row.slice(3, -2).map(Number);
+      expect(said.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5);
+      expect(Number(row.at(-2))).toBe(Math.max(...said));
+    }
     const right = rows.filter(([, label, predicted]) => label === predicted).length / rows.length;
     expect(right).toBeCloseTo(figures.top1.value, 12);
 
@@ -174,9 +178,52 @@ describe('evaluate', () => {
     });
   });
 
+  test('a calibrator that was fitted is used and said; new images, and a run of a comparison, are understood', async () => {
+    cpSync(join(root, 'judged'), join(root, 'study', 'runs', 'hard-seed0'), { recursive: true });
+    cpSync(join(root, 'judged'), join(root, 'study', 'runs', 'ols-seed0'), { recursive: true });
+    const which = await penumbra(['evaluate', 'study', ...data]);
+    expect(which).toMatchObject({ code: 1, stderr: expect.stringContaining('hard-seed0, ols-seed0') });
+    const fitted = await penumbra(['calibrate', 'study', ...data, '--run', 'hard', '--threads', '1']);
+    expect(fitted.stdout, fitted.stderr).toMatch(
+      /^study\/runs\/hard-seed0: temperature [\d.]+ fitted on \d+ images of val/,
+    );
+    const args = [
+      'evaluate',
+      'study',
+      ...data,
+      '--run',
+      'hard-seed0',
+      '--replicates',
+      '50',
+      '--predictions',
+      'c.csv',
+    ];
+    const judged = await penumbra(args);
+    expect(judged.stdout, judged.stderr).toContain('Calibrated by temperature');
+    expect(readFileSync(join(root, 'c.csv'), 'utf8')).toMatch(
+      /^name,label,.*,confidence,calibrated_confidence,group\n/,
+    );
+    const bare = await penumbra([...args, '--no-calibration']);
+    expect(bare.stdout).not.toContain('Calibrated by');
+
+    expect((await penumbra(['phantom', '--out', 'new', '--images', '40', '--size', '32'])).code).toBe(0);
+    const ask = ['predict', 'study', 'new', '--out', 'new.csv'];
+    expect(await penumbra(ask)).toMatchObject({ code: 1, stderr: expect.stringContaining('--run METHOD') });
+    const said = await penumbra([...ask, '--run', 'hard', '--conformal', '0.8', '--abstain', 'risk=0.0001']);
+    expect({ code: said.code, stdout: said.stdout }, said.stderr).toEqual({ code: 0, stdout: 'new.csv\n' });
+    expect(said.stderr).toMatch(
+      /a risk of 0.01 % cannot be reached on validation|answers from a confidence of/,
+    );
+    expect(readFileSync(join(root, 'new.csv'), 'utf8').split('\n')).toHaveLength(42);
+    expect((await penumbra(['predict', 'new', '--out', 'x.csv'])).code).toBe(2);
+  });
+
   test('refuses what it cannot write or read before it computes', async () => {
     const ending = await penumbra(['evaluate', 'judged', ...data, '--predictions', 'p.xlsx']);
-    expect(ending).toMatchObject({ code: 2, stderr: expect.stringContaining('ends in .csv or .parquet') });
+    expect(ending).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('ends in .csv, .jsonl or .parquet'),
+    });
     cpSync(join(root, 'judged'), join(root, 'unfinished'), { recursive: true });
     rmSync(join(root, 'unfinished', 'done.json'));
     const unfinished = await penumbra(['evaluate', 'unfinished', ...data]);

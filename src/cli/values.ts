@@ -9,6 +9,12 @@ export function whole(text: string): number {
   return value;
 }
 
+export function positive(text: string): number {
+  const value = whole(text);
+  if (value === 0) throw new InvalidArgumentError('expected a whole number of at least 1.');
+  return value;
+}
+
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');

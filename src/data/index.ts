@@ -2,12 +2,14 @@
 
 export { csvLine, parseCsv } from './csv.ts';
 export type { DatasetOptions } from './dataset.ts';
+export { dicomHint, isDicom } from './dicom.ts';
 export type { FindingsOptions } from './findings-options.ts';
 export { type DataFormat, dataFormats, type Place, registerFormat } from './format.ts';
 export { datasetIdentity, subsetIdentity } from './identity.ts';
 export { BatchLoader } from './loader.ts';
 export { type ClassMap, mapClasses } from './map-classes.ts';
 export { type OpenOptions, openDataset } from './open.ts';
+export { type ImagePart, type Images, type OpenImagesOptions, openImages } from './open-images.ts';
 export type { ColumnNames, Listing, Names, Part } from './part.ts';
 export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
 export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './radimagenet.ts';

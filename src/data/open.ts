@@ -92,8 +92,11 @@ function confined(listing: Listing, anywhere: boolean): Listing {
   return { ...listing, parts };
 }
 
-/** Looks at the bytes of all paths at once: a million paths take milliseconds unless one of them is odd. */
-function checkPaths(root: string, paths: StringTable): void {
+/**
+ * Looks at the bytes of all paths at once: a million paths take milliseconds unless one of them is odd.
+ * @throws {PenumbraError} `files/outside` for a path that leaves the root
+ */
+export function checkPaths(root: string, paths: StringTable): void {
   const { bytes, ends } = paths;
   const slash = 0x2f;
   let odd = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes('..');

@@ -23,13 +23,13 @@ import { stringTable } from './string-table.ts';
 import type { MemoryPixels } from './types.ts';
 
 /** `train-images-idx3-ubyte`, `t10k-images.idx3-ubyte.gz`, `images-idx4-ubyte`: the prefix names the split. */
-const IMAGES = /^(.*?)images([-.])idx[34]([-.])ubyte(\.gz)?$/i;
+export const IDX_IMAGES = /^(.*?)images([-.])idx[34]([-.])ubyte(\.gz)?$/i;
 
 /** A folder of IDX files, or one of its image files. */
 export const IDX: DataFormat = {
   name: 'idx',
   what: 'IDX files (train-images-idx3-ubyte …)',
-  detects: ({ name, isFolder, names }) => (isFolder ? names : [name]).some((entry) => IMAGES.test(entry)),
+  detects: ({ name, isFolder, names }) => (isFolder ? names : [name]).some((entry) => IDX_IMAGES.test(entry)),
   read: (path, { classes, columns = {} }) => readIdxFolder(path, classes, columns),
 };
 
@@ -39,12 +39,12 @@ export const IDX: DataFormat = {
  * `patient` and a `site` column, in the order of the images) and `<prefix>posterior.csv` (true posteriors, by `index`).
  */
 function readIdxFolder(path: string, given: readonly string[] | undefined, columns: ColumnNames): Listing {
-  const one = IMAGES.test(basename(path));
+  const one = IDX_IMAGES.test(basename(path));
   const folder = one ? dirname(path) : path;
   const files = one
     ? [basename(path)]
     : readdirSync(folder)
-        .filter((name) => IMAGES.test(name))
+        .filter((name) => IDX_IMAGES.test(name))
         .sort();
   const pairs = files.map((name) => ({ file: join(folder, name), name, ...readPair(folder, name) }));
   const classes = given ?? readClassNames(folder) ?? numberedClasses(pairs);
@@ -57,7 +57,7 @@ function readIdxFolder(path: string, given: readonly string[] | undefined, colum
       source,
       rows: allRows(labels.length),
       targets: oneOfK(classes, labels),
-      ...readNames(join(folder, `${prefix}files.csv`), labels.length, columns),
+      ...readIdxNames(join(folder, `${prefix}files.csv`), labels.length, columns),
       posterior: pickPosterior(readPosterior(posteriorPath, classes), keys, classes.length, posteriorPath),
     };
   });
@@ -68,7 +68,7 @@ function readPair(
   folder: string,
   name: string,
 ): { prefix: string; source: MemoryPixels; labels: Int32Array } {
-  const [, prefix, before, after] = name.match(IMAGES)!;
+  const [, prefix, before, after] = name.match(IDX_IMAGES)!;
   const plain = `${prefix}labels${before}idx1${after}ubyte`;
   const labelName = [plain, `${plain}.gz`].find((candidate) => existsSync(join(folder, candidate)));
   const imagePath = join(folder, name);
@@ -77,8 +77,22 @@ function readPair(
       where: { file: imagePath },
     });
   }
-  const images = readIdx(imagePath);
-  const [count, height, width, channels = 1] = images.shape;
+  const { source, count } = readIdxImages(imagePath);
+  const labelArray = readIdx(join(folder, labelName));
+  if (labelArray.shape.length !== 1 || labelArray.shape[0] !== count) {
+    throw new PenumbraError(
+      'data/idx',
+      `${labelName} holds ${labelArray.shape.join('×')} labels for ${count} images in ${name}`,
+      { where: { file: join(folder, labelName) }, hint: 'take both files from the same source' },
+    );
+  }
+  return { prefix, source, labels: idxIntegers(labelArray, labelName) };
+}
+
+/** The images of one file, N×H×W or N×H×W×C (C 1 or 3) of unsigned bytes. @throws {PenumbraError} `data/idx` */
+export function readIdxImages(path: string): { readonly source: MemoryPixels; readonly count: number } {
+  const images = readIdx(path);
+  const [count = 0, height, width, channels = 1] = images.shape;
   const known = images.shape.length === 3 || images.shape.length === 4;
   if (
     images.type !== 'uint8' ||
@@ -89,24 +103,15 @@ function readPair(
   ) {
     throw new PenumbraError(
       'data/idx',
-      `${name} holds ${images.shape.join('×')} values of ${images.type}; images are N×H×W or N×H×W×C (C 1 or 3) of uint8`,
-      { where: { file: imagePath } },
+      `${basename(path)} holds ${images.shape.join('×')} values of ${images.type}; images are N×H×W or N×H×W×C (C 1 or 3) of uint8`,
+      { where: { file: path } },
     );
   }
-  const labelArray = readIdx(join(folder, labelName));
-  if (labelArray.shape.length !== 1 || labelArray.shape[0] !== count) {
-    throw new PenumbraError(
-      'data/idx',
-      `${labelName} holds ${labelArray.shape.join('×')} labels for ${count} images in ${name}`,
-      { where: { file: join(folder, labelName) }, hint: 'take both files from the same source' },
-    );
-  }
-  const source: MemoryPixels = { kind: 'memory', pixels: images.bytes, height, width, channels };
-  return { prefix, source, labels: idxIntegers(labelArray, labelName) };
+  return { source: { kind: 'memory', pixels: images.bytes, height, width, channels }, count };
 }
 
 /** File, group and site names from the table beside the images, where there is one. */
-function readNames(
+export function readIdxNames(
   path: string,
   count: number,
   columns: ColumnNames,

@@ -14,7 +14,7 @@ import { SPLIT_NAMES, type SplitName } from './types.ts';
 const MEMBER = /^(train|val|test)_(images|labels)\.npy$/;
 
 /** An array may have this many bytes: it is unpacked whole. */
-const LONGEST = 2 ** 32 - 2 ** 16;
+export const LONGEST_ARRAY = 2 ** 32 - 2 ** 16;
 
 /** A file of MedMNIST. */
 export const NPZ: DataFormat = {
@@ -93,7 +93,7 @@ function readPairs(path: string): (MemoryPair & { split: SplitName; count: numbe
   const labels = new Map<string, Labels>();
   const wanted = (name: string) => MEMBER.test(name);
   for (const entry of readZipEntries(path, {
-    longest: LONGEST,
+    longest: LONGEST_ARRAY,
     mostInflation: 64,
     wanted,
     code: 'data/npz',
@@ -108,7 +108,7 @@ function readPairs(path: string): (MemoryPair & { split: SplitName; count: numbe
     }
     const [, split, what] = MEMBER.exec(entry.name)!;
     const array = parseNpy(entry.bytes, where);
-    if (what === 'images') images.set(split, pixelsOf(array, where));
+    if (what === 'images') images.set(split, npyPixels(array, where));
     else labels.set(split, labelsOf(array, where));
   }
   const splits = SPLIT_NAMES.filter((split) => images.has(split) || labels.has(split));
@@ -134,7 +134,7 @@ function readPairs(path: string): (MemoryPair & { split: SplitName; count: numbe
   });
 }
 
-function pixelsOf(array: NpyArray, where: string): MemoryPair['source'] {
+export function npyPixels(array: NpyArray, where: string): MemoryPair['source'] {
   const [, height, width, channels = 1] = array.shape;
   const flat = array.shape.length === 3 || array.shape.length === 4;
   if (!flat || height === 0 || width === 0 || (channels !== 1 && channels !== 3)) {

@@ -45,6 +45,8 @@ export type RowVisitor = (header: readonly string[], path: string, at: Positions
 interface RowOptions {
   readonly visit?: RowVisitor | undefined;
   readonly place?: ((file: string) => string) | undefined;
+  /** The columns that are looked at. Default: all. */
+  readonly roles?: readonly (keyof Positions)[] | undefined;
 }
 
 /**
@@ -112,7 +114,7 @@ export class RowCollector {
     bytes: Buffer,
     split: SplitName | undefined,
     columns: ColumnNames,
-    { visit, place }: RowOptions = {},
+    { visit, place, roles }: RowOptions = {},
   ): void {
     const { path } = this.tables[table];
     let at: Positions | undefined;
@@ -120,7 +122,7 @@ export class RowCollector {
     scanCsv(bytes, path, (row) => {
       if (at === undefined) {
         const header = row.texts();
-        at = positionsOf(header, columns, path, split, visit === undefined);
+        at = positionsOf(header, columns, path, split, visit === undefined && roles === undefined, roles);
         take = visit?.(header, path, at);
       } else if (take === undefined || take(row) !== false) this.addRow(row, at, table, split, place);
     });
@@ -359,9 +361,13 @@ function positionsOf(
   path: string,
   split: SplitName | undefined,
   needsLabel: boolean,
+  roles: readonly (keyof Positions)[] = COLUMN_ROLES,
 ): Positions {
   const positions = Object.fromEntries(
-    COLUMN_ROLES.map((role) => [role, findColumn(header, role, columns, path)]),
+    COLUMN_ROLES.map((role) => [
+      role,
+      roles.includes(role) ? findColumn(header, role, columns, path) : undefined,
+    ]),
   ) as Positions;
   for (const role of ['file', 'label'] as const) {
     if (role === 'label' && !needsLabel) continue;

@@ -9,7 +9,14 @@ export { type FileIdentity, fileIdentity, Identity } from './identity.ts';
 export { type Lock, type LockOptions, takeLock, waitForLock } from './lock.ts';
 export { isBelow, type OpenOptions, openRegular, RegularFile, readRegular, resolveInside } from './open.ts';
 export { MANIFEST, type OutputFolderOptions, writeFolder } from './output-folder.ts';
-export { checkResult, type ResultKind, type ResultOptions, writeNamedResult, writeResult } from './result.ts';
+export {
+  checkResult,
+  type ResultKind,
+  type ResultOptions,
+  writeNamedResult,
+  writePiecesResult,
+  writeResult,
+} from './result.ts';
 export { markdownText, printable, shapeOf, spreadsheetCell, spreadsheetCellSql } from './text.ts';
 export {
   appendToLog,
@@ -28,6 +35,7 @@ export {
   writeAll,
   writeNamed,
   writeNew,
+  writePieces,
   writeWhole,
   writeWith,
 } from './write.ts';

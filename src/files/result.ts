@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import { PenumbraError } from '../errors.ts';
 import { checkDistinct } from './distinct.ts';
 import { openRegular } from './open.ts';
-import { writeNamed, writeWhole } from './write.ts';
+import { writeNamed, writePieces, writeWhole } from './write.ts';
 
 /** How the files of a kind begin. */
 const beginnings = {
@@ -15,7 +15,9 @@ const beginnings = {
   safetensors: /^[\s\S]{8}\{/,
   npy: /^\x93NUMPY/,
   /** Predictions of samples, as CSV. */
-  predictions: /^name,(label,predicted|y_)/,
+  predictions: /^name,(label,predicted|predicted|y_|p_)/,
+  /** Images that could not be read, as CSV. */
+  broken: /^name,reason\n/,
   /** A lexicon of ours, or one without remarks. */
   lexicon: /^(#|phrase\t)/,
 } as const;
@@ -60,6 +62,16 @@ export function writeResult(
 ): void {
   checkResult(path, options);
   writeWhole(path, content);
+}
+
+/** {@link writeResult} for content that comes piece by piece. */
+export async function writePiecesResult(
+  path: string,
+  pieces: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>,
+  options: ResultOptions,
+): Promise<void> {
+  checkResult(path, options);
+  await writePieces(path, pieces);
 }
 
 /** {@link writeResult} for libraries that write by name. */

@@ -75,6 +75,33 @@ export function writeWith(path: string, fill: (file: number) => void): void {
   syncFolder(dirname(target.path));
 }
 
+/** {@link writeWhole} for content that comes piece by piece, from work that goes on meanwhile. */
+export async function writePieces(
+  path: string,
+  pieces: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>,
+): Promise<void> {
+  const target = targetOf(path);
+  const name = target.special ? target.path : temporaryFor(target.path);
+  const flags = target.special
+    ? constants.O_WRONLY | constants.O_NOCTTY
+    : constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  try {
+    const file = openSync(name, flags);
+    try {
+      if (target.mode !== undefined) fchmodSync(file, target.mode);
+      for await (const piece of pieces) writeAll(file, piece);
+      if (!target.special) fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    if (!target.special) renameSync(name, target.path);
+  } catch (error) {
+    if (!target.special) rmSync(name, { force: true });
+    throw systemCode(error) === undefined ? error : fileError(error, path, 'written');
+  }
+  if (!target.special) syncFolder(dirname(target.path));
+}
+
 /** {@link writeWhole} for libraries that write by name: `fill` gets the name of the temporary file. */
 export async function writeNamed<T>(path: string, fill: (temporary: string) => Promise<T>): Promise<T> {
   const target = targetOf(path);

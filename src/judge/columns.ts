@@ -91,6 +91,8 @@ const IGNORED = [
   'column0',
   'unnamed: 0',
   'confidence',
+  'calibrated_confidence',
+  'set_size',
   'correct',
   'loss',
 ]; // prettier-ignore

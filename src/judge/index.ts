@@ -14,6 +14,21 @@ export {
   loadPredictions,
   type StratumFigures,
 } from './judge.ts';
-export { predictionsFormat, type WriteOptions, writePredictions } from './predictions-file.ts';
+export {
+  type CellColumn,
+  partOf,
+  type Said,
+  saidColumns,
+  type WriteOptions,
+  writePredictions,
+} from './predictions-file.ts';
 export { type PredictionFile, type ReadOptions, readPredictions } from './read.ts';
+export {
+  predictionsFormat,
+  predictionsKind,
+  type RowColumn,
+  type RowPart,
+  type RowsFormat,
+  writeRows,
+} from './rows-file.ts';
 export { renderJudgement } from './terminal.ts';

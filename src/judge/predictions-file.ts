@@ -1,103 +1,108 @@
-import { csvLine } from '../data/csv.ts';
-import { PenumbraError } from '../errors.ts';
 import { type Outputs, samplesOf } from '../figures/index.ts';
-import { spreadsheetCell, writeNamedResult, writeResult } from '../files/index.ts';
-
-/** @throws `usage/predictions` for a name that ends in neither `.csv` nor `.parquet` */
-export function predictionsFormat(path: string): 'csv' | 'parquet' {
-  if (/\.csv$/i.test(path)) return 'csv';
-  if (/\.parquet$/i.test(path)) return 'parquet';
-  throw new PenumbraError('usage/predictions', `${path}: expected a name that ends in .csv or .parquet`);
-}
+import type { Floats } from '../metrics/index.ts';
+import { type RowColumn, type RowPart, writeRows } from './rows-file.ts';
 
 export interface WriteOptions {
   /** A name for sample i, unlike every other's. */
   readonly nameOf: (i: number) => string;
   /** N numbers of patients, where they are known: a column `group`, the last. */
   readonly groups?: ArrayLike<number> | undefined;
+  /** N×K, where the outputs' probabilities were calibrated: what the networks said themselves. */
+  readonly own?: Floats | undefined;
   /** What was read: the file must be none of it. */
   readonly inputs?: readonly string[];
 }
 
+/** A column with its cells; `i` counts the samples of the part that is being written. */
+export interface CellColumn<T> extends RowColumn {
+  readonly cell: (of: T, i: number) => string | number | null;
+}
+
+/** What was said of some samples. */
+export interface Said {
+  /** n×K, row-major: the answer. */
+  readonly probabilities: Floats;
+  /** n×K: what the networks said before calibration; the same array where nothing was calibrated. */
+  readonly own: Floats;
+}
+
 /**
- * Writes predictions as `judge` reads them, one row a sample. One label of K: `name`, `label` and `predicted` (class
- * names), and `p_<class>` for each class. Findings: `name`, then `y_<finding>` (blank where it is not known) and
- * `p_<finding>` for each.
+ * The columns that say what was predicted, of evaluated and of new images alike.
+ *
+ * One label of K: `predicted`, `p_<class>` for each, `confidence` (the networks' own probability of their likeliest class)
+ * and, where there is a calibrator, `calibrated_confidence` (the greatest `p_`). Findings: `p_<finding>` for each, and
+ * where there is a calibrator `uncalibrated_<finding>`.
  */
-export async function writePredictions(path: string, outputs: Outputs, options: WriteOptions): Promise<void> {
-  const columns = columnsOf(outputs, options);
-  const { inputs = [] } = options;
-  const n = samplesOf(outputs);
-  if (predictionsFormat(path) === 'csv') {
-    writeResult(path, csvOf(columns, n), { kind: 'predictions', inputs });
-    return;
-  }
-  const { parquetWriteFile } = await import('hyparquet-writer');
-  await writeNamedResult(path, { kind: 'parquet', inputs }, async (filename) =>
-    parquetWriteFile({
-      filename,
-      columnData: columns.map(({ name, type, at }) => ({
-        name,
-        data: Array.from({ length: n }, (_, i) => at(i)),
-        type,
-        nullable: true,
-      })),
-    }),
-  );
-}
-
-interface WrittenColumn {
-  readonly name: string;
-  readonly type: 'STRING' | 'FLOAT' | 'INT32';
-  /** The cell of row i; `null` where nothing is known. */
-  readonly at: (i: number) => string | number | null;
-}
-
-function columnsOf(outputs: Outputs, { nameOf, groups }: WriteOptions): WrittenColumn[] {
-  const { targets, probabilities } = outputs;
-  const { names } = targets;
+export function saidColumns(
+  kind: Outputs['targets']['kind'],
+  names: readonly string[],
+  calibrated: boolean,
+): CellColumn<Said>[] {
   const k = names.length;
-  const probability = names.map(
-    (name, c): WrittenColumn => ({ name: `p_${name}`, type: 'FLOAT', at: (i) => probabilities[i * k + c]! }),
-  );
-  const name: WrittenColumn = { name: 'name', type: 'STRING', at: nameOf };
-  // Last, where nobody who counts columns stumbles over it.
-  const group: WrittenColumn[] =
-    groups === undefined ? [] : [{ name: 'group', type: 'INT32', at: (i) => groups[i]! }];
-  if (targets.kind === 'findings') {
-    const { values, mask } = targets;
-    const truth = names.map(
-      (name, c): WrittenColumn => ({
-        name: `y_${name}`,
-        type: 'FLOAT',
-        at: (i) => ((mask?.[i * k + c] ?? 1) === 1 ? values[i * k + c]! : null),
-      }),
-    );
-    return [name, ...truth, ...probability, ...group];
-  }
-  const best = (i: number) => {
+  const each = (before: string, of: 'probabilities' | 'own') =>
+    names.map((name, c): CellColumn<Said> => {
+      return { name: `${before}_${name}`, type: 'FLOAT', cell: (said, i) => said[of][i * k + c]! };
+    });
+  if (kind === 'findings')
+    return [...each('p', 'probabilities'), ...(calibrated ? each('uncalibrated', 'own') : [])];
+  const best = (values: Floats, i: number) => {
     let most = 0;
-    for (let c = 1; c < k; c++) if (probabilities[i * k + c]! > probabilities[i * k + most]!) most = c;
-    return names[most]!;
+    for (let c = 1; c < k; c++) if (values[i * k + c]! > values[i * k + most]!) most = c;
+    return most;
   };
+  const greatest = (values: Floats, i: number) => values[i * k + best(values, i)]!;
   return [
-    name,
-    { name: 'label', type: 'STRING', at: (i) => names[targets.values[i]!]! },
-    { name: 'predicted', type: 'STRING', at: best },
-    ...probability,
-    ...group,
+    { name: 'predicted', type: 'STRING', cell: (said, i) => names[best(said.probabilities, i)]! },
+    ...each('p', 'probabilities'),
+    { name: 'confidence', type: 'FLOAT', cell: ({ own }, i) => greatest(own, i) },
+    ...(calibrated
+      ? [
+          {
+            name: 'calibrated_confidence',
+            type: 'FLOAT',
+            cell: ({ probabilities }: Said, i: number) => greatest(probabilities, i),
+          } as const,
+        ]
+      : []),
   ];
 }
 
-/** Lines, about a megabyte at a time. People open it in a spreadsheet. */
-function* csvOf(columns: readonly WrittenColumn[], n: number): Generator<string> {
-  const line = (cells: readonly string[]) => csvLine(cells.map(spreadsheetCell));
-  let some = line(columns.map(({ name }) => name));
-  for (let i = 0; i < n; i++) {
-    some += line(columns.map(({ at }) => String(at(i) ?? '')));
-    if (some.length < 1 << 20) continue;
-    yield some;
-    some = '';
+/** Some rows of such columns. */
+export function partOf<T>(columns: readonly CellColumn<T>[], of: T, rows: number): RowPart {
+  return { rows, cell: (c, i) => columns[c]!.cell(of, i) };
+}
+
+/**
+ * Writes predictions as `judge` reads them, one row a sample: `name`, what is true (`label`, or `y_<finding>`, blank where
+ * it is not known), what was predicted (see {@link saidColumns}) and, where it is known, the `group`.
+ */
+export async function writePredictions(path: string, outputs: Outputs, options: WriteOptions): Promise<void> {
+  const { nameOf, groups, own, inputs } = options;
+  const { targets, probabilities } = outputs;
+  const columns: CellColumn<Said>[] = [
+    { name: 'name', type: 'STRING', cell: (_, i) => nameOf(i) },
+    ...truthColumns(targets),
+    ...saidColumns(targets.kind, targets.names, own !== undefined),
+    // Last, where nobody who counts columns stumbles over it.
+    ...(groups === undefined
+      ? []
+      : [{ name: 'group', type: 'INT32', cell: (_: Said, i: number) => groups[i]! } as const]),
+  ];
+  const said = { probabilities, own: own ?? probabilities };
+  await writeRows(path, columns, [partOf(columns, said, samplesOf(outputs))], inputs);
+}
+
+function truthColumns(targets: Outputs['targets']): CellColumn<Said>[] {
+  const { names } = targets;
+  if (targets.kind === 'one-of-k') {
+    const { values } = targets;
+    return [{ name: 'label', type: 'STRING', cell: (_, i) => names[values[i]!]! }];
   }
-  yield some;
+  const { values, mask } = targets;
+  const k = names.length;
+  return names.map((name, c) => ({
+    name: `y_${name}`,
+    type: 'FLOAT',
+    cell: (_, i) => ((mask?.[i * k + c] ?? 1) === 1 ? values[i * k + c]! : null),
+  }));
 }

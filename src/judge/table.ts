@@ -40,13 +40,14 @@ export interface Table extends Disposable {
 const BLANKS = ['', 'na', 'n/a', 'nan', 'null', 'none', '<na>'];
 
 /**
- * Opens a CSV (also `.tsv`, `;` and the like, which DuckDB finds out) or a Parquet file.
+ * Opens a CSV (also `.tsv`, `;` and the like, which DuckDB finds out), JSON lines (`.jsonl`) or a Parquet file.
  *
  * @param texts columns that are read as they are written, `007` as `007`; others may be taken for numbers
  * @throws `judge/table` where it cannot be read as such; `judge/empty`
  */
 export async function openTable(path: string, texts: readonly string[] = []): Promise<Table> {
   const parquet = /\.(parquet|pq)$/i.test(path);
+  const lines = /\.jsonl$/i.test(path);
   using file = openRegular(path);
   if (file.stat.size === 0) throw emptyFile(path);
   const duckdb = await openDuckDB({ memory: '6GB', threads: availableParallelism() });
@@ -57,6 +58,7 @@ export async function openTable(path: string, texts: readonly string[] = []): Pr
       await tell(path, parquet, () =>
         connection.run(`CREATE TABLE t AS SELECT * FROM read_parquet(${sqlText(file.path)})`),
       );
+    else if (lines) await tell(path, parquet, () => loadJsonLines(connection, file.path, firstLine(file)));
     else await tell(path, parquet, () => loadCsv(connection, file.path, texts));
     const types = new Map(
       (await query(
@@ -64,7 +66,7 @@ export async function openTable(path: string, texts: readonly string[] = []): Pr
       )) as [string, string][],
     );
     const names = [...types.keys()];
-    if (!parquet && !isHeader(firstLine(file), names)) {
+    if (!parquet && !lines && !isHeader(firstLine(file), names)) {
       throw new PenumbraError('judge/table', `${path}: its first line does not name the columns.`, {
         hint: 'Write a first line such as: id,label,p_cat,p_dog',
         where: { file: path },
@@ -195,6 +197,17 @@ async function loadCsv(connection: DuckDBConnection, path: string, texts: readon
   }
 }
 
+/** An object a line, with the keys of the first. Texts stay texts, whatever they look like. */
+async function loadJsonLines(connection: DuckDBConnection, path: string, first: string): Promise<void> {
+  const row = JSON.parse(first) as Record<string, unknown>;
+  const columns = Object.entries(row).map(
+    ([name, value]) => `${sqlText(name)}: '${typeof value === 'number' ? 'DOUBLE' : 'VARCHAR'}'`,
+  );
+  await connection.run(
+    `CREATE TABLE t AS SELECT * FROM read_json(${sqlText(path)}, format = 'newline_delimited', columns = {${columns.join(', ')}})`,
+  );
+}
+
 type Get = (column: number) => (row: number) => unknown;
 
 /** Columns of the table, some thousand rows at a time and without an object for each. */
@@ -248,7 +261,7 @@ async function tell<T>(path: string, parquet: boolean, work: () => Promise<T>): 
     }
     throw new PenumbraError(
       'judge/table',
-      `${path} cannot be read as ${parquet ? 'Parquet' : 'a table of text (CSV)'}.`,
+      `${path} cannot be read as ${parquet ? 'Parquet' : /\.jsonl$/i.test(path) ? 'JSON lines' : 'a table of text (CSV)'}.`,
       {
         hint: parquet
           ? 'Was it written completely? A Parquet file begins and ends with the letters PAR1.'

@@ -20,6 +20,8 @@ export interface EmbedOptions {
   /** For data with findings: the one that is looked at, in the samples where it is known. */
   readonly finding?: string | undefined;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Threads of the engine. Default: as many as the run was trained with. */
+  readonly threads?: number | undefined;
 }
 
 /**

@@ -2,12 +2,18 @@ export { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, saveCheckpoint }
 export { resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
 export { embedRun, type RunFeatures } from './embed-run.ts';
 export {
+  checkSubset,
   evaluateRun,
   type InspectOptions,
   inspectRun,
+  kindOf,
+  type LoadedRun,
+  type LoadOptions,
+  loadRun,
   type OpenRun,
   openRun,
   type RunPredictions,
+  runLoaderOptions,
   splitOf,
 } from './evaluate-run.ts';
 export { type FitOptions, type FitResult, fit } from './fit.ts';
@@ -20,6 +26,7 @@ export {
   outputOf,
   type PredictOptions,
   predict,
+  predictBatch,
   type SplitPredictions,
 } from './predict.ts';
 export {

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { concatenate } from '../concatenate.ts';
-import { type BatchLoader, needOneOfK, type Targets, takeTargets } from '../data/index.ts';
+import { type Batch, type BatchLoader, needOneOfK, type Targets, takeTargets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { type Predictions, predictions } from '../metrics/index.ts';
 import type { Network } from '../models/index.ts';
-import { gatherInputs, type InputBatch, taskOf } from '../tasks/index.ts';
+import { gatherInputs, type InputBatch, type Task, taskOf } from '../tasks/index.ts';
 import { autocast, noGrad, type Tensor, tidy } from '../torch/index.ts';
 import type { Module } from '../torch/nn/index.ts';
 import type { Mode } from './mode.ts';
@@ -110,17 +110,10 @@ export async function predict(
   let done = 0;
   try {
     for await (const batch of loader.epoch(0)) {
-      tidy(() =>
-        noGrad(() => {
-          const inputs = gatherInputs(batch.inputs, mode.device);
-          // Without dropout the head sees the features as they are.
-          const f = head && inMode(mode, () => model.features!(needImages(inputs)));
-          const z = head ? head.forward(f!) : logitsIn(mode, model, inputs);
-          probabilities.push(task.probabilities(z).toTypedArray() as Float32Array);
-          logits.push(z.toTypedArray() as Float32Array);
-          if (f) features.push(f.toTypedArray() as Float32Array);
-        }),
-      );
+      const rows = predictBatch(model, batch, task, mode, head);
+      probabilities.push(rows.probabilities);
+      logits.push(rows.logits);
+      if (rows.features) features.push(rows.features);
       indices.push(batch.indices);
       done += batch.indices.length;
       batch.release();
@@ -138,6 +131,32 @@ export async function predict(
     targets: takeTargets(targets, shown),
     indices: shown,
   });
+}
+
+/**
+ * Logits and probabilities of a batch, n×K each, from a network in evaluation mode.
+ * @param head the last layer, where its input is wanted too
+ */
+export function predictBatch(
+  model: Network,
+  batch: Pick<Batch, 'inputs'>,
+  task: Task,
+  mode: Mode,
+  head: Module | null = null,
+): { probabilities: Float32Array; logits: Float32Array; features?: Float32Array } {
+  return tidy(() =>
+    noGrad(() => {
+      const inputs = gatherInputs(batch.inputs, mode.device);
+      // Without dropout the head sees the features as they are.
+      const f = head && inMode(mode, () => model.features!(needImages(inputs)));
+      const z = head ? head.forward(f!) : logitsIn(mode, model, inputs);
+      return {
+        probabilities: task.probabilities(z).toTypedArray() as Float32Array,
+        logits: z.toTypedArray() as Float32Array,
+        ...(f && { features: f.toTypedArray() as Float32Array }),
+      };
+    }),
+  );
 }
 
 /**
