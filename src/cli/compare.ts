@@ -11,7 +11,14 @@ import {
   trainSettings,
   whole,
 } from './options.ts';
-import { addReportOptions, endWithReport, type ReportFlags, textOptions } from './report-end.ts';
+import {
+  addPartOptions,
+  addReportOptions,
+  endWithReport,
+  partSettings,
+  type ReportFlags,
+  textOptions,
+} from './report-end.ts';
 
 export function register(program: Command): void {
   const command = program
@@ -37,7 +44,7 @@ export function register(program: Command): void {
       'resamples for measures of features (default: 1000); 0: values alone, without intervals',
       whole,
     );
-  addReportOptions(command);
+  addPartOptions(addReportOptions(command));
   addTrainOptions(addDataOptions(command))
     .addHelpText('after', methodsHelp)
     .addHelpText(
@@ -89,6 +96,7 @@ async function compare(path: string, flags: Flags): Promise<void> {
     command: `penumbra ${process.argv.slice(2).join(' ')}`,
     ...(flags.split && { split: flags.split }),
     ...(flags.bins !== undefined && { bins: flags.bins }),
+    parts: partSettings(flags),
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
     signal: interrupt.signal,
     onEvent: showStudy(nameOf),

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
 import type { ThresholdRule } from '../figures/index.ts';
 import type { JudgeInput, JudgeOptions } from '../judge/index.ts';
-import { openReport } from './report-end.ts';
+import { openReport, partSettings, prevalence } from './report-end.ts';
 import { terminalOptions, thresholdRule, whole as wholeNumber } from './values.ts';
 
 export function register(program: Command): void {
@@ -55,6 +55,12 @@ export function register(program: Command): void {
       'write one page: figures, reliability diagrams, risk–coverage, calibrators and conformal sets',
     )
     .option('--markdown <file>', 'write the same as Markdown')
+    .option(
+      '--prevalence <share>',
+      'how frequent what is looked for is where it shall be used: 0.1, or edema=0.02,mass=0.05 (with --fit)',
+      prevalence,
+    )
+    .option('--images <folder>', 'images by sample id, relative to the folder: the page then shows some')
     .option('--open', 'open the page in a browser (with --html)')
     .option('--quiet', 'print the verdict and where the files lie, nothing else')
     .option('--json <file>', 'write all figures (fractions) with intervals, differences and bins')
@@ -96,6 +102,8 @@ interface Flags {
   html?: string;
   markdown?: string;
   json?: string;
+  prevalence?: number | Readonly<Record<string, number>>;
+  images?: string;
   open?: boolean;
   quiet?: boolean;
 }
@@ -116,7 +124,18 @@ async function judge(names: string[], flags: Flags): Promise<void> {
 
   let progress: ReturnType<typeof createProgress> | undefined;
   let label = '';
-  const { logits, probabilities, html, markdown, json, open, quiet, ...rest } = flags;
+  const {
+    logits,
+    probabilities,
+    html,
+    markdown,
+    json,
+    open,
+    quiet,
+    prevalence: share,
+    images,
+    ...rest
+  } = flags;
   if (open && html === undefined)
     throw new PenumbraError('usage/judge', '--open has no page to open', {
       hint: 'name one: --html report.html',
@@ -147,6 +166,8 @@ async function judge(names: string[], flags: Flags): Promise<void> {
   const judgement = await judgementOf(loaded, result, {
     ...options,
     verdict: !whole,
+    ...(images !== undefined && { images }),
+    parts: partSettings({ ...(share !== undefined && { prevalence: share }) }),
     onMessage: (message) => process.stderr.write(`judging: ${message}\n`),
   });
   const report = reportOf(loaded, judgement, options, commandLine());

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { TextOptions } from '../judgement/report-text.ts';
 import { terminalOptions } from './values.ts';
 
@@ -8,12 +8,51 @@ import { terminalOptions } from './values.ts';
 export interface ReportFlags {
   open?: boolean;
   quiet?: boolean;
+  /** Of what is looked for: one share, or one for each class or finding. */
+  prevalence?: number | Readonly<Record<string, number>>;
+  images?: boolean;
 }
 
 export function addReportOptions(command: Command): Command {
   return command
     .option('--open', 'open the report in a browser')
     .option('--quiet', 'print the verdict and where the report lies, nothing else');
+}
+
+/** What a report shows, where no study file says it. */
+export function addPartOptions(command: Command): Command {
+  return command
+    .option(
+      '--prevalence <share>',
+      'how frequent what is looked for is where the network shall be used, for predictive values and decision curves: 0.1, or edema=0.02,mass=0.05',
+      prevalence,
+    )
+    .option('--no-images', 'show no pictures of the surest errors and the least sure hits');
+}
+
+/** Settings of parts as flags give them. */
+export function partSettings({ prevalence: share, images }: ReportFlags): Record<string, unknown> {
+  return {
+    ...(share !== undefined && { operating: { prevalence: share }, decision: { prevalence: share } }),
+    ...(images === false && { images: false }),
+  };
+}
+
+/** `0.1`, or `edema=0.02,mass=0.05`. */
+export function prevalence(text: string): number | Record<string, number> {
+  const share = (value: string) => {
+    const number = Number(value);
+    if (!(number > 0 && number < 1))
+      throw new InvalidArgumentError('expected a share between 0 and 1, or name=share,name=share.');
+    return number;
+  };
+  if (!text.includes('=')) return share(text);
+  return Object.fromEntries(
+    text.split(',').map((pair) => {
+      const at = pair.lastIndexOf('=');
+      return [pair.slice(0, at).trim(), share(pair.slice(at + 1))];
+    }),
+  );
 }
 
 export function textOptions({ quiet }: ReportFlags): TextOptions {

@@ -32,6 +32,7 @@ export {
   takeTargets,
   targetsLength,
 } from './targets.ts';
+export { thumbnail } from './thumbnail.ts';
 export type {
   Batch,
   BrokenFile,

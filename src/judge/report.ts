@@ -1,3 +1,5 @@
+import { imageThumbnail } from '../data/thumbnail.ts';
+import { PenumbraError } from '../errors.ts';
 import {
   type Judged,
   type Judgement,
@@ -21,6 +23,10 @@ export async function judgementOf(
   result: JudgeResult,
   options: JudgeOptions & {
     readonly onMessage?: (message: string) => void;
+    /** Settings of parts, by name. */
+    readonly parts?: Readonly<Record<string, unknown>>;
+    /** A folder in which a sample's id is the path of its image. */
+    readonly images?: string;
     /** Measure what a verdict needs, and nothing else. */
     readonly verdict?: boolean;
   },
@@ -46,6 +52,7 @@ export async function judgementOf(
     },
     noValidation: 'there are no predictions to fit on (--fit)',
     ...(groups && { groups }),
+    ...(options.images !== undefined && { pictures: picturesIn(options.images, loaded) }),
     ...(strata && { sampleStrata: { [strata.column]: { codes: strata.codes, values: strata.values } } }),
   };
   const { bins, replicates, seed, level, onMessage } = options;
@@ -55,11 +62,35 @@ export async function judgementOf(
     seed,
     level,
     ...(onMessage && { onMessage }),
+    ...(options.parts && { parts: options.parts }),
     ...(options.verdict && {
       only: ['figures', 'baselines', 'calibration', 'fitted'],
       parts: { calibration: ['temperature'] },
     }),
   });
+}
+
+/**
+ * Small pictures of samples whose id is a path in a folder.
+ * @throws PenumbraError `judge/images` where the predictions have no ids
+ */
+function picturesIn(root: string, { methods }: Loaded) {
+  const { ids } = methods[0]!.files[0]!;
+  if (ids === undefined)
+    throw new PenumbraError(
+      'judge/images',
+      'The predictions have no ids, so no image can be found for them.',
+      {
+        hint: 'Give them a column of ids, the paths of the images relative to the folder.',
+      },
+    );
+  return async (samples: readonly number[]) =>
+    await Promise.all(
+      samples.map(async (sample) => {
+        const bytes = await imageThumbnail(root, ids[sample]!);
+        return bytes && `data:image/jpeg;base64,${Buffer.from(bytes).toString('base64')}`;
+      }),
+    );
 }
 
 /** The verdict as it stands in `figures.json`. */

@@ -81,6 +81,11 @@ export interface Judged {
   readonly centres?: readonly JudgedCentre[];
   /** All registered figures of the methods with the differences of their pairs, where these were measured before. */
   readonly measured?: Joint | undefined;
+  /**
+   * Small pictures of some judged samples, by sample number, as `data:` addresses; undefined where one cannot be read.
+   * Left out: none are shown.
+   */
+  readonly pictures?: ((samples: readonly number[]) => Promise<readonly (string | undefined)[]>) | undefined;
   /** Why there is nothing to fit on, where runs have no `validation`. */
   readonly noValidation?: string;
 }

@@ -188,13 +188,25 @@ export function reportText(
 
 /** The small table in lines; where the terminal is narrow, a block of lines for each method. */
 function summaryText({ heads, rows }: SummaryTable, width: number): string[] {
-  const lines = rows.map(({ name, cells, small, word }) => [
-    name,
-    ...cells.map((text, c) => [text, small[c]].filter(Boolean).join(' ')),
-    word,
-  ]);
-  const widths = heads.map((head, c) => Math.max(...[head, ...lines.map((line) => line[c]!)].map(lengthOf)));
-  const total = widths.reduce((sum, w) => sum + w + 2, -2);
+  // Where the terminal is narrow, temperatures go first, then intervals.
+  const forms = [
+    (_: string, c: number, small: readonly string[]) => small[c] ?? '',
+    (text: string, c: number, small: readonly string[]) => (text.startsWith('T = ') ? '' : (small[c] ?? '')),
+    () => '',
+  ].map((second) =>
+    rows.map(({ name, cells, small, word }) => [
+      name,
+      ...cells.map((text, c) => [text, second(small[c] ?? '', c, small)].filter(Boolean).join(' ')),
+      word,
+    ]),
+  );
+  const widthsOf = (lines: readonly (readonly string[])[]) =>
+    heads.map((head, c) => Math.max(...[head, ...lines.map((line) => line[c]!)].map(lengthOf)));
+  const totalOf = (lines: readonly (readonly string[])[]) =>
+    widthsOf(lines).reduce((sum, w) => sum + w + 2, -2);
+  const lines = forms.find((form) => totalOf(form) <= width) ?? forms[0]!;
+  const widths = widthsOf(lines);
+  const total = totalOf(lines);
   if (total > width)
     return lines.flatMap(([name, ...values]) => [
       name!,

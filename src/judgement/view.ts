@@ -88,6 +88,16 @@ export class View {
     return ids.toSorted((a, b) => error(a) - error(b));
   }
 
+  /** Whether a method is one of many that are drawn in grey: not the baseline, nor one that differs in what leads. */
+  muted(id: string): boolean {
+    if (this.ids.length <= MANY || id === this.judgement.baseline) return false;
+    const results = this.judgement.parts.figures as { readonly methods: readonly Measured[] } | undefined;
+    const versus = results?.methods.find(({ method }) => method === id)?.versus;
+    return !['eceDebiased', 'nll'].some(
+      (name) => verdictOf({ better: 'lower' }, versus?.[name], this.alpha) === 'better',
+    );
+  }
+
   /** How many runs a method has. */
   runs(id: string): number {
     return this.judgement.methods.find((method) => method.id === id)?.runs.length ?? 1;

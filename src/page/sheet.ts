@@ -77,7 +77,7 @@ tbody th.method-name { position: sticky; left: 0; background: var(--paper); } tr
 figure { margin: 12px 0 0; break-inside: avoid; }
 .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 20px 18px; margin-top: 12px; }
 .panels figure { margin: 0; }
-.images { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 18px; margin: 12px 0; } .images figure { margin: 0; } .images img { width: 100%; max-width: 200px; height: auto; image-rendering: auto; background: #000; display: block; border-radius: 3px; }
+.images { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 18px; margin: 12px 0; } .images figure { margin: 0; } .images figcaption svg { display: inline-block; width: 12px; height: 10px; vertical-align: -1px; margin-right: 3px; } .images img { width: 100%; max-width: 200px; height: auto; image-rendering: auto; background: #000; display: block; border-radius: 3px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 13px; margin: 10px 0 0; }
 .legend svg { display: inline-block; width: 30px; height: 12px; vertical-align: -1px; margin-right: 6px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }

@@ -28,6 +28,8 @@ export interface CompareOptions {
   /** Resamples of the intervals. Default 1,000. */
   readonly replicates?: number;
   readonly bins?: number;
+  /** Settings of parts of the report, as a study file takes them: `{ images: false }`. */
+  readonly parts?: Readonly<Record<string, unknown>>;
   /** The command line, for the report. */
   readonly command: string;
   readonly signal?: AbortSignal;
@@ -99,7 +101,7 @@ function writeComparison(folder: string, report: Report): CompareFiles {
   return files;
 }
 
-function studyOf({ settings, objectives, seeds, replicates, bins }: CompareOptions) {
+function studyOf({ settings, objectives, seeds, replicates, bins, parts }: CompareOptions) {
   if (!Number.isInteger(seeds) || seeds < 1) {
     throw new PenumbraError('study/option', `seeds: expected a whole number from 1, got ${seeds}`);
   }
@@ -121,6 +123,7 @@ function studyOf({ settings, objectives, seeds, replicates, bins }: CompareOptio
       methods: objectives.map((objective) => ({ objective, mixup })),
       seeds: Array.from({ length: seeds }, (_seed, i) => seed + i),
       embeddings: false,
+      ...parts,
       ...(replicates !== undefined && { replicates }),
       ...(bins !== undefined && { bins }),
     },

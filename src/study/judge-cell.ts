@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { narrowSubset, type Subset } from '../data/index.ts';
+import { narrowSubset, type Subset, thumbnail } from '../data/index.ts';
 import { sampleFor } from '../embeddings/index.ts';
 import { type Judged, type JudgedRun, type Judgement, judge, partList } from '../judgement/index.ts';
 import { chooseMode, RunFolder, writeAtomically } from '../training/index.ts';
@@ -83,6 +83,9 @@ function judgedOf(study: StudySpec, cell: PlannedCell, runs: readonly PlannedRun
     groups: dataset.splits[split]!.groups,
     strata: dataset.strata,
     centres: centres.map(({ name, kind, subset }) => ({ name, kind, groups: subset.groups })),
+    ...(dataset.splits[split]!.source && {
+      pictures: (samples) => picturesOf(dataset.splits[split]!, samples),
+    }),
     noValidation: `${set.id} has no validation split beside the judged one: nothing to fit on`,
     methods: ids.map((id) => {
       const own = runs.filter(({ method }) => method === id);
@@ -119,6 +122,16 @@ function judgedRun({ set }: PlannedCell, { folder, seed }: PlannedRun): JudgedRu
     },
     epochs: () => new RunFolder(folder).metrics(),
   };
+}
+
+/** Small pictures of a subset's samples, inside the page. */
+async function picturesOf(subset: Subset, samples: readonly number[]) {
+  return await Promise.all(
+    samples.map(async (sample) => {
+      const bytes = await thumbnail(subset, sample);
+      return bytes && `data:image/jpeg;base64,${Buffer.from(bytes).toString('base64')}`;
+    }),
+  );
 }
 
 /** At most so many images of a subset, every class with its share. */

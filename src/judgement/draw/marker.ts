@@ -47,6 +47,12 @@ export function swatch(series: number): Markup {
   return silent(14, tag('g', { class: seriesClass(series) }, marker(series, 7, 6)));
 }
 
+/** A method's line for a legend, in a box of 30 × 12. */
+export function lineMark(series: number): Markup {
+  const line = tag('path', { class: 'mean', d: 'M0 6H30', 'stroke-dasharray': dashOf(series) });
+  return tag('g', ofMethod(series), line);
+}
+
 /** A method's line in front of its name. */
 export function lineSwatch(series: number): Markup {
   const line = tag('path', { class: 'mean', d: 'M0 6H30', 'stroke-dasharray': dashOf(series) });

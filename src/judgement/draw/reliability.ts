@@ -25,7 +25,7 @@ export interface ReliabilityOptions {
    */
   readonly greatestShare?: number;
   /** What the bars are: `accuracy` (default) is right or wrong and has a binomial interval, a true probability is not. */
-  readonly outcome?: 'accuracy' | 'true probability';
+  readonly outcome?: 'accuracy' | 'true probability' | 'share of the class';
   /** In px. Default 280. */
   readonly width?: number;
 }
@@ -111,7 +111,7 @@ function diagram(bins: readonly Filled[], options: ReliabilityOptions, frame: Fr
     const { left, width } = span(bin, frame);
     const kind = count / runs < FEW ? 'bin few' : 'bin';
     const images = count / runs;
-    const ends = outcome === 'accuracy' ? wilson(accuracy * images, images, 0.95) : undefined;
+    const ends = outcome !== 'true probability' ? wilson(accuracy * images, images, 0.95) : undefined;
     const interval = ends && ([ends.low!, ends.high!] as const);
     const tip = [
       countText(bin),
