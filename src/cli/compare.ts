@@ -106,10 +106,10 @@ async function compare(path: string, flags: Flags): Promise<void> {
     process.exitCode = 130;
     return;
   }
-  const { json, markdown, html } = done.files;
+  const { json, markdown, html, figures } = done.files;
   endWithReport(
     reportText(done.report, textOptions(flags)),
-    { figures: json, tables: markdown, report: html },
+    { result: json, tables: markdown, figures, report: html },
     flags,
   );
   tellFailed(done.failed, nameOf);

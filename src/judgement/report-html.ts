@@ -2,7 +2,7 @@ import { page, prose } from '../page/index.ts';
 import { type Child, type Markup, tag } from '../page/svg.ts';
 import { type Figure, figureHtml, figurePanels } from './draw/figure.ts';
 import { swatch } from './draw/marker.ts';
-import { list, sentence } from './format.ts';
+import { capital, list, sentence } from './format.ts';
 import { differencesHtml, tableHtml } from './html/table.ts';
 import type { Block } from './part.ts';
 import { thumbnails } from './parts/reliability.ts';
@@ -443,10 +443,15 @@ function blockHtml(one: Block, { blocks }: ShownPart, view: View): Child {
           one.fold === undefined ? undefined : differencesHtml(one.table, view),
         ];
   if (one.fold !== undefined) return details(one.fold, body);
+  if ('table' in one && one.table.rows.length > LONG)
+    return details(`${capital(one.table.title.split(':')[0]!)}: ${one.table.rows.length} rows`, body);
   return 'table' in one && one.table.id === 'main'
     ? [body, details(`All differences from ${view.baseline}`, differencesHtml(one.table, view))]
     : body;
 }
+
+/** Longer tables are folded: they are looked up, not read. */
+const LONG = 12;
 
 function how(report: Report, cells: readonly ShownCell[]): Markup {
   const { view } = cells[0]!;

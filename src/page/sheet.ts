@@ -43,7 +43,7 @@ article .answer { font-size: 19px; max-width: 62ch; }
 .off { display: none; } svg .off { display: inline; visibility: hidden; }
 #tip { position: fixed; z-index: 9; background: var(--tip); color: var(--tipink); font-size: 12.5px; line-height: 1.4; padding: 6px 9px; border-radius: 5px; max-width: 320px; white-space: pre-line; pointer-events: none; }
 svg[tabindex]:focus-visible { outline: 2px solid var(--ink); outline-offset: 3px; } .told { filter: brightness(0.8); } .told .bar, .told.bar, .told .heat, .told .box { stroke: var(--ink); stroke-width: 1.5; }
-th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--ink); } th[aria-sort=ascending] button::after { content: " ▲"; font-size: 9px; } th[aria-sort=descending] button::after { content: " ▼"; font-size: 9px; }
+th button { all: unset; cursor: pointer; } th.chart button { display: block; } th button:focus-visible { outline: 2px solid var(--ink); } th[aria-sort=ascending] button::after { content: " ▲"; font-size: 9px; } th[aria-sort=descending] button::after { content: " ▼"; font-size: 9px; }
 .scroll { overflow-x: auto; margin: 10px 0; }
 .tall { max-height: 560px; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
@@ -78,6 +78,11 @@ figure { margin: 12px 0 0; break-inside: avoid; }
 .panels { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 20px 18px; margin-top: 12px; }
 .panels figure { margin: 0; }
 .images { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 18px; margin: 12px 0; } .images figure { margin: 0; } .images figcaption svg { display: inline-block; width: 12px; height: 10px; vertical-align: -1px; margin-right: 3px; } .images img { width: 100%; max-width: 200px; height: auto; image-rendering: auto; background: #000; display: block; border-radius: 3px; }
+.bars { display: flex; height: 16px; background: var(--faint); border-radius: 2px; overflow: hidden; min-width: 180px; } .bars.thin { height: 8px; margin: 1px 0; } .bars span { display: block; height: 100%; }
+.bins { display: flex; align-items: flex-end; gap: 2px; height: 30px; border-bottom: 1px solid var(--soft); min-width: 150px; } .bins span { flex: 1; }
+.f0 { background: var(--k3); } .f1 { background: var(--k4); } .f2 { background: var(--bar); } .f3 { background: var(--k7); } .f4 { background: var(--k5); } .f5 { background: var(--k6); }
+.ticks { display: flex; justify-content: space-between; font-weight: 400; font-size: 12px; color: var(--soft); } th.chart, td.chart { width: 38%; }
+.chip { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 7px; } dl.key { grid-template-columns: 8.5em minmax(0, 1fr); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 13px; margin: 10px 0 0; }
 .legend svg { display: inline-block; width: 30px; height: 12px; vertical-align: -1px; margin-right: 6px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
@@ -95,6 +100,7 @@ footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px;
   .cards tr { border-top: 1.5px solid var(--soft); padding: 6px 0; }
   .cards th, .cards td { border: 0; padding: 2px 0; text-align: left; position: static; white-space: normal; }
   .cards td { display: flex; justify-content: space-between; gap: 14px; } .cards td::before { content: attr(data-head); color: var(--soft); flex: 0 1 auto; } .cards td > div { text-align: right; }
+  .cards td.chart { display: block; } .cards th.chart, .cards td.chart { width: 100%; } .cards td.chart::before { content: none; } dl.key { grid-template-columns: 8.5em minmax(0, 1fr); }
   .cards td.first { padding-left: 0; } .cards td.empty { display: none; }
 }
 @page { size: A4; margin: 14mm 13mm; }

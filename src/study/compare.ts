@@ -8,7 +8,7 @@ import { formatObjective, parseObjective } from '../objectives/index.ts';
 import { resolveConfig, type TrainOptions, writeAtomically } from '../training/index.ts';
 import { checkRuns } from './check-runs.ts';
 import { type PlannedRun, planStudy } from './plan.ts';
-import { runOpened, type StudyEvent } from './study.ts';
+import { runOpened, type StudyEvent, writeFigures } from './study.ts';
 import { judgedSplit, type OpenedSet } from './study-data.ts';
 import { resolveStudy } from './study-file.ts';
 
@@ -41,6 +41,8 @@ export interface CompareFiles {
   readonly json: string;
   readonly markdown: string;
   readonly html: string;
+  /** Folder of the figures as .svg and .png. */
+  readonly figures: string;
 }
 
 export interface CompareOutcome {
@@ -67,7 +69,7 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   await checkRuns(plan.runs);
   claimFolder(folder, {
     kind: 'comparison',
-    names: ['result.json', 'result.md', 'report.html'],
+    names: ['result.json', 'result.md', 'report.html', 'figures'],
     known: { file: 'result.json', keys: ['methods'] },
   });
   const outcome = await runOpened(
@@ -82,16 +84,18 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   const titled = { ...report, title, cells };
   // The cell's folder is this one: whoever takes its lock clears away what looks half written.
   using _lock = await waitForLock(join(folder, 'run.lock'), { what: folder, signal });
-  return { report: titled, files: writeComparison(folder, titled), failed };
+  return { report: titled, files: await writeComparison(folder, titled), failed };
 }
 
 /** Writes a comparison's result, its tables and its page into its folder. */
-function writeComparison(folder: string, report: Report): CompareFiles {
+async function writeComparison(folder: string, report: Report): Promise<CompareFiles> {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'result.md'),
     html: join(folder, 'report.html'),
+    figures: join(folder, 'figures'),
   };
+  await writeFigures(files.figures, report);
   writeAtomically(
     files.json,
     `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) }, null, 1)}\n`,

@@ -1,4 +1,4 @@
-import { type Curve, curveDomain, curvePanel } from '../judgement/draw/curves.ts';
+import { beyond, type Curve, curveDomain, curvePanel } from '../judgement/draw/curves.ts';
 import type { Panel } from '../judgement/draw/figure.ts';
 import { type Part, registerPart, type View } from '../judgement/index.ts';
 import type { EpochMetrics } from '../training/index.ts';
@@ -101,6 +101,9 @@ function curveFigure(
       ({ method }, m): Panel => ({
         head: view.name(method),
         series: view.series(method),
+        lines: beyond(curves[m]!, shared === null ? curveDomain([curves[m]!]) : curveDomain(curves))
+          .slice(0, 3)
+          .map(([epoch, v]) => `epoch ${epoch}: ${Number(v.toPrecision(3))}, beyond the picture`),
         drawing: curvePanel(`${title} of ${view.name(method)}`, [curves[m]!], last, {
           ...(shared !== null && {
             reference: baseline >= 0 && baseline !== m ? curves[baseline]!.runs : [],

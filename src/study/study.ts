@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../errors.ts';
-import { type Claim, claimFolder, makeFolder } from '../files/index.ts';
+import { type Claim, claimFolder, makeFolder, writeWhole } from '../files/index.ts';
 import {
   type Judgement,
   type Report,
@@ -15,6 +15,7 @@ import {
   tableLatex,
   tableMarkdown,
 } from '../judgement/index.ts';
+import { pngOf } from '../page/png.ts';
 import { engineInfo } from '../torch/index.ts';
 import { RunFolder, writeAtomically } from '../training/index.ts';
 import { checkRuns } from './check-runs.ts';
@@ -119,7 +120,9 @@ export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   claimFolder(folder, STUDY);
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
   const outcome = await runOpened(opened, options);
-  return outcome.state === 'judged' ? { ...outcome, files: writeStudy(folder, outcome.report) } : outcome;
+  return outcome.state === 'judged'
+    ? { ...outcome, files: await writeStudy(folder, outcome.report) }
+    : outcome;
 }
 
 /** Trains and judges an opened study; what it wrote are runs and judgements alone. */
@@ -182,7 +185,7 @@ async function cellLock(cell: PlannedCell, signal: AbortSignal | undefined): Pro
 }
 
 /** Writes a study's result, tables, figures and report into its folder. */
-export function writeStudy(folder: string, report: Report): StudyFiles {
+export async function writeStudy(folder: string, report: Report): Promise<StudyFiles> {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'tables.md'),
@@ -190,16 +193,26 @@ export function writeStudy(folder: string, report: Report): StudyFiles {
     tables: join(folder, 'tables'),
     figures: join(folder, 'figures'),
   };
-  for (const path of [files.tables, files.figures]) makeFolder(path);
+  makeFolder(files.tables);
   const formats = { md: tableMarkdown, tex: tableLatex, csv: tableCsv, json: tableJson };
   for (const table of reportTables(report))
     for (const [ending, text] of Object.entries(formats))
       writeAtomically(join(files.tables, `${table.id}.${ending}`), text(table));
-  for (const [name, svg] of reportFigures(report)) writeAtomically(join(files.figures, name), svg);
+  await writeFigures(files.figures, report);
   writeAtomically(files.markdown, reportMarkdown(report));
   writeAtomically(files.html, reportHtml(report));
   writeAtomically(files.json, `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) })}\n`);
   return files;
+}
+
+/** Every figure as SVG and, where this machine has fonts, as PNG. */
+export async function writeFigures(folder: string, report: Report): Promise<void> {
+  makeFolder(folder);
+  for (const [name, svg] of reportFigures(report)) {
+    writeAtomically(join(folder, name), svg);
+    const png = await pngOf(svg);
+    if (png !== undefined) writeWhole(join(folder, name.replace(/\.svg$/, '.png')), png);
+  }
 }
 
 /** `study.json`: the study with every default filled in, and every run with its settings. */

@@ -222,7 +222,14 @@ describe('a table of images', () => {
 test('the page and the card hold the figures, fetch nothing, and escape what they show', async () => {
   const summary = await buildDataset(at('<b>out'), { rows: [await rowsOf(texts)], images: mimic(true) });
   const page = readFileSync(at('<b>out/report.html'), 'utf8');
-  expect(page).not.toMatch(/(?:src|href)=|@import|url\(|<script|<b>/);
+  const body = page.replace(/<style>.*?<\/style>/s, '').replace(/<script>.*?<\/script>/s, '');
+  expect(body).not.toMatch(/ src=| href="(?!#|README\.md)|@import|<script|<b>out/);
+  expect(body).toContain('href="README.md"');
+  for (const status of ['present', 'uncertain', 'absent', 'historical', 'conditional', 'someone else'])
+    expect(body).toContain(`</span>${status}</dt>`);
+  expect(page).toContain('prefers-color-scheme: dark');
+  // Every bar's count can be read beside it, and the answer comes first.
+  expect(body.indexOf('class="answer"')).toBeLessThan(body.indexOf('<table'));
   expect(page).toContain('Pleural Effusion');
   expect(page).toContain(summary.version);
   expect(page).toContain('probable');

@@ -25,9 +25,11 @@ export function curvePanel(
   { reference, domain = curveDomain(curves), width }: CurveOptions = {},
 ): Drawing {
   const lines = curves.flatMap(({ method, runs }): Line[] => [
-    ...(runs.length > 1 ? runs.map((points): Line => ({ points, kind: 'run', series: method })) : []),
+    ...(runs.length > 1
+      ? runs.map((points): Line => ({ points: within(points, domain), kind: 'run', series: method }))
+      : []),
     {
-      points: meanCurve(runs),
+      points: within(meanCurve(runs), domain),
       kind: 'mean',
       series: method,
       // A reference is dashed itself.
@@ -36,20 +38,48 @@ export function curvePanel(
   ]);
   return linePanel({
     label: `${title} over epochs`,
-    lines: [...(reference ? [{ points: meanCurve(reference), kind: 'reference' as const }] : []), ...lines],
+    lines: [
+      ...(reference ? [{ points: within(meanCurve(reference), domain), kind: 'reference' as const }] : []),
+      ...lines,
+    ],
     x: { name: 'epoch', domain: [Math.min(1, lastEpoch), lastEpoch], whole: true },
     y: { domain },
     ...(width !== undefined && { width }),
   });
 }
 
-/** A scale for all these curves. Shares and losses are never negative: an axis that says so would mislead. */
+/**
+ * A scale for all these curves. Shares and losses are never negative: an axis that says so would mislead. A first epoch far
+ * from all others would flatten them: where it more than doubles the scale, it is left out of it.
+ */
 export function curveDomain(curves: readonly Curve[]): [number, number] {
-  const known = curves.flatMap((c) =>
-    c.runs.flatMap((run) => run.flatMap(([, v]) => (isNumber(v) ? [v] : []))),
-  );
+  const points = curves.flatMap(({ runs }) => runs.flatMap((run) => run.filter(([, v]) => isNumber(v))));
+  const first = Math.min(...points.map(([epoch]) => epoch));
+  const values = (some: readonly Point[]) => some.map(([, v]) => v as number);
+  const later = values(points.filter(([epoch]) => epoch > first));
+  const [all, most] = [spanOf(values(points)), spanOf(later)];
+  const known = later.length > curves.length && most > 0 && all > 2 * most ? later : values(points);
   const [low, high] = extent(known);
   return [known.every((v) => v >= 0) ? Math.max(0, low) : low, high];
+}
+
+/** What of a curve's mean lies beyond a scale: said in words where it is not drawn. */
+export function beyond(
+  curve: Curve,
+  [low, high]: readonly [number, number],
+): readonly (readonly [number, number])[] {
+  return meanCurve(curve.runs).flatMap(([epoch, v]) =>
+    isNumber(v) && (v < low || v > high) ? [[epoch, v] as const] : [],
+  );
+}
+
+function spanOf(values: readonly number[]): number {
+  return values.length === 0 ? 0 : Math.max(...values) - Math.min(...values);
+}
+
+/** What lies beyond the scale is not drawn. */
+function within(points: readonly Point[], [low, high]: readonly [number, number]): Point[] {
+  return points.map(([epoch, v]) => [epoch, isNumber(v) && v >= low && v <= high ? v : null]);
 }
 
 /** The mean over runs at each epoch that all of them have a value for. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseXml, walk, type XmlElement } from '../../../test/fixtures/study/xml.ts';
 import type { ReliabilityBin } from '../../metrics/index.ts';
 import { escapeHtml, extent, inline, linear, tag, ticks } from '../../page/svg.ts';
-import { meanCurve } from './curves.ts';
+import { beyond, curveDomain, meanCurve } from './curves.ts';
 import { forest, shorten } from './forest.ts';
 import { heatBlocks } from './heat.ts';
 import { linePanel } from './lines.ts';
@@ -244,4 +244,34 @@ describe('pieces', () => {
     expect(tag('p', { title: '"<' }, '<b>&').html).toBe('<p title="&quot;&lt;">&lt;b&gt;&amp;</p>');
     expect(() => tag('line', { x1: Number.NaN })).toThrow(RangeError);
   });
+});
+
+test('learning curves are not flattened by a first epoch far from the others, which is then said in words', () => {
+  const curve = {
+    method: 0,
+    runs: [
+      [
+        [1, 9],
+        [2, 1.1],
+        [3, 1],
+        [4, 0.9],
+      ] as const,
+    ],
+  };
+  const domain = curveDomain([curve]);
+  expect(domain[1]).toBeLessThan(1.3);
+  expect(beyond(curve, domain)).toEqual([[1, 9]]);
+  const even = {
+    method: 0,
+    runs: [
+      [
+        [1, 1.3],
+        [2, 1.1],
+        [3, 1],
+        [4, 0.9],
+      ] as const,
+    ],
+  };
+  expect(curveDomain([even])[1]).toBeGreaterThan(1.3);
+  expect(beyond(even, curveDomain([even]))).toEqual([]);
 });

@@ -26,7 +26,7 @@ const ACROSS = 8;
 export function tableHtml(table: Table, view: View): Markup {
   if (isTurned(table)) return turned(table, view);
   return markup(
-    columnBlocks(table.columns, ACROSS - 2 * (table.stubs.length - 1)).map((places) =>
+    columnBlocks(table.columns, ACROSS - (table.stubs.length - 1)).map((places) =>
       frame(
         heads(table, places),
         bodies(table, (row) =>

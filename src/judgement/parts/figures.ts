@@ -255,8 +255,9 @@ function pairTables(view: View, { pairs }: FigureResults, figures: readonly Show
   const seconds = [...new Set(pairs.map(({ second }) => second))].filter(
     (id) => id !== view.judgement.baseline,
   );
-  const others = seconds.map((second) => {
-    const rows = pairs.filter((pair) => pair.second === second);
+  const others = seconds.flatMap((second) => {
+    const rows = pairs.filter(({ first, second: to }) => to === second && first !== view.judgement.baseline);
+    if (rows.length === 0) return [];
     return {
       table: figureTable(
         view,

@@ -112,7 +112,7 @@ function fittedTable(view: View, { calibrator, own }: FittedResults) {
         columnOf(figure, {
           id: `${figure.name}_${calibrator}`,
           group: figure.label,
-          label: withCalibrator(calibrator),
+          label: 'with it',
         }),
       ]),
     ],

@@ -197,7 +197,7 @@ function gallery(view: View, title: string, images: readonly ShownImage[]): Chil
           {},
           picture === undefined
             ? tag('p', { class: 'note' }, 'This image could not be read.')
-            : tag('img', { src: picture, alt: `Judged image ${sample + 1}, ${truth}`, loading: 'lazy' }),
+            : tag('img', { src: picture, alt: `Judged image ${sample + 1}, ${truth}` }),
           tag(
             'figcaption',
             {},

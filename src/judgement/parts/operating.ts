@@ -238,11 +238,10 @@ function pointTable(view: View, { points, prevalence, calibrationSamples }: Oper
     {
       id: 'operating',
       title: view.title('sensitivity and specificity at chosen thresholds'),
-      caption: `Each ${findings ? 'finding' : 'class against all others'} is called from a threshold up that was chosen on ${plural(calibrationSamples, 'validation image')} of each run. PPV and NPV: as frequent as it is among the judged images${asked.length > 0 ? `; then ${at}, where the network shall be used, from both intervals’ ends` : '. Give a prevalence (--prevalence) for where the network shall be used'}.`,
+      caption: `Each ${findings ? 'finding' : 'class against all others'} (in brackets: how many judged images have it) is called from a threshold up that was chosen on ${plural(calibrationSamples, 'validation image')} of each run. PPV and NPV: as frequent as it is among the judged images${asked.length > 0 ? `; then ${at}, where the network shall be used, from both intervals’ ends` : '. Give a prevalence (--prevalence) for where the network shall be used'}.`,
       stubs: [findings ? 'Finding' : 'Class', 'Threshold for'],
     },
     [
-      { id: 'positives', label: 'Positive', unit: 'count', better: 'none' },
       { id: 'threshold', label: 'Threshold', unit: '', better: 'none' },
       ...SHOWN.map((figure) => columnOf(figure)),
       ...(asked.length > 0
@@ -262,9 +261,8 @@ function pointTable(view: View, { points, prevalence, calibrationSamples }: Oper
             : predictiveValues(one.figures.sensitivity!, one.figures.specificity!, rate);
         return {
           method: id,
-          stubs: [capital(name), ruleText(rule)],
+          stubs: [`${capital(name)} (${positives})`, ruleText(rule)],
           cells: [
-            plain(positives),
             plain(one.threshold),
             ...SHOWN.map((figure) => cellOf(one, figure.name)),
             ...(asked.length > 0

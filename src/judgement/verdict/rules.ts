@@ -266,7 +266,7 @@ const rules: Rule[] = [
           .join('; ')
           .concat('.'),
         advice: isOff(base)
-          ? `${base.name} is ${wordOf(facts, base).word}: ${sureText(facts, base)}.`
+          ? `As trained with ${base.name} the networks are ${wordOf(facts, base).word}: ${sureText(facts, base, false)}.`
           : 'Use its probabilities as they are, on images like these.',
         short: `stay with ${base.name}${fit ? ` and a ${facts.calibrator}` : ''}`,
         method: base.id,

@@ -1,144 +1,375 @@
+import { type Child, type Markup, page, tag } from '../../page/index.ts';
 import type { DatasetSummary, FindingSummary } from './summary.ts';
 
-/** Statuses from sure to silent, with colours that stay apart for colour-blind readers (Okabe and Ito, 2008). */
-const statuses = [
-  ['present', '#0072b2', 'present'],
-  ['uncertain', '#e69f00', 'uncertain'],
-  ['absent', '#56b4e9', 'absent'],
-  ['historical', '#999999', 'historical'],
-  ['conditional', '#cc79a7', 'conditional'],
-  ['other', '#666666', 'someone else'],
+/** Statuses from sure to silent, what each means, and a made-up sentence that has it. */
+const STATUSES = [
+  ['present', 'present', 'It is said to be there.', 'Small effusion on the left.'],
+  [
+    'uncertain',
+    'uncertain',
+    'It may be there: the words express doubt.',
+    'Possible consolidation at the right base.',
+  ],
+  ['absent', 'absent', 'It is said not to be there.', 'No pneumothorax.'],
+  ['historical', 'historical', 'It was there once.', 'Pneumonia last year, since resolved.'],
+  [
+    'conditional',
+    'conditional',
+    'It is spoken of for a case that need not come.',
+    'Should fever occur, consider pneumonia.',
+  ],
+  ['other', 'someone else', 'It is another person’s.', 'The mother had tuberculosis.'],
 ] as const;
 
-/** One HTML page with the data set's charts; styles and pictures are inside, nothing is fetched. */
+/** A finding with fewer positive reports than this can hardly be trained or judged. */
+const FEW = 50;
+
+/**
+ * One HTML page with the data set's charts, in the design of all reports: what it is in one sentence first, light and
+ * dark, on a phone and on paper. Every bar has its count beside it. Styles and pictures are inside, nothing is fetched.
+ */
 export function datasetPage(s: DatasetSummary): string {
-  const n = (x: number): string => x.toLocaleString('en');
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${escapeHtml(s.name)}: uncertainty data set</title>
-<style>
-  body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-  h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .3rem; }
-  p { margin: .3rem 0 .8rem; } .small { color: #5a6875; font-size: .9rem; }
-  svg { width: 100%; height: auto; display: block; } svg text { font: 12px system-ui, sans-serif; fill: #1c2733; }
-  svg .faint { fill: #5a6875; } .key span { display: inline-block; margin-right: 1.2rem; }
-  .key i { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; vertical-align: -1px; }
-  table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: right; } td:first-child, th:first-child { text-align: left; }
-</style>
-<h1>${escapeHtml(s.name)}</h1>
-<p class="small">version ${s.version} · ${n(s.images)} images, ${n(s.reports)} reports, ${n(s.patients)} patients · extractor ${escapeHtml(s.extractors.map((e) => `${e.extractor} ${e.version}`).join(', '))}</p>
-<table><tr><th>split<th>images<th>reports<th>patients</tr>${s.splits.map((x) => `<tr><td>${escapeHtml(x.split)}<td>${n(x.images)}<td>${n(x.reports)}<td>${n(x.patients)}</tr>`).join('')}</table>
-
-<h2>What the reports say of each finding</h2>
-<p>Share of the ${n(s.reports)} reports; where a bar ends, the others do not mention the finding.</p>
-<p class="key">${statuses.map(([, colour, name]) => `<span><i style="background:${colour}"></i>${name}</span>`).join('')}</p>
-${statusChart(s)}
-
-<h2>How sure the wording is</h2>
-<p>Reports by the probability that they express, ten bins from 0 to 1 (absent on the left, present on the right); each row has its own scale for the bins between, since statements without doubt outnumber the rest.</p>
-${probabilityChart(s.findings)}
-
-<h2>Class imbalance</h2>
-<p>Reports labelled y = 1 (p ≥ 0.5) and y = 0, on a logarithmic scale.</p>
-<p class="key"><span><i style="background:#0072b2"></i>y = 1</span><span><i style="background:#56b4e9"></i>y = 0</span></p>
-${imbalanceChart(s.findings)}
-
-<h2>Words of doubt</h2>
-<p>How often each hedge decides an uncertain finding, and the probability it stands for.</p>
-${hedgeChart(s.hedges.slice(0, 30))}
-</html>
-`;
-}
-
-const left = 190;
-const width = 900;
-const line = 24;
-
-function svg(height: number, label: string, body: string): string {
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(label)}">${body}</svg>`;
-}
-
-function rowLabel(text: string, y: number, room = left): string {
-  return `<text x="${room - 10}" y="${y + 15}" text-anchor="end">${escapeHtml(text)}</text>`;
-}
-
-function statusChart(s: DatasetSummary): string {
-  const room = width - left - 60;
-  const body = s.findings.map((f, i) => {
-    let x = left;
-    const y = i * line;
-    const bars = statuses.map(([status, colour, name]) => {
-      const count = f.statuses[status] ?? 0;
-      const w = (count / Math.max(1, s.reports)) * room;
-      const bar =
-        count === 0
-          ? ''
-          : `<rect x="${x.toFixed(1)}" y="${y + 3}" width="${w.toFixed(1)}" height="${line - 6}" fill="${colour}"><title>${escapeHtml(f.finding)}, ${name}: ${count}</title></rect>`;
-      x += w;
-      return bar;
-    });
-    const mentioned = s.reports - (f.statuses.not_mentioned ?? 0);
-    return `${rowLabel(f.finding, y)}${bars.join('')}<text class="faint" x="${(x + 6).toFixed(1)}" y="${y + 16}">${((100 * mentioned) / Math.max(1, s.reports)).toFixed(1)} %</text>`;
-  });
-  return svg(s.findings.length * line + 4, 'Status per finding', body.join(''));
-}
-
-function probabilityChart(findings: readonly FindingSummary[]): string {
-  const height = 34;
-  const bin = (width - left - 150) / 10;
-  const body = findings.map((f, i) => {
-    const y = i * (height + 6);
-    const between = Math.max(1, ...f.histogram.slice(1, 9));
-    const ends = Math.max(1, f.histogram[0]!, f.histogram[9]!);
-    const bars = f.histogram.map((count, b) => {
-      const scale = b === 0 || b === 9 ? ends : between;
-      const h = count === 0 ? 0 : Math.max(1, (count / scale) * height);
-      const colour = b === 0 ? '#56b4e9' : b === 9 ? '#0072b2' : '#e69f00';
-      return `<rect x="${(left + b * bin + 1).toFixed(1)}" y="${(y + height - h).toFixed(1)}" width="${(bin - 2).toFixed(1)}" height="${h.toFixed(1)}" fill="${colour}"><title>${escapeHtml(f.finding)}, p from ${b / 10} to ${(b + 1) / 10}: ${count}</title></rect>`;
-    });
-    const axis = `<line x1="${left}" x2="${left + 10 * bin}" y1="${y + height}" y2="${y + height}" stroke="#c4ccd4"/>`;
-    const doubtful = f.histogram.slice(1, 9).reduce((a, b) => a + b, 0);
-    return `${rowLabel(f.finding, y + 10)}${axis}${bars.join('')}<text class="faint" x="${left + 10 * bin + 10}" y="${y + 26}">${doubtful} in between</text>`;
-  });
-  const bottom = findings.length * (height + 6) + 14;
-  const marks = [0, 0.5, 1].map(
-    (p) => `<text class="faint" x="${left + p * 10 * bin}" y="${bottom}" text-anchor="middle">${p}</text>`,
+  return page(
+    `${s.name}: findings with certainty`,
+    tag('header', {}, tag('h1', {}, s.name)),
+    tag(
+      'section',
+      { id: 'verdict' },
+      tag('p', { class: 'answer' }, sentenceOf(s)),
+      tag(
+        'dl',
+        { class: 'reasons' },
+        tag('dt', {}, 'Made of'),
+        tag(
+          'dd',
+          {},
+          `${n(s.images)} images of ${n(s.reports)} reports and ${n(s.patients)} patients, read by ${s.extractors.map((one) => `${one.extractor} ${one.version}`).join(', ')}; version ${s.version}.`,
+        ),
+        tag('dt', {}, 'More'),
+        tag(
+          'dd',
+          {},
+          'How it was made, what was left out and what it must not be taken for stands in the ',
+          tag('a', { href: 'README.md' }, 'data card'),
+          '.',
+        ),
+      ),
+      s.notes.map((note) => tag('div', { class: 'banner', role: 'note' }, tag('p', {}, `${note}.`))),
+    ),
+    splitTable(s),
+    nav(),
+    section(
+      'statuses',
+      'What the reports say of each finding',
+      `Reports by what they say, of ${n(s.reports)}; where a bar ends, the others do not mention the finding.`,
+      statusKey(),
+      statusTable(s),
+    ),
+    section(
+      'certainty',
+      'How sure the wording is',
+      'Reports by the probability that they express, from 0 (absent) to 1 (present). The bars are the bins between 0.1 and 0.9, all findings on one scale: statements without doubt outnumber them, and stand as numbers.',
+      certaintyTable(s.findings),
+    ),
+    section(
+      'balance',
+      'Class imbalance',
+      'Reports labelled y = 1 (p ≥ 0.5) and y = 0, on a logarithmic scale.',
+      balanceTable(s.findings),
+    ),
+    section(
+      'hedges',
+      'Words of doubt',
+      'How often each hedge decides an uncertain finding, and the probability that it stands for.',
+      hedgeTable(s.hedges.slice(0, 30)),
+    ),
   );
-  return svg(bottom + 6, 'Probability per finding', body.join('') + marks.join(''));
 }
 
-function imbalanceChart(findings: readonly FindingSummary[]): string {
-  const top = Math.max(10, ...findings.flatMap((f) => [f.positives, f.negatives]));
-  const room = width - left - 210;
-  const length = (count: number): number =>
-    count === 0 ? 0 : ((Math.log10(count) + 0.2) / (Math.log10(top) + 0.2)) * room;
-  const body = findings.map((f, i) => {
-    const y = i * line;
-    const share =
-      f.positives + f.negatives === 0
-        ? '–'
-        : `${((100 * f.positives) / (f.positives + f.negatives)).toFixed(1)} % positive`;
-    const end = Math.max(length(f.positives), length(f.negatives));
-    return `${rowLabel(f.finding, y)}<rect x="${left}" y="${y + 3}" width="${length(f.positives).toFixed(1)}" height="8" fill="#0072b2"><title>${f.positives}</title></rect><rect x="${left}" y="${y + 12}" width="${length(f.negatives).toFixed(1)}" height="8" fill="#56b4e9"><title>${f.negatives}</title></rect><text class="faint" x="${(left + end + 8).toFixed(1)}" y="${y + 16}">${f.positives} : ${f.negatives}, ${share}</text>`;
-  });
-  return svg(findings.length * line + 4, 'Class imbalance', body.join(''));
+function sentenceOf(s: DatasetSummary): string {
+  const positive = [...s.findings].sort((a, b) => b.positives - a.positives);
+  const doubted = [...s.findings].sort((a, b) => doubt(b) - doubt(a))[0];
+  const rare = s.findings.filter(({ positives }) => positives < FEW);
+  const first = positive[0];
+  if (first === undefined) return `${n(s.images)} images, and no findings.`;
+  return [
+    `${n(s.images)} images with ${n(s.findings.length)} ${s.findings.length === 1 ? 'finding' : 'findings'}: ${first.finding} is there most often (${n(first.positives)} reports)`,
+    ...(doubted !== undefined && doubt(doubted) > 0
+      ? [`, ${doubted.finding} is doubted most (${n(doubt(doubted))})`]
+      : []),
+    '.',
+    ...(rare.length > 0
+      ? [
+          ` ${rare.length === 1 ? `${rare[0]!.finding} has` : `${n(rare.length)} findings have`} fewer than ${FEW} positive reports: too few to train on or to judge.`,
+        ]
+      : []),
+  ].join('');
 }
 
-function hedgeChart(hedges: DatasetSummary['hedges']): string {
-  if (hedges.length === 0) return '<p>No hedge of the lexicon is among the evidence.</p>';
-  const top = hedges[0]!.count;
-  const wide = left + 60; // phrases are longer than findings
-  const room = width - wide - 130;
-  const body = hedges.map((h, i) => {
-    const y = i * line;
-    const w = Math.max(1, (h.count / top) * room);
-    return `${rowLabel(h.phrase, y, wide)}<rect x="${wide}" y="${y + 3}" width="${w.toFixed(1)}" height="${line - 6}" fill="#e69f00"/><text class="faint" x="${(wide + w + 6).toFixed(1)}" y="${y + 16}">${h.count}${h.probability === null ? '' : `, p = ${h.probability}`}</text>`;
-  });
-  return svg(hedges.length * line + 4, 'Frequency of hedges', body.join(''));
+function doubt({ statuses }: FindingSummary): number {
+  return statuses.uncertain ?? 0;
 }
 
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+function splitTable(s: DatasetSummary): Markup {
+  return table(
+    ['Split', 'Images', 'Reports', 'Patients'],
+    s.splits.map((one) => [one.split, count(one.images), count(one.reports), count(one.patients)]),
+  );
+}
+
+function nav(): Markup {
+  const parts = [
+    ['statuses', 'What the reports say'],
+    ['certainty', 'How sure the wording is'],
+    ['balance', 'Class imbalance'],
+    ['hedges', 'Words of doubt'],
+  ] as const;
+  return tag(
+    'nav',
+    { id: 'contents', 'aria-label': 'Contents' },
+    tag(
+      'ul',
+      {},
+      tag(
+        'li',
+        {},
+        parts.map(([id, text], i) => [i === 0 ? '' : ' · ', tag('a', { href: `#${id}` }, text)]),
+      ),
+    ),
+  );
+}
+
+function section(id: string, title: string, note: string, ...children: Child[]): Markup {
+  return tag('section', { id }, tag('h2', {}, title), tag('p', { class: 'note' }, note), ...children);
+}
+
+/** The colour of each status with what it means and an example in words of our own. */
+function statusKey(): Markup {
+  return tag(
+    'dl',
+    { class: 'small key' },
+    STATUSES.map(([, name, meaning, example], k) => [
+      tag('dt', {}, tag('span', { class: `chip f${k}`, 'aria-hidden': 'true' }), name),
+      tag('dd', {}, `${meaning} `, tag('i', {}, `“${example}”`)),
+    ]),
+    tag('dt', {}),
+    tag(
+      'dd',
+      {},
+      tag('span', { class: 'soft' }, 'The sentences are made up: no report is quoted on this page.'),
+    ),
+  );
+}
+
+function statusTable(s: DatasetSummary): Markup {
+  const all = Math.max(1, s.reports);
+  return table(
+    [
+      'Finding',
+      axis(['0', `${n(Math.round(s.reports / 2))}`, n(s.reports)]),
+      ...STATUSES.map(([, name]) => name),
+      'mentioned',
+    ],
+    s.findings.map((one) => {
+      const counts = STATUSES.map(([status]) => one.statuses[status] ?? 0);
+      const mentioned = s.reports - (one.statuses.not_mentioned ?? 0);
+      return [
+        one.finding,
+        bars(
+          counts.map((value, k) => ({
+            share: value / all,
+            fill: k,
+            title: `${one.finding}, ${STATUSES[k]![1]}: ${n(value)}`,
+          })),
+        ),
+        ...counts.map(count),
+        { text: `${((100 * mentioned) / all).toFixed(1)} %`, value: mentioned },
+      ];
+    }),
+  );
+}
+
+function certaintyTable(findings: readonly FindingSummary[]): Markup {
+  const most = Math.max(1, ...findings.flatMap(({ histogram }) => histogram.slice(1, 9)));
+  return table(
+    [
+      'Finding',
+      'p < 0.1',
+      tag('span', {}, 'p from 0.1 to 0.9 ', tag('span', { class: 'soft' }, `(a full bar: ${n(most)})`)),
+      'in between',
+      'p ≥ 0.9',
+    ],
+    findings.map((one) => {
+      const between = one.histogram.slice(1, 9);
+      return [
+        one.finding,
+        count(one.histogram[0]!),
+        tag(
+          'div',
+          { class: 'bins' },
+          between.map((value, b) =>
+            tag('span', {
+              class: 'f1',
+              style: `height:${value === 0 ? 0 : Math.max(2, (100 * value) / most).toFixed(1)}%`,
+              title: `${one.finding}, p from ${((b + 1) / 10).toFixed(1)} to ${((b + 2) / 10).toFixed(1)}: ${n(value)}`,
+            }),
+          ),
+        ),
+        count(between.reduce((sum, value) => sum + value, 0)),
+        count(one.histogram[9]!),
+      ];
+    }),
+  );
+}
+
+function balanceTable(findings: readonly FindingSummary[]): Markup {
+  const top = Math.max(10, ...findings.flatMap((one) => [one.positives, one.negatives]));
+  const decades = Math.ceil(Math.log10(top));
+  const share = (value: number) =>
+    value === 0 ? 0 : Math.max(0.004, Math.log10(Math.max(1.2, value)) / decades);
+  return table(
+    [
+      'Finding',
+      axis(Array.from({ length: decades + 1 }, (_, d) => n(10 ** d))),
+      'y = 1',
+      'y = 0',
+      'positive',
+    ],
+    findings.map((one) => {
+      const known = one.positives + one.negatives;
+      return [
+        one.finding,
+        tag(
+          'div',
+          {},
+          bars(
+            [{ share: share(one.positives), fill: 0, title: `${one.finding}, y = 1: ${n(one.positives)}` }],
+            true,
+          ),
+          bars(
+            [{ share: share(one.negatives), fill: 2, title: `${one.finding}, y = 0: ${n(one.negatives)}` }],
+            true,
+          ),
+        ),
+        count(one.positives),
+        count(one.negatives),
+        known === 0
+          ? { text: '–', value: Number.NaN }
+          : { text: `${((100 * one.positives) / known).toFixed(1)} %`, value: one.positives / known },
+      ];
+    }),
+  );
+}
+
+function hedgeTable(hedges: DatasetSummary['hedges']): Markup {
+  if (hedges.length === 0) return tag('p', {}, 'No hedge of the lexicon is among the evidence.');
+  const top = Math.max(1, ...hedges.map((hedge) => hedge.count));
+  return table(
+    ['Hedge', axis(['0', n(Math.round(top / 2)), n(top)]), 'decides', 'probability'],
+    hedges.map((hedge) => [
+      hedge.phrase,
+      bars([{ share: hedge.count / top, fill: 1, title: `${hedge.phrase}: ${n(hedge.count)}` }]),
+      count(hedge.count),
+      hedge.probability === null
+        ? { text: '–', value: Number.NaN }
+        : { text: String(hedge.probability), value: hedge.probability },
+    ]),
+  );
+}
+
+/** A cell: text, markup, or a number as it is written with what it sorts by. */
+type Cell = string | Markup | { readonly text: string; readonly value: number };
+
+function count(value: number): Cell {
+  return { text: n(value), value };
+}
+
+/** A table that sorts by its heads and becomes cards on a phone. */
+function table(heads: readonly (string | Markup)[], rows: readonly (readonly Cell[])[]): Markup {
+  const plain = heads.map((head) => (typeof head === 'string' ? head : ''));
+  return tag(
+    'div',
+    { class: 'scroll' },
+    tag(
+      'table',
+      { class: 'cards', role: 'table', 'data-sort': '' },
+      tag(
+        'thead',
+        { role: 'rowgroup' },
+        tag(
+          'tr',
+          { role: 'row' },
+          heads.map((head, h) =>
+            tag(
+              'th',
+              {
+                scope: 'col',
+                role: 'columnheader',
+                class: h === 0 ? 'left' : typeof head === 'string' ? undefined : 'chart',
+              },
+              head,
+            ),
+          ),
+        ),
+      ),
+      tag(
+        'tbody',
+        { role: 'rowgroup' },
+        rows.map(([name, ...cells]) =>
+          tag(
+            'tr',
+            { role: 'row' },
+            tag('th', { scope: 'row', role: 'rowheader', class: 'left' }, textOf(name!)),
+            cells.map((cell, c) => {
+              const number = typeof cell === 'object' && 'value' in cell ? cell : undefined;
+              return tag(
+                'td',
+                {
+                  role: 'cell',
+                  class: number === undefined ? 'left chart' : undefined,
+                  'data-head': plain[c + 1],
+                  'data-v':
+                    number === undefined ? undefined : Number.isNaN(number.value) ? '' : String(number.value),
+                },
+                number === undefined ? (cell as Child) : tag('div', {}, number.text),
+              );
+            }),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function textOf(cell: Cell): Child {
+  return typeof cell === 'object' && 'value' in cell ? cell.text : cell;
+}
+
+/** Bars one after the other. */
+function bars(
+  parts: readonly { readonly share: number; readonly fill: number; readonly title: string }[],
+  thin = false,
+): Markup {
+  return tag(
+    'div',
+    { class: thin ? 'bars thin' : 'bars' },
+    parts.map(({ share, fill, title }) =>
+      share === 0
+        ? undefined
+        : tag('span', { class: `f${fill}`, style: `width:${(100 * share).toFixed(2)}%`, title }),
+    ),
+  );
+}
+
+/** Numbers along a bar's length, evenly apart. */
+function axis(labels: readonly string[]): Markup {
+  return tag(
+    'span',
+    { class: 'ticks' },
+    labels.map((label) => tag('span', {}, label)),
+  );
+}
+
+function n(value: number): string {
+  return value.toLocaleString('en');
 }
