@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { Calibrated } from '../inference/index.ts';
+import { checkData } from './check-data.ts';
 import {
   addDataOptions,
   addRunOptions,
@@ -53,7 +54,7 @@ async function calibrate(path: string, data: string, flags: Flags): Promise<void
   const { createProgress } = await import('./progress.ts');
   const folders = chooseRuns(path, { run: flags.run, many: true });
   await loadRunCode(flags);
-  const dataset = openData(data, flags);
+  const dataset = await checkData(openData(data, flags), { ...flags, check: 'none' }, true);
   for (const folder of folders) {
     const total = dataset.splits[flags.split]?.length ?? 0;
     const progress = createProgress({ label: `calibrate ${folder}`, total, unit: 'images' });

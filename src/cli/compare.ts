@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { SplitName } from '../data/index.ts';
 import type { PlannedRun } from '../study/plan.ts';
+import { checkData } from './check-data.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addDataOptions,
@@ -76,9 +77,9 @@ async function compare(path: string, flags: Flags): Promise<void> {
   const { compare: runComparison } = await import('../study/compare.ts');
   const { reportText } = await import('../judgement/index.ts');
   const { showStudy, tellFailed } = await import('./study-progress.ts');
-  const dataset = openData(path, flags);
   const { importModel, importObjective } = await import('../training/index.ts');
   const given = trainSettings(flags);
+  const dataset = await checkData(openData(path, flags), flags, Boolean(given.window));
   const settings = {
     ...given,
     ...(given.model !== undefined && { model: await importModel(given.model) }),

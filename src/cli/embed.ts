@@ -4,6 +4,7 @@ import type { EmbeddingFigure, EmbeddingSummary, Metric, Projection } from '../e
 import { PenumbraError } from '../errors.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
 import type { RunFeatures } from '../training/index.ts';
+import { checkData } from './check-data.ts';
 import {
   addDataOptions,
   addRunOptions,
@@ -97,7 +98,7 @@ async function embed(given: string, path: string, flags: Flags): Promise<void> {
   if (flags.picture !== undefined) checkResult(flags.picture, { kind: 'svg', inputs });
 
   await loadRunCode(flags);
-  const dataset = openData(path, flags);
+  const dataset = await checkData(openData(path, flags), { ...flags, check: 'none' }, true);
   const subset = splitOf(dataset, flags.split);
   // A split that votes for itself is what leaving one out is.
   const voters = flags.gallery === flags.split ? undefined : flags.gallery;

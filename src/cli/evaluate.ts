@@ -4,6 +4,7 @@ import { type SplitName, subsetIdentity } from '../data/index.ts';
 import type { ThresholdRule } from '../figures/index.ts';
 import { checkResult, printable, writeResult } from '../files/index.ts';
 import type { RunCalibration } from '../inference/index.ts';
+import { checkData } from './check-data.ts';
 import {
   addDataOptions,
   addRunOptions,
@@ -71,7 +72,7 @@ async function evaluate(run: string, path: string, flags: Flags): Promise<void> 
 
   const folders = chooseRuns(run, { run: flags.run, many: true });
   await loadRunCode(flags);
-  const dataset = openData(path, flags);
+  const dataset = await checkData(openData(path, flags), { ...flags, check: 'none' }, true);
   const subset = splitOf(dataset, flags.split);
   await using predictor = Predictor.open(folders, { calibrated: flags.calibration, threads: flags.threads });
   const outputsOf = async (split: SplitName) => {

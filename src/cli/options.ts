@@ -11,6 +11,7 @@ import { PenumbraError } from '../errors.ts';
 import { readRegular } from '../files/index.ts';
 import type { TrainOptions } from '../training/index.ts';
 import { optimizerNames } from '../training/optimizer-names.ts';
+import { tellDataset } from './check-data.ts';
 import { number, positive, whole } from './values.ts';
 
 export { number, positive, whole };
@@ -28,6 +29,9 @@ export interface DataFlags {
   fileColumn?: string;
   labelColumn?: string;
   groupColumn?: string;
+  check?: 'quick' | 'full' | 'none';
+  skipMissing?: boolean;
+  skipDuplicates?: boolean;
   kind?: Dataset['kind'];
   views?: string[];
   uncertain?: NonNullable<FindingsOptions['uncertain']>;
@@ -93,6 +97,17 @@ export function addDataOptions(command: Command): Command {
         'findings with both: labels with their rates, or probabilities (default: labels)',
       ).choices(['labels', 'probabilities']),
     )
+    .addOption(
+      new Option(
+        '--check <how>',
+        'before training: whether images can be read and are there once: quick (up to 20,000 of them), full, none (default: quick)',
+      ).choices(['quick', 'full', 'none']),
+    )
+    .option('--skip-missing', "leave a table's rows out whose files are not there")
+    .option(
+      '--skip-duplicates',
+      'keep one of images with the same content, or listed twice; looks at all of them',
+    )
     .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
@@ -118,6 +133,8 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(flags.root !== undefined && { root: flags.root }),
     ...(flags.allowOutside !== undefined && { allowOutside: flags.allowOutside }),
     ...(flags.classes !== undefined && { classes: flags.classes }),
+    ...(flags.skipMissing !== undefined && { skipMissing: flags.skipMissing }),
+    ...(flags.skipDuplicates !== undefined && { skipDuplicates: flags.skipDuplicates }),
     ...(Object.keys(columns).length > 0 && { columns }),
     ...(flags.kind !== undefined && { kind: flags.kind }),
     ...(flags.views !== undefined && { views: flags.views }),
@@ -128,7 +145,17 @@ export function openData(path: string, flags: DataFlags): Dataset {
       ...(flags.phantomSeed !== undefined && { seed: flags.phantomSeed }),
     },
   });
-  for (const note of dataset.notes) process.stderr.write(`note: ${note}\n`);
+  const named = Object.keys(columns).map((role) => `--${role}-column`);
+  if (named.length > 0 && ['folders', 'npz', 'phantom', 'built'].includes(dataset.format)) {
+    throw new PenumbraError(
+      'usage/columns',
+      `${path} has no table whose columns ${named.join(', ')} could name`,
+      {
+        hint: `it was read as ${dataset.format}`,
+      },
+    );
+  }
+  tellDataset(dataset, path);
   return dataset;
 }
 
@@ -186,6 +213,11 @@ export function addTrainOptions(command: Command): Command {
     .option('--warm-up <epochs>', 'epochs of linear warm-up (default: 1)', number)
     .option('--size <pixels>', 'side of the network input (default: 224 for files, else as stored)', whole)
     .option('--channels <n>', '1 or 3 (default: as the images have)', whole)
+    .option(
+      '--window <spec>',
+      'values of 16-bit images that become black and white: low,high; percentile=1,99 (of each image) or percentile=1,99,set; auto (default: the whole range)',
+      intensityWindow,
+    )
     .option('--no-flip', 'do not mirror images at random')
     .option('--crop-padding <pixels>', 'border for the random crop (default: an eighth of the size)', whole)
     .option(
@@ -246,6 +278,7 @@ const settingFlags = [
   'warmUp',
   'size',
   'channels',
+  'window',
   'cropPadding',
   'mixup',
   'ema',
@@ -342,6 +375,19 @@ function splitParts(text: string): SplitParts {
   if (!good || new Set(splits).size < splits.length)
     throw new InvalidArgumentError('expected each of train, val and test at most once, as in test=val.');
   return Object.fromEntries(entries);
+}
+
+/** `0,4095`, `percentile=1,99`, `percentile=1,99,set`, `percentile=1,99,image` or `auto`. */
+function intensityWindow(text: string): NonNullable<TrainOptions['window']> {
+  if (text === 'auto') return text;
+  const [, percentile, low, high, per] =
+    /^(percentile=)?([\d.]+),([\d.]+)(?:,(?:per=)?(set|image))?$/.exec(text.trim()) ?? [];
+  const [from, to] = [Number(low), Number(high)];
+  const good = low !== undefined && from < to && (percentile === undefined ? per === undefined : to <= 100);
+  if (!good)
+    throw new InvalidArgumentError('expected low,high; percentile=1,99; percentile=1,99,set; or auto.');
+  if (percentile === undefined) return { low: from, high: to };
+  return { percentile: [from, to], ...(per === 'set' && { per }) };
 }
 
 function numbers(text: string): number[] {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { printable } from '../files/index.ts';
+import { checkData } from './check-data.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addDataOptions,
@@ -7,6 +8,7 @@ import {
   type DataFlags,
   interruptible,
   openData,
+  positive,
   trainSettings,
   whole,
 } from './options.ts';
@@ -24,6 +26,11 @@ export function register(program: Command): void {
       '--objective <name>',
       'name[:option=value,…] from the list below, or a file of your own: ./mine.ts (default: ols)',
     )
+    .option(
+      '--extend <epochs>',
+      'so many epochs more on the finished run of --out, from its weights, with the schedule anew; the settings are those of the run',
+      positive,
+    )
     .option('--seed <n>', 'initial weights, order and augmentation (default: 0)', whole);
   addTrainOptions(addDataOptions(command))
     .addHelpText('after', methodsHelp)
@@ -36,12 +43,15 @@ Examples:
   $ penumbra train phantom --objective ols --epochs 5
   $ penumbra train images/ --model resnet50 --objective ls:epsilon=0.1 --out runs/ls
   $ penumbra train images/ --objective ./mine.ts:beta=0.2 --model ./net.ts
+  $ penumbra train images/ --out runs/ls --objective ls --extend 10
+                                                        ten epochs more on a finished run, given with its settings
   $ penumbra train table.csv --group '^(P\\d+)' --size 128`,
     )
     .action(train);
 }
 
-type Flags = DataFlags & Record<string, unknown> & { out?: string; objective?: string; seed?: number };
+type Flags = DataFlags &
+  Record<string, unknown> & { out?: string; objective?: string; seed?: number; extend?: number };
 
 async function train(path: string, flags: Flags): Promise<void> {
   const { fit, importModel, importObjective, resolveConfig } = await import('../training/index.ts');
@@ -54,7 +64,7 @@ async function train(path: string, flags: Flags): Promise<void> {
     ...(settings.model !== undefined && { model: await importModel(settings.model) }),
     ...(flags.seed !== undefined && { seed: flags.seed }),
   });
-  const dataset = openData(path, flags);
+  const dataset = await checkData(openData(path, flags), flags, config.window !== null);
   const name = `${dataset.name}-${config.model}-${config.objective.replace(/[^\w.-]+/g, '_')}-seed${config.seed}`;
   using interrupt = interruptible('stopping after this step …');
   // biome-ignore lint/suspicious/noFocusedTests: it trains
@@ -63,6 +73,7 @@ async function train(path: string, flags: Flags): Promise<void> {
     dataset,
     dataPath: path,
     folder: flags.out ?? `runs/${name}`,
+    extend: flags.extend,
     signal: interrupt.signal,
     onEvent: showFit(config.objective),
   });

@@ -56,6 +56,10 @@ export interface DatasetOptions {
    * `one-of-k` makes a class of each different label even if it is `a|b`. Default: findings where a label has a `|`.
    */
   readonly kind?: Targets['kind'];
+  /** Leave rows out whose files are not there, instead of an error. Default: false. */
+  readonly skipMissing?: boolean;
+  /** Leave rows out whose file an earlier row lists, instead of an error. Default: false. */
+  readonly skipDuplicates?: boolean;
   /** What uncertain, blank and probable values of findings become. */
   readonly findings?: FindingsOptions;
   /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import sharp, { type Sharp } from 'sharp';
 import { PenumbraError } from '../errors.ts';
 import { openRegular, type RegularFile, systemCode } from '../files/index.ts';
@@ -144,18 +144,57 @@ function withArea(header: ImageHeader): ImageHeader {
   return header;
 }
 
+/** A file's size, its first bytes and what these say. */
+export interface FileHead {
+  readonly header: ImageHeader;
+  readonly size: number;
+  /** At most 64 KiB. */
+  readonly bytes: Uint8Array;
+}
+
+const HEAD = 1 << 16;
+const LONGEST_METADATA = 1 << 24;
+/** A PNG ends with this chunk; a little may stand behind it. */
+const TAIL = 4096;
+
+/**
+ * Reads the beginning of an image file, and the end of a PNG.
+ * @throws {BrokenImage} where the header is not one, or a PNG was cut off
+ */
+export function readHead(path: string, within: string | undefined): FileHead {
+  using file = openImage(path, within);
+  const { size } = file.stat;
+  if (size === 0) throw new BrokenImage('empty (0 bytes)');
+  const head = Buffer.alloc(Math.min(size, HEAD));
+  try {
+    const bytes = head.subarray(0, readSync(file.descriptor, head, 0, head.length, 0));
+    const header = headerOf(bytes, file);
+    if (header.format === 'png') {
+      const tail = Buffer.alloc(Math.min(size, TAIL));
+      readSync(file.descriptor, tail, 0, tail.length, size - tail.length);
+      if (!tail.includes('IEND')) throw new BrokenImage('truncated: the PNG has no end');
+    }
+    return { header, size, bytes };
+  } catch (error) {
+    if (error instanceof BrokenImage) throw error;
+    throw new BrokenImage(`cannot be read (${systemCode(error) ?? 'unknown'})`);
+  }
+}
+
+/** A JPEG's header may stand behind more metadata than was read. */
+function headerOf(bytes: Uint8Array, file: RegularFile): ImageHeader {
+  try {
+    return readHeader(bytes);
+  } catch (error) {
+    if (bytes[0] !== 0xff || file.stat.size <= bytes.length) throw error;
+    const more = Buffer.alloc(Math.min(file.stat.size, LONGEST_METADATA));
+    return readHeader(more.subarray(0, readSync(file.descriptor, more, 0, more.length, 0)));
+  }
+}
+
 /** The whole file, refused where it is larger than any image within the limit could be. */
 function readBytes(path: string, { maxPixels, within }: DecodeOptions): Buffer {
-  let file: RegularFile;
-  try {
-    file = openRegular(path, { within });
-  } catch (error) {
-    const code = error instanceof PenumbraError ? error.code : '';
-    if (code === 'files/not-regular') throw new BrokenImage('not a file');
-    if (code === 'files/outside')
-      throw new BrokenImage('a link out of the folder (--allow-outside reads it)');
-    throw new BrokenImage(`cannot be opened (${systemCode(error) ?? 'unknown'})`);
-  }
+  const file = openImage(path, within);
   try {
     const { size } = file.stat;
     if (size === 0) throw new BrokenImage('empty (0 bytes)');
@@ -167,5 +206,17 @@ function readBytes(path: string, { maxPixels, within }: DecodeOptions): Buffer {
     throw new BrokenImage(`cannot be read (${systemCode(error) ?? 'unknown'})`);
   } finally {
     file[Symbol.dispose]();
+  }
+}
+
+function openImage(path: string, within: string | undefined): RegularFile {
+  try {
+    return openRegular(path, { within });
+  } catch (error) {
+    const code = error instanceof PenumbraError ? error.code : '';
+    if (code === 'files/not-regular') throw new BrokenImage('not a file');
+    if (code === 'files/outside')
+      throw new BrokenImage('a link out of the folder (--allow-outside reads it)');
+    throw new BrokenImage(`cannot be opened (${systemCode(error) ?? 'unknown'})`);
   }
 }

@@ -1,5 +1,12 @@
 /** Images with labels: readers that detect the format, splits, decoding and batches. */
 
+export {
+  type CheckOptions,
+  checkImages,
+  type DataCheck,
+  type DuplicateImage,
+  withoutDuplicates,
+} from './check.ts';
 export { csvLine, parseCsv } from './csv.ts';
 export type { DatasetOptions } from './dataset.ts';
 export { dicomHint, isDicom } from './dicom.ts';
@@ -40,6 +47,7 @@ export type {
   FilePixels,
   ImageInput,
   Inputs,
+  IntensityWindow,
   Layout as ImageLayout,
   LoaderOptions,
   MemoryPixels,
@@ -51,3 +59,4 @@ export type {
   TokenSource,
 } from './types.ts';
 export { SPLIT_NAMES } from './types.ts';
+export { resolveWindow, type WindowRequest } from './window.ts';

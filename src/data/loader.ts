@@ -87,6 +87,7 @@ export class BatchLoader implements AsyncDisposable {
       fit: options.fit ?? 'fill',
       channels: this.channels,
       layout: this.layout,
+      ...(options.window && { window: options.window }),
       augment: options.augment && { pad, flip: options.augment.flip ?? false },
       ...normalizationTerms(normalization, this.channels),
     };

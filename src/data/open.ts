@@ -1,9 +1,10 @@
 import { readdirSync, statSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { resolveInside } from '../files/index.ts';
 import type { PhantomOptions } from '../phantom/index.ts';
 import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
+import { dicomHint } from './dicom.ts';
 import { dataFormats, registerFormat } from './format.ts';
 import type { Listing } from './part.ts';
 import { phantomDataset } from './phantom-dataset.ts';
@@ -69,9 +70,11 @@ function readListing(path: string, options: DatasetOptions): Listing {
   if (format !== undefined) return format.read(path, options);
   throw new PenumbraError('data/format', `${path} is no data set that Penumbra can read`, {
     where: { file: path },
-    hint: `it reads ${dataFormats()
-      .map(({ what }) => what)
-      .join('; ')}`,
+    hint:
+      dicomHint(isFolder ? names.map((entry) => join(path, entry)) : [path]) ??
+      `it reads ${dataFormats()
+        .map(({ what }) => what)
+        .join('; ')}`,
   });
 }
 

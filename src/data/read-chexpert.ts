@@ -123,7 +123,7 @@ function readChexpert(tables: readonly TableFile[], options: DatasetOptions): Li
     collector.addEntries(entries);
   }
   wanted.check(tables[0].path);
-  collector.checkFiles(root);
+  collector.checkFiles(root, options);
   const rows = collector.build();
   const parts = partsOf(rows, collected.build(tables[0].path), tables, root);
   // A single table of training images is divided like any other: validation is the other table.
@@ -131,7 +131,7 @@ function readChexpert(tables: readonly TableFile[], options: DatasetOptions): Li
   return {
     format: CHEXPERT.name,
     parts: only ? [{ ...parts[0], split: undefined }] : parts,
-    skipped: [],
+    skipped: rows.skipped,
   };
 }
 

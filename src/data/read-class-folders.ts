@@ -2,6 +2,7 @@ import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
+import { dicomHint } from './dicom.ts';
 import type { DataFormat } from './format.ts';
 import {
   type Listing,
@@ -107,6 +108,7 @@ function readClassFolders(root: string, given: readonly string[] | undefined): L
   }
 
   const table = paths.build();
+  if (table.length === 0) throw noImages(root, skipped);
   const source: FilePixels = { kind: 'files', root, paths: table, channels: probeChannels(root, table) };
   const posteriorPath = join(root, 'posterior.csv');
   const posteriors = readPosterior(posteriorPath, classes);
@@ -122,7 +124,46 @@ function readClassFolders(root: string, given: readonly string[] | undefined): L
       posterior: pickPosterior(posteriors, keys, classes.length, posteriorPath),
     };
   });
+  checkClasses(root, classes, found, splits, skipped);
   return { format: 'folders', parts, skipped };
+}
+
+/** @throws {PenumbraError} `data/missing-class` for a class folder that holds files, and no image among them */
+function checkClasses(
+  root: string,
+  classes: readonly string[],
+  found: readonly { readonly split: SplitName | undefined; readonly labels: readonly number[] }[],
+  splits: ReadonlyMap<SplitName | undefined, string>,
+  skipped: readonly BrokenFile[],
+): void {
+  for (const { split, labels } of found) {
+    const there = new Set(labels);
+    const folder = splits.get(split)!;
+    for (const [k, name] of classes.entries()) {
+      if (there.has(k)) continue;
+      const prefix = folder === '.' ? `${name}/` : `${folder}/${name}/`;
+      const own = skipped.filter(({ file }) => file.startsWith(prefix));
+      if (own.length === 0) continue;
+      const hint = dicomHint(own.map(({ file }) => join(root, file)));
+      throw new PenumbraError(
+        'data/missing-class',
+        `${prefix} holds ${own.length} files, and none is a PNG or JPEG`,
+        {
+          where: { file: join(root, prefix), class: name },
+          hint: hint ?? 'convert them to PNG, or take the folder out',
+        },
+      );
+    }
+  }
+}
+
+function noImages(root: string, skipped: readonly BrokenFile[]): PenumbraError {
+  const hint = dicomHint(skipped.map(({ file }) => join(root, file)));
+  return new PenumbraError(
+    'data/no-images',
+    `the class folders of ${root} hold no PNG or JPEG${skipped.length > 0 ? `, but ${skipped.length} other files` : ''}`,
+    { where: { file: root }, ...(hint !== undefined && { hint }) },
+  );
 }
 
 function list(root: string, folder: string, skipped: BrokenFile[], onImage: (path: string) => void): void {

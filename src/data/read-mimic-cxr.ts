@@ -125,13 +125,14 @@ function readMimic(folder: string, kind: TableKind, options: DatasetOptions): Li
   const tables = [{ path: splits, split: undefined }];
   const collector = new RowCollector(tables);
   collector.addEntries(entries);
-  collector.checkFiles(root);
+  collector.checkFiles(root, options);
+  const rows = collector.build();
   const targets = takeTargets(collected.build(labels), studyRows);
   const notes = unlabelled > 0 ? [`${unlabelled} images of studies without labels are left out`] : [];
   return {
     format: MIMIC_CXR.name,
-    parts: partsOf(collector.build(), targets, tables, root),
-    skipped: [],
+    parts: partsOf(rows, targets, tables, root),
+    skipped: rows.skipped,
     notes,
   };
 }

@@ -103,11 +103,11 @@ function readNih(table: string, options: DatasetOptions): Listing {
   const tables = [{ path: table, split: undefined }];
   const collector = new RowCollector(tables);
   collector.addEntries(entries);
-  collector.checkFiles(root);
+  collector.checkFiles(root, options);
   const rows = collector.build();
   const parts = partsOf(rows, joinedFindings(classes, texts, labelOf.view()), tables, root);
   const fractions = splitOf === undefined ? undefined : { val: 1 / 8 };
-  return { format: NIH.name, parts, skipped: [], ...(fractions && { fractions }) };
+  return { format: NIH.name, parts, skipped: rows.skipped, ...(fractions && { fractions }) };
 }
 
 /** The folder of each image below the root: `images/`, `images_001/images/` …, or none. */

@@ -7,7 +7,7 @@ import { type ColumnNames, type Listing, oneOfK } from './part.ts';
 import { RADIMAGENET_CLASSES, radImageNetClassOf, radImageNetStrata } from './radimagenet.ts';
 import { labelError, partsOf } from './read-table.ts';
 import { splitOfName } from './split.ts';
-import { readRows, type TableFile, type TableRows } from './table-rows.ts';
+import { readRows, type SkipOptions, type TableFile, type TableRows } from './table-rows.ts';
 import { SPLIT_NAMES } from './types.ts';
 
 const TABLE = /^RadiologyAI_(train|val|test)\.csv$/i;
@@ -17,15 +17,16 @@ export const RADIMAGENET: DataFormat = {
   name: 'radimagenet',
   what: "RadImageNet's tables",
   detects: ({ name, isFolder, names }) => (isFolder ? names : [name]).some((entry) => TABLE.test(entry)),
-  read(path, { classes, columns = {}, root }) {
+  read(path, options) {
+    const { classes, columns = {}, root } = options;
     if (TABLE.test(basename(path))) {
-      return readRadImageNet([{ path, split: undefined }], classes, columns, root);
+      return readRadImageNet([{ path, split: undefined }], classes, columns, root, options);
     }
     const tables = readdirSync(path)
       .filter((name) => TABLE.test(name))
       .map((name) => ({ path: join(path, name), split: splitOfName(name.slice(0, -4)) }));
     const ordered = SPLIT_NAMES.flatMap((split) => tables.filter((table) => table.split === split));
-    return readRadImageNet(ordered, classes, columns, root);
+    return readRadImageNet(ordered, classes, columns, root, options);
   },
 };
 
@@ -42,8 +43,9 @@ function readRadImageNet(
   given: readonly string[] | undefined,
   columns: ColumnNames,
   root = usualRoot(dirname(tables[0].path)),
+  skip: SkipOptions = {},
 ): Listing {
-  const rows = readRows(tables, columns, root);
+  const rows = readRows(tables, columns, root, { skip });
   const published = publishedClasses(rows);
   const classes = given ?? classesOf(rows, published, tables[0].path);
   const strata = radImageNetStrata(classes);
@@ -61,7 +63,7 @@ function readRadImageNet(
     );
   }
   const parts = partsOf(rows, oneOfK(classes, labels), tables, root);
-  return { format: 'radimagenet', strata, parts, skipped: [] };
+  return { format: 'radimagenet', strata, parts, skipped: rows.skipped };
 }
 
 /** Each row's place in the list of 165. */

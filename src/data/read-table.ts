@@ -53,7 +53,7 @@ export function readTables(tables: readonly TableFile[], options: DatasetOptions
   const { columns = {}, root = dirname(tables[0].path) } = options;
   const given = options.classes ?? readClassNames(dirname(tables[0].path));
   return hasLabels(tables[0].path, columns, given)
-    ? readLabels(tables, given, columns, root, options.kind)
+    ? readLabels(tables, given, columns, root, options)
     : readFindingColumns(tables, { ...options, classes: given, root });
 }
 
@@ -62,9 +62,10 @@ function readLabels(
   given: readonly string[] | undefined,
   columns: ColumnNames,
   root: string,
-  kind: DatasetOptions['kind'],
+  options: DatasetOptions,
 ): Listing {
-  const rows = readRows(tables, columns, root);
+  const { kind } = options;
+  const rows = readRows(tables, columns, root, { skip: options });
   const texts = rows.labels.names.map((text) => text.trim());
   const known = new Set(given);
   const joined = texts.some((text) => isJoined(text) && !known.has(text));
@@ -76,12 +77,16 @@ function readLabels(
       throw new PenumbraError('data/columns', `${path} names no finding`, { where: { file: path } });
     }
     const findings = joinedFindings(given ?? there, texts, rows.labels.of);
-    return { format: 'csv', parts: partsOf(rows, findings, tables, root), skipped: [] };
+    return { format: 'csv', parts: partsOf(rows, findings, tables, root), skipped: rows.skipped };
   }
   const classes = given ?? classesOf(rows, texts, tables[0].path);
   const numbers = classNumbers(rows, texts, classes);
   const labels = rows.labels.of.map((label) => numbers[label]);
-  return { format: 'csv', parts: partsOf(rows, oneOfK(classes, labels), tables, root), skipped: [] };
+  return {
+    format: 'csv',
+    parts: partsOf(rows, oneOfK(classes, labels), tables, root),
+    skipped: rows.skipped,
+  };
 }
 
 /**
@@ -98,7 +103,7 @@ export function readFindingColumns(
   const collected = new FindingColumns(classes, choice);
   const visit: RowVisitor = (header, path, at) =>
     collected.open(header, path, new Set(Object.values(at).filter((i) => i !== undefined)));
-  const rows = readRows(tables, columns, root, { visit, place });
+  const rows = readRows(tables, columns, root, { visit, place, skip: options });
   const { path } = tables[0];
   const findings = collected.build(path);
   const { leftAside } = collected;
@@ -107,7 +112,7 @@ export function readFindingColumns(
   return {
     format: 'csv',
     parts: partsOf(rows, findings, tables, root),
-    skipped: [],
+    skipped: rows.skipped,
     ...(classes === undefined && { notes }),
   };
 }
@@ -141,7 +146,7 @@ export function partsOf(
   const classes = targets.names;
   const posteriors = targets.kind === 'one-of-k' ? readPosterior(posteriorPath, classes) : undefined;
   const parts = [undefined, ...SPLIT_NAMES].map((split): Part => {
-    const members = indicesWhere(rows.length, (row) => rows.splitOf(row) === split);
+    const members = indicesWhere(rows.length, (row) => rows.splitOf(row) === split && !rows.leftOut.has(row));
     const pick = (names: Names | undefined) =>
       names && { names: names.names, of: Int32Array.from(members, (row) => names.of[row]) };
     const keys = posteriors === undefined ? [] : Array.from(members, (row) => stringAt(files, row));

@@ -3,6 +3,7 @@ import { BrokenImage, type DecodeOptions, decodeFile, type Pixels, resizePixels 
 import { stringAt } from './string-table.ts';
 import { placeSample, type Transform, writeSample } from './transform.ts';
 import type { PixelSource } from './types.ts';
+import { windowed } from './window.ts';
 
 /** Everything that a thread needs to make samples; plain data over shared memory. */
 export interface ReaderSpec {
@@ -68,7 +69,7 @@ export class SampleReader {
         continue;
       }
       writeSample(
-        pixels,
+        transform.window === undefined ? pixels : windowed(pixels, transform.window),
         transform,
         placeSample(transform, seed, epoch, index, draws?.[i]),
         images,

@@ -7,7 +7,7 @@ import { type ColumnNames, findColumn, missingColumn, type Names } from './part.
 import { IntegerList } from './rows.ts';
 import { splitOfName } from './split.ts';
 import { StringIndex, type StringTable, StringTableBuilder, stringAt } from './string-table.ts';
-import { SPLIT_NAMES, type SplitName } from './types.ts';
+import { type BrokenFile, SPLIT_NAMES, type SplitName } from './types.ts';
 
 /** A table of files, and the split that its name speaks of. */
 export interface TableFile {
@@ -29,6 +29,10 @@ export interface TableRows {
   readonly groups: Names | undefined;
   readonly sites: Names | undefined;
   splitOf(row: number): SplitName | undefined;
+  /** Rows that were asked to be left out: their files are not there, or were listed before. */
+  readonly leftOut: ReadonlySet<number>;
+  /** The same as files with the reason. */
+  readonly skipped: readonly BrokenFile[];
   /** Whether any row is in the split. */
   hasSplit(split: SplitName): boolean;
   /** Where a row stands, for errors. */
@@ -45,8 +49,17 @@ export type RowVisitor = (header: readonly string[], path: string, at: Positions
 interface RowOptions {
   readonly visit?: RowVisitor | undefined;
   readonly place?: ((file: string) => string) | undefined;
+  readonly skip?: SkipOptions | undefined;
   /** The columns that are looked at. Default: all. */
   readonly roles?: readonly (keyof Positions)[] | undefined;
+}
+
+/** Rows that are left out instead of an error. */
+export interface SkipOptions {
+  /** Those whose file is not there. Default: false. */
+  readonly skipMissing?: boolean | undefined;
+  /** Those whose file an earlier row lists. Default: false. */
+  readonly skipDuplicates?: boolean | undefined;
 }
 
 /**
@@ -67,7 +80,7 @@ export function readRows(
   const rows = new RowCollector(tables);
   for (const [table, { path, split }] of tables.entries())
     rows.addTable(table, readBytes(path), split, columns, more);
-  rows.checkFiles(root);
+  rows.checkFiles(root, more.skip);
   return rows.build();
 }
 
@@ -104,6 +117,8 @@ export class RowCollector {
   private readonly lineOf = new IntegerList();
   /** One past each table's last row. */
   private readonly ends: number[] = [];
+  private readonly leftOut = new Set<number>();
+  private readonly skipped: BrokenFile[] = [];
 
   constructor(tables: readonly TableFile[]) {
     this.tables = tables;
@@ -152,7 +167,7 @@ export class RowCollector {
    * Folder by folder, since one folder's names fit into the processor's cache: each file must be in the folder's
    * listing (a few system calls a folder, not one a file), and in no other row.
    */
-  checkFiles(root: string): void {
+  checkFiles(root: string, skip: SkipOptions = {}): void {
     const { folders } = this;
     const { starts, members } = groupRows(this.folderOf.view(), folders.length);
     const missing: number[] = [];
@@ -169,15 +184,24 @@ export class RowCollector {
         else rowOf[number] = row;
       }
     }
-    if (again.length > 0) throw this.duplicates(again);
     missing.sort((a, b) => a - b);
-    if (missing.length > 0) throw this.missingFiles(root, missing);
+    if (again.length > 0 && skip.skipDuplicates !== true) throw this.duplicates(again);
+    if (missing.length > 0 && skip.skipMissing !== true) throw this.missingFiles(root, missing);
+    if (missing.length === this.files.length && missing.length > 0) throw this.missingFiles(root, missing);
+    const leave = (row: number, reason: string) => {
+      this.leftOut.add(row);
+      this.skipped.push({ file: stringAt(this.files, row), reason });
+    };
+    for (const row of missing) leave(row, 'listed, and not there');
+    for (const { row } of again.sort((a, b) => a.row - b.row)) leave(row, 'listed by an earlier row');
   }
 
   build(): TableRows {
     const { files, labels, folders, labelOf, folderOf, groups, groupOf, sites, siteOf } = this;
     const splitOf = this.splitOf.view();
     return {
+      leftOut: this.leftOut,
+      skipped: this.skipped,
       length: files.length,
       files: files.build(),
       labels: { names: labels.texts(), of: labelOf.view() },
@@ -293,14 +317,14 @@ export class RowCollector {
   private missingFiles(root: string, missing: readonly number[]): PenumbraError {
     const { file, line } = this.placeOf(missing[0]);
     // By their lines, not by their names: a file name may be a patient's, and a table without a header lists no files.
-    const lines = missing.slice(0, 5).map((row) => this.placeOf(row).line);
+    const lines = missing.slice(0, 20).map((row) => this.placeOf(row).line);
     return new PenumbraError(
       'data/missing-files',
       `${missing.length} of ${this.files.length} listed files are not under ${root}: ${file}, line ${lines.join(', ')}` +
         (missing.length > lines.length ? ', …' : ''),
       {
         where: { file, line, missing: missing.length },
-        hint: 'paths are relative to the table; give the folder that they are relative to as `root`',
+        hint: 'paths are relative to the table; --root names the folder that they are relative to, and --skip-missing goes on without these rows',
       },
     );
   }
@@ -315,7 +339,7 @@ export class RowCollector {
       `${count}${file}, line ${line}: ${stringAt(this.files, first.row)} was listed before, in ${earlier.file}, line ${earlier.line}`,
       {
         where: { file, line, duplicates: again.length },
-        hint: 'a file twice in the data counts twice, or leaks from training into the test; keep one of the rows',
+        hint: 'a file twice in the data counts twice, or leaks from training into the test; keep one of the rows, or let --skip-duplicates keep the first',
       },
     );
   }

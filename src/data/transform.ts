@@ -1,6 +1,6 @@
 import { Random } from '../random.ts';
 import type { Pixels } from './decode.ts';
-import type { Layout, LoaderOptions, Normalization } from './types.ts';
+import type { IntensityWindow, Layout, LoaderOptions, Normalization } from './types.ts';
 
 /** How decoded pixels become a network's input; plain data, so that it can be sent to a worker thread. */
 export interface Transform {
@@ -9,6 +9,7 @@ export interface Transform {
   readonly fit: NonNullable<LoaderOptions['fit']>;
   readonly channels: 1 | 3;
   readonly layout: Layout;
+  readonly window?: IntensityWindow | undefined;
   readonly augment: { readonly pad: number; readonly flip: boolean } | undefined;
   /** Per channel: value = intensity · scale + shift, with intensity in [0, 1]. */
   readonly scale: readonly number[];

@@ -106,6 +106,14 @@ export type Normalization =
   | 'symmetric'
   | { readonly mean: readonly number[]; readonly std: readonly number[] };
 
+/**
+ * Which values of an image, as its file stores them, become black and white: from `low` to `high`, or from one percentile of
+ * its own pixels to another. Applied to the resized image.
+ */
+export type IntensityWindow =
+  | { readonly low: number; readonly high: number }
+  | { readonly percentile: readonly [number, number] };
+
 /** `NCHW` is PyTorch's default order, `NHWC` its channels-last memory. */
 export type Layout = 'NCHW' | 'NHWC';
 
@@ -121,6 +129,8 @@ export interface LoaderOptions {
   readonly channels?: 1 | 3;
   /** Default: `symmetric`. */
   readonly normalization?: Normalization;
+  /** Default: all that the file's depth can hold. */
+  readonly window?: IntensityWindow | undefined;
   /**
    * Random crop and flip, for training. `pad`: black pixels put around the resized image before the crop to `size`
    * at a random place (default 0). `flip`: mirrored left-right with probability 1/2 (default false).
