@@ -44,10 +44,17 @@ export function loaderOptions(config: TrainConfig): LoaderOptions {
     batchSize: config.batchSize,
     layout: 'NHWC',
     normalization: config.normalization,
+    ...windowOf(config),
     ...(config.size !== null && { size: config.size }),
     ...(config.channels !== null && { channels: config.channels }),
     ...(config.workers !== null && { workers: config.workers }),
   };
+}
+
+/** A window that is not numbers yet is of a run that has not begun. */
+function windowOf({ window }: TrainConfig): Pick<LoaderOptions, 'window'> {
+  if (window === null || window === 'auto' || ('per' in window && window.per === 'set')) return {};
+  return { window: 'percentile' in window ? { percentile: window.percentile } : window };
 }
 
 /**

@@ -10,6 +10,17 @@ const normalization = z.union([
   z.strictObject({ mean: z.array(z.number()).min(1), std: z.array(z.number().positive()).min(1) }),
 ]);
 
+const percent = z.number().min(0).max(100);
+const window = z.union([
+  z.literal('auto'),
+  z
+    .strictObject({ low: z.number().min(0), high: z.number().positive() })
+    .refine(({ low, high }) => low < high, 'low must be less than high'),
+  z
+    .strictObject({ percentile: z.tuple([percent, percent]), per: z.literal('set').optional() })
+    .refine(({ percentile: [low, high] }) => low < high, 'the first percentile must be less than the second'),
+]);
+
 /** Every setting of a training run with its default and the reason for it. */
 const schema = z.strictObject({
   model: z.string().default('resnet18'),
@@ -38,6 +49,11 @@ const schema = z.strictObject({
     .nullable()
     .default(null),
   normalization: normalization.default('symmetric'),
+  /**
+   * Which values of an image become black and white; null is all that its file's depth can hold. `auto`, and percentiles of
+   * the set, become numbers from the training images before the run begins.
+   */
+  window: window.nullable().default(null),
   flip: z.boolean().default(true),
   /** Black pixels around the image before the random crop; null is an eighth of the size. */
   cropPadding: z.int().min(0).nullable().default(null),
@@ -97,6 +113,36 @@ export type TrainOptions = z.input<typeof schema>;
 
 export const settingNames: readonly string[] = Object.keys(schema.shape);
 
+/** `epochs must be at least 1, and is 0`. */
+function inWords(issue: z.core.$ZodIssue, options: object): string {
+  const name = issue.path.join('.');
+  const given = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    options,
+  );
+  const is = given === undefined ? 'is missing' : `is ${JSON.stringify(given)}`;
+  switch (issue.code) {
+    case 'too_small':
+      return `${name} must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}, and ${is}`;
+    case 'too_big':
+      return `${name} must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}, and ${is}`;
+    case 'invalid_type': {
+      const kinds: Record<string, string> = {
+        int: 'a whole number',
+        number: 'a number',
+        boolean: 'true or false',
+      };
+      return `${name} must be ${kinds[issue.expected] ?? `of type ${issue.expected}`}, and ${is}`;
+    }
+    case 'invalid_value':
+      return `${name} must be one of ${issue.values.map(String).join(', ')}, and ${is}`;
+    case 'invalid_union':
+      return `${name} cannot be ${JSON.stringify(given)}`;
+    default:
+      return `setting '${name}': ${issue.message}`;
+  }
+}
+
 /**
  * Fills in defaults and checks every value.
  * @throws `training/config` naming the setting, what was expected, and for a misspelt name the nearest one
@@ -112,7 +158,7 @@ export function resolveConfig(options: TrainOptions): TrainConfig {
         where: { setting: key },
       });
     }
-    throw new PenumbraError('training/config', `setting '${issue.path.join('.')}': ${issue.message}`, {
+    throw new PenumbraError('training/config', inWords(issue, options), {
       where: { setting: issue.path.join('.') },
     });
   }

@@ -17,6 +17,10 @@ export interface Session extends Trainee {
   objective: ObjectiveRun;
   ema: WeightAverage | undefined;
   schedule: Schedule;
+  /** Epochs of the run before this schedule: 0, unless a finished run is extended. */
+  before: number;
+  /** The number of the last epoch. */
+  last: number;
   loader: BatchLoader;
   valLoader: BatchLoader | undefined;
   val: Subset | undefined;
@@ -162,7 +166,10 @@ class EpochClock {
 }
 
 /** @param part of the running epoch that is done, in [0, 1) */
-export function learningRate({ config, schedule, objective, progress }: Session, part: number): number {
+export function learningRate(
+  { config, schedule, before, objective, progress }: Session,
+  part: number,
+): number {
   const { epoch } = progress;
-  return config.learningRate * schedule(epoch + part) * objective.learningRateScale(epoch);
+  return config.learningRate * schedule(epoch - before + part) * objective.learningRateScale(epoch);
 }

@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs';
 import {
   type BatchLoader,
   type BrokenFile,
   type Dataset,
   datasetIdentity,
+  resolveWindow,
   type Subset,
+  type WindowRequest,
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { loadPretrained, type ModelDefinition, type Network, registerModel } from '../models/index.ts';
@@ -18,7 +21,17 @@ import {
 } from '../objectives/index.ts';
 import { Random } from '../random.ts';
 import { classWeights, taskOf } from '../tasks/index.ts';
-import { engineInfo, Generator, keep, type Tensor, tensor, tidy, writeSafetensors } from '../torch/index.ts';
+import {
+  engineInfo,
+  Generator,
+  keep,
+  readSafetensors,
+  Scope,
+  type Tensor,
+  tensor,
+  tidy,
+  writeSafetensors,
+} from '../torch/index.ts';
 import { buildModel, evaluationLoader, makeSchedule, trainLoader } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { WeightAverage } from './ema.ts';
@@ -28,7 +41,7 @@ import { chooseMode, type Mode } from './mode.ts';
 import { makeOptimizer } from './optimizers.ts';
 import { ownCode } from './own-code.ts';
 import { predict } from './predict.ts';
-import { type EpochMetrics, type RunDescription, RunFolder } from './run-folder.ts';
+import { type EpochMetrics, type Extension, type RunDescription, RunFolder } from './run-folder.ts';
 import { freshProgress, type Progress, RunState } from './run-state.ts';
 import { loadTeacher, teacherFingerprint } from './teacher.ts';
 import { EventWriter } from './tensorboard.ts';
@@ -48,6 +61,11 @@ export interface FitOptions {
   readonly objective?: ObjectiveDefinition;
   /** A network of one's own, likewise; in place of `config.model`. */
   readonly model?: ModelDefinition;
+  /**
+   * So many epochs more on a finished run, see `Extension`. One that was stopped is gone on with, with or without it.
+   * @throws `training/extend` where the run is not finished, or learns from a teacher that is trained with it
+   */
+  readonly extend?: number | undefined;
   /** Abort leaves a checkpoint after the step under way. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: FitEvent) => void;
@@ -74,7 +92,12 @@ export async function fit(given: FitOptions): Promise<FitResult> {
     const message = `${config.objective} needs a teacher: it is trained first, with hard labels`;
     onEvent?.({ type: 'notice', message });
     const folder = new RunFolder(options.folder).file('teacher');
-    const { finished } = await trainRun({ ...options, config: { ...config, objective: 'hard' }, folder });
+    const { finished } = await trainRun({
+      ...options,
+      config: { ...config, objective: 'hard' },
+      folder,
+      extend: undefined,
+    });
     if (!finished) return { finished, folder: options.folder, epochs: [], broken: [] };
   }
   return trainRun(options);
@@ -92,7 +115,50 @@ function withOwn({ config, objective, model }: FitOptions): TrainConfig {
   };
 }
 
-async function trainRun(options: FitOptions): Promise<FitResult> {
+/** The configuration with an intensity window in numbers: as it is kept with the run. */
+async function withWindow({ config, dataset }: FitOptions): Promise<TrainConfig> {
+  const { window } = config;
+  const { train } = dataset.splits;
+  if (window === null || train === undefined) return config;
+  const resolved = await resolveWindow(window as WindowRequest, train);
+  return { ...config, window: resolved === undefined ? null : { ...resolved } } as TrainConfig;
+}
+
+/**
+ * The extension that is to be trained: a new one of a finished run, or the last where it is under way.
+ * @throws `training/extend`
+ */
+function extensionOf(folder: RunFolder, epochs: number | undefined): Extension | undefined {
+  const description = folder.description();
+  const last = description.extensions?.at(-1);
+  if (epochs === undefined) return last;
+  const fail = (message: string, hint: string) => {
+    return new PenumbraError('training/extend', message, { hint, where: { file: folder.path } });
+  };
+  if (!Number.isInteger(epochs) || epochs < 1)
+    throw fail(`a run is extended by at least 1 epoch, not by ${epochs}`, 'say --extend 10');
+  if (!folder.finished) {
+    if (last?.epochs === epochs) return last;
+    throw last === undefined
+      ? fail(`${folder.path} is not finished`, 'go on with it first: the same command without --extend')
+      : fail(
+          `${folder.path} is being extended by ${last.epochs} epochs`,
+          `go on with that first: --extend ${last.epochs}`,
+        );
+  }
+  const end = folder.metrics().at(-1);
+  if (end === undefined) throw fail(`${folder.path} has no metrics.jsonl to go on from`, 'train it again');
+  const extension = {
+    epochs,
+    after: { epochs: end.epoch, steps: end.step },
+    weights: folder.weightsIdentity(),
+  };
+  folder.extend(description, extension);
+  return extension;
+}
+
+async function trainRun(given: FitOptions): Promise<FitResult> {
+  const options = { ...given, config: await withWindow(given) };
   const { config, dataset, signal, onEvent = () => {} } = options;
   const train = dataset.splits.train;
   if (train === undefined) {
@@ -123,8 +189,11 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
   );
   const description = describe(options, model, objective, loader, train, mode);
   let teacher: ReturnType<typeof loadTeacher> | undefined;
+  let extension: Extension | undefined;
   try {
+    if (options.extend !== undefined) folder.description(); // Says where there is no run.
     folder.claim(description);
+    extension = extensionOf(folder, options.extend);
     if (folder.finished) {
       objective.dispose();
       model.dispose();
@@ -148,19 +217,27 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
           tidy(() => tensor(classWeights(train.targets, config.classWeights!)).to({ device: mode.device })),
         );
   const state = new RunState(folder, { model, optimizer, objective, ...(ema && { ema }) }, generator);
-  const schedule = makeSchedule(config);
-  const steps = Math.ceil(loader.batches / config.accumulate) * config.epochs;
+  const before = extension?.after ?? { epochs: 0, steps: 0 };
+  const epochsNow = extension?.epochs ?? config.epochs;
+  const schedule = makeSchedule({ ...config, epochs: epochsNow });
+  const steps = before.steps + Math.ceil(loader.batches / config.accumulate) * epochsNow;
   onEvent({ type: 'start', description, mode, steps });
 
   try {
     const notice = (message: string) => onEvent({ type: 'notice', message });
     const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
-    else if (config.weights !== null) {
+    else if (extension !== undefined) {
+      startFromKept(folder, extension, model, objective, generator, config, mode);
+      ema?.reset();
+      notice(
+        `${extension.epochs} epochs more from the weights after ${before.epochs}: the schedule begins anew, which is not what ${before.epochs + extension.epochs} epochs at once would be`,
+      );
+    } else if (config.weights !== null) {
       loadPretrained(model, config.weights, { strict: config.strictWeights, notice });
       ema?.reset();
     }
-    const progress = resumed ?? freshProgress();
+    const progress = resumed ?? { ...freshProgress(), epoch: before.epochs, step: before.steps };
     const brokenBefore = progress.broken;
     const save = () => {
       progress.broken = union(brokenBefore, loader.broken, valLoader?.broken ?? []);
@@ -176,6 +253,8 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
       classWeights: weights,
       ema,
       schedule,
+      before: before.epochs,
+      last: before.epochs + epochsNow,
       loader,
       valLoader,
       val: dataset.splits.val,
@@ -193,7 +272,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
     const last = kept.at(-1);
     const events = new EventWriter(folder.path, last === undefined ? {} : { resumeStep: last.step + 1 });
     try {
-      while (progress.epoch < config.epochs) {
+      while (progress.epoch < before.epochs + epochsNow) {
         const completed = await trainEpoch(session);
         if (!completed) lock.check();
         if (!completed) return { finished: false, folder: folder.path, epochs, broken: progress.broken };
@@ -202,7 +281,7 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
         folder.appendMetrics(metrics);
         writeEvents(events, metrics);
         save();
-        onEvent({ type: 'epoch', metrics, epochs: config.epochs });
+        onEvent({ type: 'epoch', metrics, epochs: before.epochs + epochsNow });
       }
     } finally {
       events.close();
@@ -240,8 +319,35 @@ async function trainRun(options: FitOptions): Promise<FitResult> {
  * The seed of everything that is drawn while training: dropout, mixup, what an objective draws. Runs of neighbouring
  * seeds must not share a stream, so it is named, not counted on; 32 bits, as the engine's generator keeps no more.
  */
-function drawsSeed(seed: number): number {
-  return new Random(seed, 0xd3a5).uint32();
+function drawsSeed(seed: number, ...more: number[]): number {
+  return new Random(seed, 0xd3a5, ...more).uint32();
+}
+
+/** The kept weights and what the method had learnt; draws begin anew, and not as those of the run before. */
+function startFromKept(
+  folder: RunFolder,
+  extension: Extension,
+  model: Network,
+  objective: ObjectiveRun,
+  generator: Generator,
+  { seed }: TrainConfig,
+  { device }: Mode,
+): void {
+  if (folder.weightsIdentity() !== extension.weights) {
+    throw new PenumbraError(
+      'training/extend',
+      `${folder.path} has other weights than those that were extended`,
+      {
+        hint: 'put its model.safetensors back',
+        where: { file: folder.file('model.safetensors') },
+      },
+    );
+  }
+  using _scope = new Scope();
+  generator.state = new Generator(drawsSeed(seed, extension.after.epochs), device).state;
+  model.loadStateDict(readSafetensors(folder.file('model.safetensors')).tensors);
+  const learnt = folder.file('objective.safetensors');
+  if (existsSync(learnt)) objective.loadStateDict(readSafetensors(learnt).tensors);
 }
 
 /** Validation and the epoch's line; resets `progress` to the start of the next epoch. */
@@ -259,7 +365,7 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
   tidy(() => objective.endEpoch());
   const epoch = progress.epoch + 1;
   let val: ValFigures | undefined;
-  if (valLoader !== undefined && (epoch % config.evaluateEvery === 0 || epoch === config.epochs)) {
+  if (valLoader !== undefined && (epoch % config.evaluateEvery === 0 || epoch === session.last)) {
     const look = () => predict(model, valLoader, session.val!.targets, mode);
     val = valFigures(await (session.ema?.during(look) ?? look()));
   }

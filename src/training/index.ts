@@ -31,6 +31,7 @@ export {
 } from './predict.ts';
 export {
   type EpochMetrics,
+  type Extension,
   fingerprint,
   type RunDescription,
   RunFolder,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Subset, subsetIdentity } from '../data/index.ts';
@@ -41,8 +42,22 @@ export interface RunDescription {
   readonly code?: { readonly objective?: OwnCode; readonly model?: OwnCode };
   /** Identifies the weights of the teacher that the setting names, where the objective learns from one. */
   readonly teacher?: string;
+  /** What was trained on top of the run once it was finished, in order. */
+  readonly extensions?: readonly Extension[];
   readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };
   readonly software: Readonly<Record<string, string>>;
+}
+
+/**
+ * More epochs on a finished run: the configuration's schedule once more, over so many epochs, from the kept weights and
+ * what the method had learnt, with a fresh optimizer. Not the same as a run of all the epochs: that has one schedule.
+ */
+export interface Extension {
+  readonly epochs: number;
+  /** Epochs and optimizer steps of the run before. */
+  readonly after: { readonly epochs: number; readonly steps: number };
+  /** SHA-256 of the weights that it starts from. */
+  readonly weights: string;
 }
 
 /** One epoch: a line of `metrics.jsonl`. Rates are fractions, losses in nats. */
@@ -160,6 +175,25 @@ export class RunFolder {
     });
   }
 
+  /** Makes a finished run one that goes on: what it is from is written first, and only then it counts as unfinished. */
+  extend(description: RunDescription, extension: Extension): RunDescription {
+    // One that was written down and never begun, by a process that was killed right then, is replaced.
+    const begun = (description.extensions ?? []).filter(({ after }) => after.epochs < extension.after.epochs);
+    const extended = { ...description, extensions: [...begun, extension] };
+    writeAtomically(this.file('config.json'), `${JSON.stringify(extended, null, 2)}\n`);
+    // It starts from the weights, and not from a state that the run kept.
+    this.dropCheckpoints();
+    removeFile(this.file('done.json'));
+    return extended;
+  }
+
+  /** Identifies the weights. */
+  weightsIdentity(): string {
+    return createHash('sha256')
+      .update(readFileSync(this.file('model.safetensors')))
+      .digest('hex');
+  }
+
   /** Lines of `metrics.jsonl` up to `epochs`; the rest belongs to work that was lost and is done again. */
   metrics(epochs = Number.POSITIVE_INFINITY): EpochMetrics[] {
     const path = this.file('metrics.jsonl');
@@ -202,9 +236,19 @@ export class RunFolder {
    * @throws `training/locked` where another process, or this one, holds it
    */
   lock(): Lock {
+    const isNew = !existsSync(this.path);
     const lock = takeLock(this.file('run.lock'), { what: this.path, code: 'training/locked' });
     for (const folder of [this.path, this.checkpoints]) removeTemporaries(folder);
-    return lock;
+    if (!isNew) return lock;
+    return {
+      path: lock.path,
+      check: () => lock.check(),
+      // Where work failed before it began, nothing is left of it.
+      [Symbol.dispose]: () => {
+        lock[Symbol.dispose]();
+        removeEmptyFolder(this.path);
+      },
+    };
   }
 }
 

@@ -122,7 +122,7 @@ test('a split to judge that the data do not have', async () => {
 
 test('a setting out of range', async () => {
   const error = await failure({ settings: { ...base.settings, epochs: 0 } });
-  expect(error.message).toContain("setting 'epochs'");
+  expect(error.message).toContain('epochs must be at least 1, and is 0');
 });
 
 test('images too small for a network', async () => {

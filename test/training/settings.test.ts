@@ -83,6 +83,21 @@ describe('settings', () => {
   });
 
   test.each([
+    [{ epochs: 0 }, 'epochs must be at least 1, and is 0'],
+    [{ epochs: 1.5 }, 'epochs must be a whole number, and is 1.5'],
+    [{ learningRate: 0 }, 'learningRate must be more than 0, and is 0'],
+    [{ ema: 1 }, 'ema must be less than 1, and is 1'],
+    [{ schedule: 'step' }, 'schedule must be one of constant, cosine, multi-step, and is "step"'],
+    [{ flip: 'no' }, 'flip must be true or false, and is "no"'],
+    [{ channels: 2 }, 'channels cannot be 2'],
+    [{ window: { low: 5, high: 2 } }, "setting 'window': low must be less than high"],
+  ])('%j is told in words', (settings, message) => {
+    expect(() => resolveConfig(settings as TrainOptions)).toThrow(
+      expect.objectContaining({ code: 'training/config', message }),
+    );
+  });
+
+  test.each([
     [{ epochs: 0 }, 'epochs'],
     [{ batchSize: 1 }, 'batchSize'],
     [{ learningRate: 'fast' }, 'learningRate'],
