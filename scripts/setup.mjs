@@ -23,6 +23,11 @@ export function isOutOfDateOnly() {
   return left.length === 1 && left[0] === sources;
 }
 
+/** Titles of the steps that are not done: a few milliseconds, no network. */
+export function missingSteps({ engine = true } = {}) {
+  return (engine ? steps : plainSteps).filter((step) => !step.isDone()).map(({ title }) => title);
+}
+
 /**
  * Does what is not done yet. Prints a line a step to stderr, nothing when there is nothing to do.
  * When it cannot go on it says why and ends the process with 1 (130 after Ctrl-C): nothing that follows could work.

@@ -10,6 +10,8 @@ import {
   findNode,
   inPackage,
   isClone,
+  libTorchFolder,
+  libTorchRecord,
   mainFile,
   oldestNode,
   root,
@@ -35,7 +37,6 @@ import {
 const native = join(root, 'native');
 const generator = join(root, 'scripts/generate-ops.mjs');
 const generated = join(root, 'src/torch/generated');
-const libTorchRecord = join(stampFolder, 'libtorch.json');
 const log = (name) => join(stampFolder, `${name}.log`);
 
 /** First of all: nobody should wait for a download to learn that a compiler is missing. @type {Step} */
@@ -89,8 +90,12 @@ const libTorch = {
     return record !== undefined && isUnchanged(record) && isSameRequest(record.request, process.env);
   },
   async run(say) {
-    const cache = join(root, '.cache/libtorch');
-    const found = await findLibTorch({ env: process.env, cache, log: log('pip'), say });
+    const found = await findLibTorch({
+      env: process.env,
+      cache: libTorchFolder,
+      log: log('pip'),
+      say,
+    });
     writeAtomically(
       libTorchRecord,
       `${JSON.stringify({ ...found, request: request(process.env) }, undefined, 2)}\n`,
@@ -307,7 +312,7 @@ function typeScriptKey() {
 }
 
 /** Says all that is missing in one line, so that one apt-get mends it. */
-function checkTools() {
+export function checkTools() {
   const required = [
     { command: process.env.CXX || 'g++', needs: [11, 0], debian: 'g++' },
     { command: 'cmake', needs: [3, 18], debian: 'cmake' },

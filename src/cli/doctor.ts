@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'nod
 import { availableParallelism, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { libTorchRecord, oldestNode } from '../../scripts/lib/paths.mjs';
 import { PenumbraError } from '../errors.ts';
 import type { EngineInfo } from '../torch/index.ts';
 
@@ -205,7 +206,6 @@ export function register(program: Command): void {
     });
 }
 
-const oldestNode = 22;
 /** For advice only: with less, a training run may make the machine swap. */
 const lowMemory = 2 * 2 ** 30;
 const lowDisk = 2 ** 30;
@@ -236,7 +236,7 @@ const machine: Probes = {
   },
   libTorchSource() {
     try {
-      const record = readFileSync(new URL('.cache/setup/libtorch.json', projectFolder), 'utf8');
+      const record = readFileSync(libTorchRecord, 'utf8');
       return (JSON.parse(record) as { source: string }).source;
     } catch {
       return 'unknown';

@@ -71,13 +71,13 @@ interface Flags
 }
 
 async function predict(paths: readonly string[], flags: Flags): Promise<void> {
-  const { checkOutputs, chooseRuns, fitAbstention, fitSets, Predictor, predictImages, validationOf } =
+  const { checkPredictionsFile, chooseRuns, fitAbstention, fitSets, Predictor, predictImages, validationOf } =
     await import('../inference/index.ts');
   const { openImages } = await import('../data/index.ts');
   const { createProgress } = await import('./progress.ts');
   const { tellSkipped } = await import('./data-notes.ts');
   const { runs, given } = divided(paths);
-  checkOutputs(flags.out, [...runs, ...given]);
+  checkPredictionsFile(flags.out, [...runs, ...given]);
   const folders = runs.flatMap((path) => chooseRuns(path, { run: flags.run, many: true }));
   await loadRunCode(flags);
   const images = openImages(given, {

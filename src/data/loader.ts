@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { deferred } from '../deferred.ts';
 import { PenumbraError } from '../errors.ts';
 import type { WorkerData, WorkerReply, WorkerRequest } from './decode-worker.ts';
 import { type BatchRequest, type BatchResult, type ReaderSpec, SampleReader } from './sample-reader.ts';
@@ -185,7 +186,7 @@ export class BatchLoader implements AsyncDisposable {
 
     const number = this.nextJob++;
     this.threads ??= this.startThreads();
-    const { promise, resolve, reject } = Promise.withResolvers<BatchResult>();
+    const { promise, resolve, reject } = deferred<BatchResult>();
     promise.catch(() => {}); // A job that fails while nobody waits for it is reported by the one that is waited for.
     const job: Job = { images, result: promise, settle: resolve, fail: reject };
     this.jobs.set(number, job);
@@ -205,7 +206,7 @@ export class BatchLoader implements AsyncDisposable {
     return Array.from({ length: this.workers }, () => {
       // Without this process's own flags: some, such as --input-type, are not for files.
       const worker = new Worker(file, { workerData, name: 'penumbra-decode', execArgv: [] });
-      const exited = Promise.withResolvers<void>();
+      const exited = deferred<void>();
       const thread: Thread = { worker, load: 0, exited: exited.promise };
       worker.unref();
       worker.on('message', (reply: WorkerReply) => this.receive(thread, reply));

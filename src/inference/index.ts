@@ -17,7 +17,7 @@ export {
 } from './conclusions.ts';
 export {
   brokenPathOf,
-  checkOutputs,
+  checkPredictionsFile,
   type PredictedImages,
   type PredictImagesOptions,
   predictImages,

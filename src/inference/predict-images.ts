@@ -62,7 +62,7 @@ export async function predictImages(
   const { out, inputs } = options;
   predictionsFormat(out);
   using _lock = takeLock(`${out}.lock`, { what: out });
-  checkOutputs(out, inputs);
+  checkPredictionsFile(out, inputs);
   const hasGroups = images.parts.some(({ groupOf }) => groupOf !== undefined);
   const columns = columnsOf(predictor, options, hasGroups);
   const broken: BrokenFile[] = [];
@@ -72,7 +72,7 @@ export async function predictImages(
   if (broken.length > 0) {
     const lines = broken.map(({ file, reason }) => csvLine([file, reason]));
     writeResult(brokenFile, [csvLine(['name', 'reason']), ...lines], { kind: 'broken', inputs });
-  } else if (existsSync(brokenFile)) removeFile(brokenFile); // Of an earlier call: checkOutputs looked at it.
+  } else if (existsSync(brokenFile)) removeFile(brokenFile); // Of an earlier call: checkPredictionsFile looked at it.
   return {
     images: images.length,
     broken,
@@ -106,7 +106,7 @@ export async function predictImages(
 }
 
 /** Makes sure that both files may be written, before the work. @throws `files/same`, `files/exists` */
-export function checkOutputs(out: string, inputs: readonly string[]): void {
+export function checkPredictionsFile(out: string, inputs: readonly string[]): void {
   checkResult(out, { kind: predictionsKind(out), inputs });
   checkDistinct(brokenPathOf(out), inputs);
   checkResult(brokenPathOf(out), { kind: 'broken', inputs });

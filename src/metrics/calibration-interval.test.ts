@@ -172,6 +172,13 @@ test('the value is never outside its interval, whatever comes in', () => {
   );
 });
 
+test('what differs plainly is told apart among many comparisons, too', () => {
+  const runs = (shift: number) => [1, 2, 3].map((seed) => draw(10 * seed + 100 * shift, 826, shift));
+  const { p } = calibrationDifference(runs(0.16), runs(0.02));
+  expect(p).toBeLessThan(0.05 / 24);
+  expect(p).toBeGreaterThan(0);
+});
+
 test('p is below 5 % exactly where the interval leaves 0 out, and turns round with the order', () => {
   const a = draw(1, 800, 0.15);
   const b = draw(2, 800, 0.02);

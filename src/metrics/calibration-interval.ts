@@ -205,9 +205,11 @@ function debiased({ values, errors }: Pick<Gaps, 'values' | 'errors'>): number {
  *
  * With N₁ as in {@link calibrationInterval}, W = N₁(D_A) − N₁(D_B) is set against its distribution under every pair of
  * true errors (t_A, t_B) with t_A − t_B = δ, along the observed shapes of the gaps, X_A = N₁(t_A·D_A/N₁(D_A) + E_A) and
- * X_B alike with joint noise (E_A, E_B); p(δ) is the largest two-sided p over the pairs that the observed sum N₁(D_A) +
- * N₁(D_B) does not rule out at 1 %, plus this 1 %. The same is done with N₃, which lets the sign change three times, and
- * the larger p counts. `p` is p(0), and the interval is every δ with p(δ) of at least 1 − level.
+ * X_B alike with joint noise (E_A, E_B). A level α is spent in two parts (Berger and Boos 1994): a fifth rules out the pairs
+ * that the observed sum N₁(D_A) + N₁(D_B) speaks against, the rest tests under those that are left, so that p(δ) is the
+ * largest of min(p/0.8, 5s) over the pairs, where p is the two-sided p of the difference and s that of the sum. The same
+ * is done with N₃, which lets the sign change three times, and the larger p counts. `p` is p(0), at least 2.5/(draws + 1),
+ * and the interval is every δ with p(δ) of at least 1 − level.
  *
  * It compares errors whose calibration curves cross the diagonal at most three times: with more crossings both norms are
  * below the error, and equal errors can then differ in them.
@@ -258,8 +260,8 @@ const NORMS: readonly Norm[] = [oneChange, threeChanges];
 /** Steps of the grids on each side of what was seen: of equal errors, and of each method's own. */
 const EQUAL_STEPS = 4;
 const STEPS = 8;
-/** The chance that the observed sum rules out the true pair, which p pays for. */
-const RULED_OUT = 0.01;
+/** The share of a level that is spent on ruling pairs out. */
+const RULING_OUT = 0.2;
 
 /** One side's own gaps. `offset` and `stride` say where they stand in the joint noise. */
 interface Part {
@@ -300,9 +302,9 @@ function knotsOf(norm: Norm, a: Part, b: Part, noise: Float64Array, draws: numbe
     const at = r * a.stride;
     sums[r] = norm(noise, a.starts, at + a.offset) + norm(noise, b.starts, at + b.offset);
   }
-  const reach = quantile(sums.sort(), 1 - RULED_OUT / 4);
+  const reach = quantile(sums.sort(), 0.9975);
   if (reach === 0)
-    return seen.a === 0 && seen.b === 0 ? null : { none: seen.a === seen.b ? 1 : RULED_OUT, ps: [] };
+    return seen.a === 0 && seen.b === 0 ? null : { none: seen.a === seen.b ? 1 : 1 / draws, ps: [] };
   const grid = (size: number) => Array.from({ length: 2 * size + 1 }, (_, i) => ((i - size) * reach) / size);
   const steps = grid(STEPS);
   const profiles = (part: Part, own: number, ts: readonly number[]): (Float64Array | null)[] =>
@@ -359,7 +361,11 @@ function profile(
   return result;
 }
 
-/** The largest two-sided p over pairs of true errors that the observed sum does not rule out (all, if it rules out all). */
+/**
+ * The least level that rejects every pair of true errors: each is rejected by its difference (p within the share of the level
+ * that is left for it) or ruled out by its sum (s within the other share). A grid whose sums are all in the tail says
+ * nothing beyond the level that would rule all of it out: there the differences alone decide.
+ */
 function largestP(
   pairs: readonly (readonly [Float64Array, Float64Array])[],
   seen: { readonly a: number; readonly b: number },
@@ -368,9 +374,9 @@ function largestP(
   const seenSum = seen.a + seen.b;
   // Equal gaps of two methods differ by the rounding of a singular covariance's factor.
   const same = 1e-6 * seenSum;
-  let most = 0;
-  let mostOfAll = 0;
-  let any = false;
+  let level = 0;
+  let byDifference = 0;
+  let rulesOutAll = 0;
   for (const [a, b] of pairs) {
     let below = 1;
     let above = 1;
@@ -384,14 +390,14 @@ function largestP(
       if (sum <= seenSum) lessSum++;
       if (sum >= seenSum) moreSum++;
     }
-    const p = Math.min(1, (2 * Math.min(below, above)) / (a.length + 1));
-    mostOfAll = Math.max(mostOfAll, p);
-    if (2 * Math.min(lessSum, moreSum) >= RULED_OUT * a.length) {
-      any = true;
-      most = Math.max(most, p);
-    }
+    const tested = Math.min(1, (2 * Math.min(below, above)) / (a.length + 1)) / (1 - RULING_OUT);
+    const ruledOut = (2 * Math.min(lessSum, moreSum)) / a.length / RULING_OUT;
+    byDifference = Math.max(byDifference, tested);
+    rulesOutAll = Math.max(rulesOutAll, ruledOut);
+    level = Math.max(level, Math.min(tested, ruledOut));
   }
-  return Math.min(1, (any ? most : mostOfAll) + RULED_OUT);
+  const floor = 2 / ((1 - RULING_OUT) * ((pairs[0]?.[0].length ?? 0) + 1));
+  return Math.min(1, Math.max(floor, byDifference > rulesOutAll ? byDifference : level));
 }
 
 /** Where p, made monotone on both sides of its peak so that there are no holes, falls below alpha; linear between knots. */

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { addonFile } from '../../scripts/lib/paths.mjs';
 import { PenumbraError } from '../errors.ts';
 
 /** The native half of a tensor or generator; opaque to JavaScript. */
@@ -116,7 +115,7 @@ interface Binding {
 }
 
 function load(): Binding {
-  const path = process.env.PENUMBRA_ADDON ?? findAddon(dirname(fileURLToPath(import.meta.url)));
+  const path = process.env.PENUMBRA_ADDON ?? builtAddon();
   try {
     const binding = createRequire(import.meta.url)(path) as Binding;
     binding.setErrorFactory((code, message, hint) => new PenumbraError(code, message, { hint }));
@@ -130,13 +129,8 @@ function load(): Binding {
   }
 }
 
-/** The add-on lies in `build/` of the package, above both `src/` and `dist/`. */
-function findAddon(start: string): string {
-  for (let folder = start; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'build', 'penumbra.node');
-    if (existsSync(candidate)) return candidate;
-    if (folder === dirname(folder)) break;
-  }
+function builtAddon(): string {
+  if (existsSync(addonFile)) return addonFile;
   throw new PenumbraError('torch/addon', 'the engine is not built', {
     hint: 'run `npx penumbra setup`: it finds or fetches LibTorch and builds the engine, once',
   });

@@ -93,14 +93,35 @@ const tsconfig = {
   include: ['*.ts'],
 };
 
-function node(script: string, env: Record<string, string> = {}) {
+function node(script: string, env: Record<string, string> = {}, program = process.execPath) {
   const { PENUMBRA_ADDON: _, ...own } = process.env;
-  return spawnSync(process.execPath, [join(project, script)], {
+  return spawnSync(program, [join(project, script)], {
     cwd: project,
     encoding: 'utf8',
-    env: { ...own, ...env },
+    // The engine of a package lies in the user's cache: here there is none.
+    env: { ...own, XDG_CACHE_HOME: join(project, 'cache'), ...env },
   });
 }
+
+const engine = { PENUMBRA_ADDON: join(root, 'build/penumbra.node') };
+const { npm_node_execpath: theirs } = process.env;
+/** The Node that npm runs on, where it is the oldest that the package names. */
+const node20 =
+  theirs !== undefined && /^v20\./.test(spawnSync(theirs, ['-v'], { encoding: 'utf8' }).stdout)
+    ? theirs
+    : undefined;
+
+/** Trains on two worker threads, the way a program of somebody's would. */
+const training = `import { fit, resolveConfig } from 'penumbra';
+import { openDataset } from 'penumbra/data';
+const result = await fit({
+  config: resolveConfig({ model: 'resnet10', epochs: 1, workers: 1, threads: 1, precision: 'float32' }),
+  dataset: openDataset('phantom', { phantom: { images: 90, size: 32 } }),
+  dataPath: 'phantom',
+  folder: 'run',
+});
+console.log(process.version, result.finished);
+`;
 
 beforeAll(() => {
   const [{ filename }] = JSON.parse(
@@ -162,7 +183,7 @@ describe('the packed package', { timeout: 180_000 }, () => {
   });
 
   test('with the engine every door opens, and what is behind it works', () => {
-    const { stdout, stderr } = node('out/main.js', { PENUMBRA_ADDON: join(root, 'build/penumbra.node') });
+    const { stdout, stderr } = node('out/main.js', engine);
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toEqual({
       ece: expect.closeTo(0.4, 6),
@@ -178,6 +199,13 @@ describe('the packed package', { timeout: 180_000 }, () => {
       wrong: 'function',
       error: 'a/b',
     });
+  });
+
+  test.skipIf(node20 === undefined)('trains on Node 20, which the package names as its oldest', () => {
+    writeFileSync(join(project, 'training.mjs'), training);
+    const { stdout, stderr } = node('training.mjs', engine, node20);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^v20\.\S+ true\n$/);
   });
 
   test('the help is there before any set-up', () => {
@@ -196,7 +224,7 @@ describe('the packed package', { timeout: 180_000 }, () => {
       join(project, 'doors.mjs'),
       doors.map((door) => `await import('penumbra${door.slice(1)}');`).join('\n'),
     );
-    const { status, stderr } = node('doors.mjs', { PENUMBRA_ADDON: join(root, 'build/penumbra.node') });
+    const { status, stderr } = node('doors.mjs', engine);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { deferred } from '../../deferred.ts';
 import { PenumbraError } from '../../errors.ts';
 import { openRegular, type RegularFile } from '../../files/index.ts';
 import type { Backend, Completion, CompletionRequest } from './backend.ts';
@@ -103,7 +104,7 @@ class LocalModel implements Backend {
     const child = (this.child ??= this.start());
     const id = this.nextId++;
     const timeout = this.options.timeout ?? defaultTimeout;
-    const { promise, resolve, reject } = Promise.withResolvers<Completion>();
+    const { promise, resolve, reject } = deferred<Completion>();
     this.pending.set(id, { resolve, reject });
     this.keepAlive(child);
     const giveUp = (reason: unknown): void => {

@@ -1,0 +1,10 @@
+export const root: string;
+export const isClone: boolean;
+export const stampFolder: string;
+export const libTorchFolder: string;
+export const addonFile: string;
+export const libTorchRecord: string;
+export const mainFile: string;
+export const oldestNode: number;
+export function inPackage(name: string, ...path: string[]): string | undefined;
+export function findNode(): string | undefined;
