@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { contrast, DARK, LIGHT, page, tag } from './index.ts';
+import { pngOf } from './png.ts';
 import { SCRIPT } from './script.ts';
 import { STYLE } from './sheet.ts';
 
@@ -51,4 +52,14 @@ describe('a page', () => {
   test('the script is sound JavaScript', () => {
     expect(() => new Function(SCRIPT)).not.toThrow();
   });
+});
+
+test('a figure as PNG has 10 dots for each mm that it declares; without fonts there is none', async () => {
+  const svg =
+    '<svg xmlns="http://www.w3.org/2000/svg" width="50mm" height="25mm" viewBox="0 0 200 100"><rect width="200" height="100" fill="#fff"/><text x="9" y="50">Ag</text></svg>';
+  const png = await pngOf(svg);
+  if (png === undefined) return;
+  const view = new DataView(png.buffer, png.byteOffset);
+  expect(view.getUint32(16)).toBe(500);
+  expect(view.getUint32(20)).toBe(250);
 });

@@ -1,15 +1,21 @@
 import sharp from 'sharp';
 
 /**
- * An SVG file's picture as PNG, 254 dots per inch of its declared size.
+ * An SVG file's picture as PNG, {@link DPI} dots per inch of the width in mm that it declares.
  * @returns undefined where this machine has no fonts: a figure without its labels would mislead
  */
 export async function pngOf(svg: string): Promise<Uint8Array | undefined> {
   if (!(await drawsText())) return undefined;
-  return await sharp(Buffer.from(svg), { density: 254 })
+  const mm = Number(/ width="([\d.]+)mm"/.exec(svg)?.[1] ?? WIDEST_MM);
+  const width = Math.round((mm * DPI) / 25.4);
+  return await sharp(Buffer.from(svg), { density: DPI })
+    .resize({ width })
     .png({ compressionLevel: 9, palette: true })
     .toBuffer();
 }
+
+const DPI = 254;
+const WIDEST_MM = 178;
 
 let known: Promise<boolean> | undefined;
 

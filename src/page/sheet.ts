@@ -99,7 +99,7 @@ footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px;
   .cards thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .cards tr { border-top: 1.5px solid var(--soft); padding: 6px 0; }
   .cards th, .cards td { border: 0; padding: 2px 0; text-align: left; position: static; white-space: normal; }
-  .cards td { display: flex; justify-content: space-between; gap: 14px; } .cards td::before { content: attr(data-head); color: var(--soft); flex: 0 1 auto; } .cards td > div { text-align: right; }
+  .cards td { display: flex; justify-content: space-between; gap: 14px; } .cards td::before { content: attr(data-head); color: var(--soft); flex: 0 0 auto; max-width: 55%; } .cards td > div { text-align: right; }
   .cards td.chart { display: block; } .cards th.chart, .cards td.chart { width: 100%; } .cards td.chart::before { content: none; } dl.key { grid-template-columns: 8.5em minmax(0, 1fr); }
   .cards td.first { padding-left: 0; } .cards td.empty { display: none; }
 }
