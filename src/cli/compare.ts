@@ -98,6 +98,7 @@ async function compare(path: string, flags: Flags): Promise<void> {
     ...(flags.split && { split: flags.split }),
     ...(flags.bins !== undefined && { bins: flags.bins }),
     parts: partSettings(flags),
+    png: flags.png ?? false,
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
     signal: interrupt.signal,
     onEvent: showStudy(nameOf),

@@ -8,6 +8,7 @@ import { terminalOptions } from './values.ts';
 export interface ReportFlags {
   open?: boolean;
   quiet?: boolean;
+  png?: boolean;
   /** Of what is looked for: one share, or one for each class or finding. */
   prevalence?: number | Readonly<Record<string, number>>;
   images?: boolean;
@@ -16,6 +17,7 @@ export interface ReportFlags {
 export function addReportOptions(command: Command): Command {
   return command
     .option('--open', 'open the report in a browser')
+    .option('--png', 'write the figures as PNG beside SVG')
     .option('--quiet', 'print the verdict and where the report lies, nothing else');
 }
 

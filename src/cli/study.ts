@@ -86,6 +86,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     command: `penumbra ${process.argv.slice(2).join(' ')}`,
     ...selection,
     partial: flags.partial ?? false,
+    png: flags.png ?? false,
     signal: interrupt.signal,
     onEvent: showStudy(runName),
   });

@@ -58,5 +58,6 @@ export function rankedColumn({ probability, present, known }: OneColumn) {
 
 /** Enough digits for a picture. */
 export function rounded(value: number): number {
-  return Number(value.toFixed(4));
+  // JSON knows no −0.
+  return Number(value.toFixed(4)) + 0;
 }

@@ -9,12 +9,26 @@ import { type Remark, said, seedNotes } from './view.ts';
 
 /** What a report says first: of one cell its verdict, of several who is to be believed where. */
 export function verdictOfReport(cells: readonly ShownCell[]): OverallVerdict {
-  return overall(cells.map(({ cell, verdict }) => ({ name: cellName(cell), verdict })));
+  const name = placeNames(cells);
+  return overall(cells.map((shown) => ({ name: name(shown), verdict: shown.verdict })));
+}
+
+/** Names of cells without what all of them share: `knee` where there is one network. */
+function placeNames(cells: readonly ShownCell[]): (shown: ShownCell) => string {
+  const sets = new Set(cells.map(({ cell }) => cell.set));
+  const networks = new Set(cells.map(({ cell }) => cell.network));
+  return ({ cell }) =>
+    cellName({
+      ...cell,
+      set: sets.size === 1 && networks.size > 1 ? '' : cell.set,
+      network: networks.size === 1 && sets.size > 1 ? '' : cell.network,
+    });
 }
 
 /** Every significant difference of every table of every cell; of several cells with the names of those where it is so. */
 export function allDifferences(cells: readonly ShownCell[]): Difference[] {
   if (cells.length === 1) return differencesOf(cells[0]!);
+  const name = placeNames(cells);
   type Places = Record<(typeof SIDES)[number], Map<string, Map<string, string[]>>>;
   const merged = new Map<string, { first: Difference; places: Places }>();
   for (const shown of cells)
@@ -28,18 +42,17 @@ export function allDifferences(cells: readonly ShownCell[]): Difference[] {
           for (const figure of figures) {
             const own = entry.places[side].get(method) ?? new Map<string, string[]>();
             entry.places[side].set(method, own);
-            append(own, figure, cellName(shown.cell));
+            append(own, figure, name(shown));
           }
     }
-  const named = (places: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>): Sided =>
-    new Map(
-      [...places].map(([method, figures]) => [
-        method,
-        [...figures].map(
-          ([figure, some]) => `${figure} (${some.length === cells.length ? 'everywhere' : list(some)})`,
-        ),
-      ]),
-    );
+  // `ols (knee, brain): AUROC, NLL`: figures that differ in the same places together.
+  const named = (places: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>): Sided => {
+    const grouped = new Map<string, string[]>();
+    for (const [method, figures] of places)
+      for (const [figure, some] of figures)
+        append(grouped, `${method} (${some.length === cells.length ? 'everywhere' : list(some)})`, figure);
+    return grouped;
+  };
   return [...merged.values()].map(({ first, places }) => ({
     ...first,
     better: named(places.better),

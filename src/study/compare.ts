@@ -30,6 +30,8 @@ export interface CompareOptions {
   readonly bins?: number;
   /** Settings of parts of the report, as a study file takes them: `{ images: false }`. */
   readonly parts?: Readonly<Record<string, unknown>>;
+  /** Whether figures are written as PNG too. Default: false, as it takes a third of a second each. */
+  readonly png?: boolean;
   /** The command line, for the report. */
   readonly command: string;
   readonly signal?: AbortSignal;
@@ -84,18 +86,18 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   const titled = { ...report, title, cells };
   // The cell's folder is this one: whoever takes its lock clears away what looks half written.
   using _lock = await waitForLock(join(folder, 'run.lock'), { what: folder, signal });
-  return { report: titled, files: await writeComparison(folder, titled), failed };
+  return { report: titled, files: await writeComparison(folder, titled, options.png), failed };
 }
 
 /** Writes a comparison's result, its tables and its page into its folder. */
-async function writeComparison(folder: string, report: Report): Promise<CompareFiles> {
+async function writeComparison(folder: string, report: Report, png = false): Promise<CompareFiles> {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'result.md'),
     html: join(folder, 'report.html'),
     figures: join(folder, 'figures'),
   };
-  await writeFigures(files.figures, report);
+  await writeFigures(files.figures, report, png);
   writeAtomically(
     files.json,
     `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) }, null, 1)}\n`,

@@ -43,6 +43,8 @@ export interface StudyOptions extends Selection {
   readonly command: string;
   /** Judge what is finished, though the study is not. Default: false. */
   readonly partial?: boolean;
+  /** Whether figures are written as PNG too. Default: false, as it takes a third of a second each. */
+  readonly png?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: StudyEvent) => void) | undefined;
 }
@@ -121,7 +123,7 @@ export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
   const outcome = await runOpened(opened, options);
   return outcome.state === 'judged'
-    ? { ...outcome, files: await writeStudy(folder, outcome.report) }
+    ? { ...outcome, files: await writeStudy(folder, outcome.report, options.png) }
     : outcome;
 }
 
@@ -185,7 +187,7 @@ async function cellLock(cell: PlannedCell, signal: AbortSignal | undefined): Pro
 }
 
 /** Writes a study's result, tables, figures and report into its folder. */
-export async function writeStudy(folder: string, report: Report): Promise<StudyFiles> {
+export async function writeStudy(folder: string, report: Report, png = false): Promise<StudyFiles> {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'tables.md'),
@@ -198,20 +200,20 @@ export async function writeStudy(folder: string, report: Report): Promise<StudyF
   for (const table of reportTables(report))
     for (const [ending, text] of Object.entries(formats))
       writeAtomically(join(files.tables, `${table.id}.${ending}`), text(table));
-  await writeFigures(files.figures, report);
+  await writeFigures(files.figures, report, png);
   writeAtomically(files.markdown, reportMarkdown(report));
   writeAtomically(files.html, reportHtml(report));
   writeAtomically(files.json, `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) })}\n`);
   return files;
 }
 
-/** Every figure as SVG and, where this machine has fonts, as PNG. */
-export async function writeFigures(folder: string, report: Report): Promise<void> {
+/** Every figure as SVG and, where that is asked for and this machine has fonts, as PNG. */
+export async function writeFigures(folder: string, report: Report, png = false): Promise<void> {
   makeFolder(folder);
   for (const [name, svg] of reportFigures(report)) {
     writeAtomically(join(folder, name), svg);
-    const png = await pngOf(svg);
-    if (png !== undefined) writeWhole(join(folder, name.replace(/\.svg$/, '.png')), png);
+    const dots = png ? await pngOf(svg) : undefined;
+    if (dots !== undefined) writeWhole(join(folder, name.replace(/\.svg$/, '.png')), dots);
   }
 }
 

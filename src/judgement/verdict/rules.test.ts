@@ -170,6 +170,15 @@ describe('the rules', () => {
     expect(decide(facts([useless, level], { calibrator: 'temperature' })).kind).toBe('method-better');
   });
 
+  test('a fitted number also does as much as methods that win in a loss alone', () => {
+    const inLoss = ols({ nll: 'better', brier: 'better' }, { againstFitted: even });
+    const verdict = decide(facts([hard, inLoss], { calibrator: 'temperature' }));
+    expect(verdict.kind).toBe('temperature-does-as-much');
+    expect(verdict.because).toContain('significantly better in NLL or Brier score');
+    const ahead = ols({ nll: 'better' }, { againstFitted: { ...even, nll: 'better' } });
+    expect(decide(facts([hard, ahead], { calibrator: 'temperature' })).kind).toBe('better-otherwise');
+  });
+
   test('a method that learned nothing is never believed, however calibrated it is', () => {
     const dull = ols({ eceDebiased: 'better' }, { learned: false });
     const verdict = decide(facts([plain, dull]));

@@ -55,7 +55,7 @@ const rules: Rule[] = [
       const who = alone ? `${methods[0]!.name} learned nothing` : 'None of these networks learned anything';
       const how =
         facts.kind === 'one-of-k'
-          ? `right in ${range(rights)} of ${classes} classes, where ${ignorant?.name.toLowerCase().startsWith('always') ? `answering ${ignorant.name.toLowerCase()}` : 'guessing'} is right in ${percent(ignorant?.right ?? 1 / classes)}`
+          ? `right in ${range(rights)} of ${classes} classes, where ${ignorant?.name.startsWith('Always') ? `answering ${lower(ignorant.name)}` : 'guessing'} is right in ${percent(ignorant?.right ?? 1 / classes)}`
           : `they rank images no better than chance (AUROC ${rangeOf(
               methods.map(({ values }) => values.auroc ?? null),
               2,
@@ -138,9 +138,11 @@ const rules: Rule[] = [
   },
   {
     kind: 'temperature-does-as-much',
-    when: 'methods are better calibrated than the baseline, but none is once the baseline has a calibrator',
+    when: 'methods have a lower calibration error or loss than the baseline, but none has once the baseline has a calibrator',
     decide(facts) {
-      const { base, winners, others } = split(facts);
+      const { base, others } = split(facts);
+      const gains = [facts.error, 'nll', 'brier'];
+      const winners = others.filter((one) => one.learned !== false && better(one, gains).length > 0);
       if (winners.length === 0 || base.fitted === null || base.learned === false) return undefined;
       if (others.some((one) => better(one, facts.accuracies.slice(0, 2)).length > 0)) return undefined;
       if (!((base.fitted.error.value ?? 1) < (base.error.value ?? 0))) return undefined;
@@ -157,7 +159,11 @@ const rules: Rule[] = [
       );
       return {
         sentence: `Believe ${base.name} with ${temperatureText(facts, base)}: ${facts.kind === 'findings' ? 'one fitted number a finding' : 'one fitted number'} does as much as ${winners.length === 1 ? winners[0]!.name : `any of the ${winners.length} methods that help`}. The calibration error of ${base.name} falls from ${percent(base.error.value, 1)} to ${percent(base.fitted.error.value, 1)}.`,
-        because: `Without it ${names(winners)} ${winners.length === 1 ? 'is' : 'are'} significantly better calibrated; with it no method is, in ${labels(facts, [facts.error, 'nll'], 'or')}${worse.length > 0 ? `, and ${names(worse)} ${worse.length === 1 ? 'is' : 'are'} significantly worse` : ''}.`,
+        because: `Without it ${names(winners)} ${winners.length === 1 ? 'is' : 'are'} significantly better in ${labels(
+          facts,
+          gains.filter((name) => winners.some((one) => better(one, [name]).length > 0)),
+          'or',
+        )}; with it no method is, in ${labels(facts, [facts.error, 'nll'], 'or')}${worse.length > 0 ? `, and ${names(worse)} ${worse.length === 1 ? 'is' : 'are'} significantly worse` : ''}.`,
         advice: `Fit the ${facts.calibrator} on validation images of the kind that will be seen. Where there are none, take ${lowest(winners).name}: it needs no second step.`,
         short: `believe ${base.name} with a ${facts.calibrator}`,
         method: base.id,
@@ -335,7 +341,7 @@ export function cautions(facts: Facts): string[] {
       : []),
     ...(plain.length > 0 && ignorant !== null
       ? [
-          `${names(plain)} ${plain.length === 1 ? 'ranks' : 'rank'} images better than chance but ${plain.length === 1 ? 'is' : 'are'} right no more often than answering ${ignorant.name.toLowerCase()} (${percent(ignorant.right)}).`,
+          `${names(plain)} ${plain.length === 1 ? 'ranks' : 'rank'} images better than chance but ${plain.length === 1 ? 'is' : 'are'} right no more often than answering ${lower(ignorant.name)} (${percent(ignorant.right)}).`,
         ]
       : []),
   ];
@@ -479,6 +485,11 @@ function names(methods: readonly MethodFacts[]): string {
   return methods.length > 6
     ? `${formatCount(methods.length)} methods`
     : list(methods.map(({ name }) => name));
+}
+
+/** In the middle of a sentence; the name of a class in it stays as it is. */
+function lower(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 function range(shares: readonly number[]): string {
