@@ -22,7 +22,7 @@ import {
 } from '../../src/inference/index.ts';
 import { readPredictions } from '../../src/judge/index.ts';
 import { setThreads } from '../../src/torch/index.ts';
-import { fit, inspectRun, resolveConfig } from '../../src/training/index.ts';
+import { fit, inspectRun, resolveConfig, type TrainOptions } from '../../src/training/index.ts';
 import { parquetRows } from '../parquet.ts';
 import { findingsOf, flat, phantoms } from '../training/small.ts';
 
@@ -34,7 +34,12 @@ const findings = findingsOf(phantoms(150));
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 afterAll(() => rmSync(root, { recursive: true }));
 
-async function train(folder: string, dataset: Dataset, seed: number): Promise<void> {
+async function train(
+  folder: string,
+  dataset: Dataset,
+  seed: number,
+  settings: TrainOptions = {},
+): Promise<void> {
   // biome-ignore lint/suspicious/noFocusedTests: it trains
   const { finished } = await fit({
     config: resolveConfig({
@@ -48,6 +53,7 @@ async function train(folder: string, dataset: Dataset, seed: number): Promise<vo
       precision: 'float32',
       objective: 'hard',
       seed,
+      ...settings,
     }),
     model: flat,
     dataset,
@@ -298,6 +304,45 @@ describe('predict', () => {
       expect(Float32Array.from(read.outputs.probabilities)).toEqual(evaluated.outputs.probabilities);
     }
   });
+});
+
+test('an intensity window is kept with the run, in numbers, and new images are shown through it', async () => {
+  const drawn = phantoms(60);
+  for (const [split, { source, rows, labels, classes, length }] of Object.entries(drawn.splits)) {
+    if (source?.kind !== 'memory') throw new Error('phantoms are in memory');
+    for (let i = 0; i < length; i++) {
+      const path = at('twelve', split, classes[labels[i]!]!, `${i}.png`);
+      mkdirSync(dirname(path), { recursive: true });
+      const from = rows[i]! * 1024;
+      // 8 bits as 12: the phantom's greys, sixteen times as large.
+      const data = Uint16Array.from(source.pixels.subarray(from, from + 1024), (v) =>
+        Math.round((v * 4095) / 255),
+      );
+      await sharp(data, { raw: { width: 32, height: 32, channels: 1 } })
+        .toColourspace('grey16')
+        .png()
+        .toFile(path);
+    }
+  }
+  const twelve = openDataset(at('twelve'));
+  await train(at('windowed'), twelve, 0, { window: 'auto' });
+  await train(at('black'), twelve, 0);
+  const { config } = JSON.parse(readFileSync(at('windowed', 'config.json'), 'utf8'));
+  expect(config.window).toEqual({ low: 0, high: 4095 });
+  // Found again, not another run.
+  await train(at('windowed'), twelve, 0, { window: 'auto' });
+  const said = async (run: string) => {
+    await using predictor = Predictor.open([at(run)]);
+    const { outputs } = await collect(predictor, twelve.splits.test!);
+    const out = at(`${run}.csv`);
+    await predictImages(predictor, openImages([at('twelve', 'test')]), { out, inputs: [] });
+    const read = (await rowsOf(out)).flatMap((row) => twelve.classes.map((name) => Number(row[`p_${name}`])));
+    expect(Float32Array.from(read)).toEqual(outputs.probabilities);
+    // How much the answers differ from image to image.
+    const first = outputs.probabilities.filter((_, i) => i % twelve.classes.length === 0);
+    return Math.max(...first) - Math.min(...first);
+  };
+  expect(await said('windowed')).toBeGreaterThan(3 * (await said('black')));
 });
 
 describe('sets and "I do not know"', () => {
