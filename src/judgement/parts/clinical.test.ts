@@ -5,7 +5,9 @@ import { binaryAuroc } from '../../metrics/index.ts';
 import { Random } from '../../random.ts';
 import { type Judged, type Judgement, judge, partList } from '../index.ts';
 import { asFindings, columnAt, rankedColumn, shownColumns } from '../one-by-one.ts';
+import { View } from '../view.ts';
 import type { ClassReliabilityResults } from './class-reliability.ts';
+import { type ConformalResult, conformalPart } from './conformal.ts';
 import type { ConfusionResults } from './confusion.ts';
 import { type DecisionResults, netBenefit } from './decision.ts';
 import type { ImageResults } from './images.ts';
@@ -247,4 +249,29 @@ test('reliability of each class counts every image in every class', async () => 
     for (const bins of classes) expect(bins.reduce((sum, { count }) => sum + count, 0)).toBe(240);
   expect(part<RankingResults>(judgement, 'ranking').classes).toHaveLength(5);
   expect(partList().map(({ name }) => name)).toEqual(expect.arrayContaining(only));
+});
+
+test('APS and RAPS that give the same sets say so, and a size whose coverage falls short is never called better', async () => {
+  const judgement = await judge(simulated({ samples: 300, seeds: 1 }), { only: ['figures', 'conformal'] });
+  const results = part<readonly ConformalResult[]>(judgement, 'conformal');
+  const { blocks } = conformalPart.show(results, new View(judgement, ''));
+  const notes = blocks.flatMap((block) => ('notes' in block ? block.notes : []));
+  expect(notes.join(' ')).toContain('APS and RAPS gave the same sets here for every method');
+  // The same results, with a coverage that falls short.
+  const short = results.map((one) => ({
+    ...one,
+    methods: one.methods.map((method) => ({
+      ...method,
+      figures: { ...method.figures, coverage: { value: 0.7, low: 0.65, high: 0.75 } },
+    })),
+  }));
+  const table = conformalPart
+    .show(short, new View(judgement, ''))
+    .blocks.flatMap((block) => ('table' in block ? [block.table] : []))[0]!;
+  for (const row of table.rows)
+    row.cells.forEach(({ best, mark }, c) => {
+      if (!table.columns[c]!.id.endsWith('_size')) return;
+      expect(best).toBe(false);
+      expect(mark).not.toBe('better');
+    });
 });
