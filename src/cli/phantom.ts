@@ -1,51 +1,130 @@
 import { type Command, Option } from 'commander';
+import { PenumbraError } from '../errors.ts';
+import { type ClinicOptions, DIALS } from '../phantom/clinic/options.ts';
 import { number, whole } from './options.ts';
 
+type ChestDial = Exclude<keyof ClinicOptions, 'images' | 'size' | 'seed'>;
+
+/** What a dial of the chest clinic moves, in a few words. */
+const CHEST_DIALS: Readonly<Record<ChestDial, string>> = {
+  prevalence: "multiplies every finding's odds",
+  conspicuity: 'multiplies how far present and absent are apart, for picture and reader',
+  artefacts: 'how often an artefact fools picture and reader alike',
+  correlation: "of the reader's noise with the picture's",
+  skill: "multiplies every reader's skill",
+  readers: 'how many radiologists read',
+  habit: 'share of the statements hedged out of habit',
+  silence: 'share of what could be said that is not',
+  dictation: 'errors of dictation per report',
+  misses: 'how often the plain labeler loses a statement of presence',
+  falseAlarms: 'how often the plain labeler hears a denial as presence',
+  deafness: 'how often the plain labeler takes a hedge for a plain statement',
+};
+
 export function register(program: Command): void {
-  program
+  const command = program
     .command('phantom')
-    .description('Draws virtual joint radiographs with a known true posterior, as a data set on disk.')
+    .description(
+      'Draws virtual radiographs with a known truth, as a data set on disk: knees with grades, or a chest clinic with findings, readers and reports.',
+    )
     .requiredOption('--out <folder>', 'a new or empty folder')
-    .option('--images <n>', 'how many', whole, 6000)
+    .addOption(new Option('--kind <what>', 'what to draw').choices(['knee', 'chest']).default('knee'))
+    .option('--images <n>', 'how many (default: 6000 knees, 8000 chests)', whole)
     .option('--size <pixels>', 'side, 32 to 512', whole, 64)
     .option('--seed <n>', 'equal seeds draw equal images', whole, 0)
+    .optionsGroup('Knees:')
     .option(
       '--reader-noise <tau>',
       'how much the virtual readers confuse neighbouring grades (default: 0.085)',
       number,
     )
     .addOption(
-      new Option('--format <kind>', 'idx files, or a .png per image').choices(['idx', 'png']).default('idx'),
+      new Option('--format <kind>', 'idx files (default), or a .png per image').choices(['idx', 'png']),
     )
+    .optionsGroup('Chests:');
+  for (const dial of Object.keys(CHEST_DIALS) as ChestDial[]) {
+    const [otherwise, least, most, isWhole] = DIALS[dial];
+    const what = `${CHEST_DIALS[dial]}, ${least} to ${most} (default: ${otherwise})`;
+    command.option(`${flagOf(dial)} <x>`, what, isWhole ? whole : number);
+  }
+  command
     .addHelpText(
       'after',
       `
+A chest clinic holds images/, labels.csv (the truth), plain.csv (a plain labeler's), reports.csv, truth.csv (posteriors,
+readers), masks.jsonl. docs/chest-clinic.md has its model.
+
 Examples:
   $ penumbra phantom --out phantoms
-  $ penumbra phantom --out phantoms-png --images 500 --size 224 --format png`,
+  $ penumbra phantom --out phantoms-png --images 500 --size 224 --format png
+  $ penumbra phantom --kind chest --out clinic --images 8000 --size 64
+  $ penumbra phantom --kind chest --out timid --habit 0.5 --silence 0.4
+  $ penumbra extract clinic/reports.csv --out rows.jsonl
+  $ penumbra dataset build clinic/labels.csv --rows rows.jsonl --out heard`,
     )
     .action(phantom);
 }
 
-interface Flags {
+type Flags = {
   out: string;
-  images: number;
+  kind: 'knee' | 'chest';
+  images?: number;
   size: number;
   seed: number;
   readerNoise?: number;
-  format: 'idx' | 'png';
-}
+  format?: 'idx' | 'png';
+} & { -readonly [dial in ChestDial]?: number };
 
 async function phantom(flags: Flags): Promise<void> {
-  const { writePhantom } = await import('../data/index.ts');
-  const { out, images, size, seed, format } = flags;
-  const dataset = await writePhantom(out, {
-    images,
+  const { out, kind, images, size, seed } = flags;
+  const dials = (Object.keys(CHEST_DIALS) as ChestDial[]).filter((dial) => flags[dial] !== undefined);
+  const others = kind === 'knee' ? dials.map(flagOf) : foreign(flags);
+  if (others.length > 0) {
+    throw new PenumbraError('usage/phantom', `${others[0]} is not for --kind ${kind}`, {
+      hint: kind === 'knee' ? 'add --kind chest, or leave it out' : 'leave it out: chests are .png files',
+    });
+  }
+  const data = await import('../data/index.ts');
+  if (kind === 'knee') {
+    const dataset = await data.writePhantom(out, {
+      ...(images !== undefined && { images }),
+      size,
+      seed,
+      format: flags.format ?? 'idx',
+      ...(flags.readerNoise !== undefined && { readerNoise: flags.readerNoise }),
+    });
+    return tell(out, dataset, 'classes');
+  }
+  const { createProgress } = await import('./progress.ts');
+  const progress = createProgress({ label: 'phantom', total: images ?? DIALS.images[0], unit: 'studies' });
+  const dataset = await data.writeClinic(out, {
+    ...(images !== undefined && { images }),
     size,
     seed,
-    format,
-    ...(flags.readerNoise !== undefined && { readerNoise: flags.readerNoise }),
+    ...Object.fromEntries(dials.map((dial) => [dial, flags[dial]])),
+    onProgress: (done) => progress.update(done),
   });
-  const splits = Object.values(dataset.splits).map((subset) => `${subset.split} ${subset.length}`);
-  process.stdout.write(`${out}: ${splits.join(', ')}; classes ${dataset.classes.join(', ')}\n`);
+  progress.done();
+  tell(out, dataset, 'findings');
+}
+
+function tell(
+  out: string,
+  dataset: { readonly splits: object; readonly classes: readonly string[] },
+  what: string,
+): void {
+  const subsets: { split: string; length: number }[] = Object.values(dataset.splits);
+  const splits = subsets.map(({ split, length }) => `${split} ${length}`);
+  process.stdout.write(`${out}: ${splits.join(', ')}; ${what} ${dataset.classes.join(', ')}\n`);
+}
+
+/** Flags of the knees that are given, and that chests do not know; their files are .png anyway. */
+function foreign({ readerNoise, format }: Flags): string[] {
+  const noise = readerNoise === undefined ? [] : ['--reader-noise'];
+  return format === 'idx' ? [...noise, '--format idx'] : noise;
+}
+
+/** `falseAlarms` is `--false-alarms`. */
+function flagOf(dial: string): string {
+  return `--${dial.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

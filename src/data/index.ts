@@ -7,6 +7,7 @@ export {
   type DuplicateImage,
   withoutDuplicates,
 } from './check.ts';
+export { type WriteClinicOptions, writeClinic } from './clinic-folder.ts';
 export { csvLine, parseCsv } from './csv.ts';
 export type { DatasetOptions } from './dataset.ts';
 export { dicomHint, isDicom } from './dicom.ts';

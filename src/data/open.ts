@@ -11,6 +11,7 @@ import { phantomDataset } from './phantom-dataset.ts';
 import { BUILT } from './read-built.ts';
 import { CHEXPERT } from './read-chexpert.ts';
 import { CLASS_FOLDERS } from './read-class-folders.ts';
+import { CLINIC } from './read-clinic.ts';
 import { IDX } from './read-idx-folder.ts';
 import { MIMIC_CXR } from './read-mimic-cxr.ts';
 import { NIH } from './read-nih.ts';
@@ -33,7 +34,7 @@ export interface OpenOptions extends DatasetOptions {
  * - a `.csv` of `file,label` or of `file` and a column per finding, or a folder with `train.csv` (and `val.csv`, `test.csv`) or a single `.csv`;
  * - a folder of class folders, or of `train`/`val`/`test` folders of class folders, with PNG or JPEG files;
  * - NIH ChestX-ray14's folder with `Data_Entry_2017.csv`, CheXpert's with `train.csv` and `valid.csv`, MIMIC-CXR-JPG's with
- *   its tables, and what `penumbra dataset build` wrote: K findings an image;
+ *   its tables, what `penumbra dataset build` and `penumbra phantom --kind chest` wrote: K findings an image;
  * - the word `phantom`: virtual radiographs (a folder of that name is opened as `./phantom`).
  *
  * Images are not decoded here: files that turn out broken are left out and listed by the loader.
@@ -55,7 +56,7 @@ export function openDataset(path: string, options: OpenOptions = {}): Dataset {
 }
 
 // The one that is registered last is asked first: what is particular comes after what is general.
-for (const format of [CLASS_FOLDERS, TABLES, NPZ, RADIMAGENET, IDX, CHEXPERT, MIMIC_CXR, NIH, BUILT])
+for (const format of [CLASS_FOLDERS, TABLES, NPZ, RADIMAGENET, IDX, CHEXPERT, MIMIC_CXR, NIH, BUILT, CLINIC])
   registerFormat(format);
 
 function readListing(path: string, options: DatasetOptions): Listing {
