@@ -82,18 +82,22 @@ async function drawInThreads(
   });
   try {
     await Promise.all(
-      threads.map((thread) => {
-        const { promise, resolve, reject } = Promise.withResolvers<void>();
-        thread.on('message', (reply: ClinicWorkerReply) => {
-          if (!('code' in reply)) return reply.forEach(take);
-          reject(new PenumbraError(reply.code, reply.message, { hint: reply.hint }));
-        });
-        thread.on('error', reject);
-        thread.on('exit', (code) =>
-          code === 0 ? resolve() : reject(new Error(`a drawing thread ended with ${code}`)),
-        );
-        return promise;
-      }),
+      threads.map(
+        (thread) =>
+          new Promise<void>((resolve, reject) => {
+            thread.on('message', (reply: ClinicWorkerReply) => {
+              if (!('code' in reply)) reply.forEach(take);
+              else
+                reject(
+                  new PenumbraError(reply.code, reply.message, { ...(reply.hint && { hint: reply.hint }) }),
+                );
+            });
+            thread.on('error', reject);
+            thread.on('exit', (code) =>
+              code === 0 ? resolve() : reject(new Error(`a drawing thread ended with ${code}`)),
+            );
+          }),
+      ),
     );
   } finally {
     await Promise.all(threads.map((thread) => thread.terminate()));
