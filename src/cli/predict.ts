@@ -113,8 +113,8 @@ async function predict(paths: readonly string[], flags: Flags): Promise<void> {
       onProgress: (done) => progress.update(done),
     });
   } catch (error) {
-    progress.done();
     if (!interrupt.signal.aborted) throw error;
+    progress.done();
     process.stderr.write('stopped; nothing was written.\n');
     process.exitCode = 130;
     return;
