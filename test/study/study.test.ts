@@ -134,10 +134,13 @@ test('trains teachers first, every method once before any twice, and judges all 
   expect(judgement.absent.centres!.quiet).toBe(true);
 });
 
-test('result.json holds the report', () => {
+test('result.json holds the report, and the verdict on each cell', () => {
   const { outcome } = whole;
   const text = readFileSync(join(root, 'whole', 'result.json'), 'utf8');
-  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(judged(outcome))));
+  const { verdicts, ...report } = JSON.parse(text);
+  expect(report).toEqual(JSON.parse(JSON.stringify(judged(outcome))));
+  expect(verdicts).toHaveLength(report.cells.length);
+  for (const { verdict } of verdicts) expect(verdict.sentence).toMatch(/^\S.*\.$/s);
 });
 
 test('a finished study is not trained or judged again, and writes the same tables', async () => {
