@@ -17,7 +17,7 @@ import {
   splitOf,
 } from './index.ts';
 import { NO_LABEL, plainLabels } from './labeler.ts';
-import { dialsOf } from './options.ts';
+import { DIALS, dialsOf } from './options.ts';
 import { prevalences, studiesOf } from './patients.ts';
 import { WORDINGS } from './phrases.ts';
 import { placesOf } from './places.ts';
@@ -32,6 +32,8 @@ interface Seen {
   readonly present: Uint8Array;
   readonly reader: Float32Array;
   readonly picture: Float32Array;
+  readonly said: Int8Array;
+  readonly plain: Int8Array;
 }
 let crowd: Seen[];
 const CROWD = dialsOf({ images: 8000, size: 32, seed: 11, artefacts: 0.06 });
@@ -39,13 +41,18 @@ const SKILL = 0.9;
 
 beforeAll(() => {
   const posterior = new Posterior(CROWD);
+  const [first] = staffOf(CROWD);
+  const eye = { ...first, skill: SKILL };
   crowd = Array.from(studiesOf(CROWD), (study) => {
     const evidence = evidenceOf(study, SKILL, CROWD);
     const reader = new Float32Array(LATENT + 1);
     const picture = new Float32Array(LATENT + 1);
     posterior.of(evidence.reader, SKILL, reader);
     posterior.of(evidence.picture, 1, picture);
-    return { present: study.present, reader, picture };
+    const said = sayingsOf(reader, eye, new Random(1, study.index));
+    const plain = new Int8Array(LATENT + 1);
+    plainLabels(said, CROWD, new Random(2, study.index), plain);
+    return { present: study.present, reader, picture, said, plain };
   });
 }, 120_000);
 
@@ -156,6 +163,63 @@ test.each(['reader', 'picture'] as const)(
     }
   },
 );
+
+test('no method is favoured: words and labels tell nothing of the truth beyond what the reader saw', () => {
+  // Whatever was said or labelled, findings are as frequent as the reader's posterior says.
+  const strata = (of: (seen: Seen, k: number) => number) => {
+    const sums = new Map<number, { n: number; rest: number; variance: number }>();
+    for (const seen of crowd) {
+      for (let k = 0; k < LATENT; k++) {
+        const p = seen.reader[k + 1];
+        const sum = sums.get(of(seen, k)) ?? { n: 0, rest: 0, variance: 0 };
+        sum.n++;
+        sum.rest += seen.present[k] - p;
+        sum.variance += p * (1 - p);
+        sums.set(of(seen, k), sum);
+      }
+    }
+    return sums;
+  };
+  const said = strata(({ said }, k) => said[k]);
+  expect(said.size).toBe(10);
+  for (const sums of [said, strata(({ plain }, k) => plain[k + 1])]) {
+    for (const [value, { n, rest, variance }] of sums)
+      expect(Math.abs(rest), `${value}, ${n} cases`).toBeLessThan(5 * Math.sqrt(variance) + 1);
+  }
+  // The picture knows what the reader does not, and the other way round.
+  const both = crowd.flatMap(({ reader, picture }) => [reader[10] - picture[10]]);
+  expect(Math.max(...both)).toBeGreaterThan(0.5);
+  expect(Math.min(...both)).toBeLessThan(-0.5);
+});
+
+test('every corner of the dials gives whole cases', () => {
+  const corner = (name: keyof typeof DIALS) =>
+    fc.constantFrom(DIALS[name][1], DIALS[name][0], DIALS[name][2]);
+  const dials = fc.record({
+    prevalence: corner('prevalence'),
+    conspicuity: corner('conspicuity'),
+    artefacts: corner('artefacts'),
+    correlation: corner('correlation'),
+    skill: corner('skill'),
+    habit: corner('habit'),
+    silence: corner('silence'),
+    dictation: corner('dictation'),
+    deafness: corner('deafness'),
+  });
+  fc.assert(
+    fc.property(dials, fc.nat(), (given, seed) => {
+      for (const seen of seeClinic({ ...given, images: 2, size: 32, seed })) {
+        for (const p of [...seen.readerPosterior, ...seen.picturePosterior]) {
+          expect(p).toBeGreaterThanOrEqual(0);
+          expect(p).toBeLessThanOrEqual(1 + 1e-6);
+        }
+        expect(seen.report.length).toBeGreaterThan(20);
+        expect(new Set(seen.pixels).size).toBeGreaterThan(20);
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
 
 test('without correlations and artefacts the posterior is Bayes of one finding, in closed form', () => {
   const dials = dialsOf({ artefacts: 0 });

@@ -48,7 +48,7 @@ const LUNGS = ['Consolidation', 'Pneumonia', 'Lung Opacity', 'Lung Lesion', 'Ate
 
 /** The text of a report: sections, sentences in a reader's own taste. A function of its arguments alone. */
 export function writeReport(dictation: Dictation, random: Random): string {
-  const { reader, said, before } = dictation;
+  const { reader, before } = dictation;
   const parts: string[] = [];
   const head = random.uniform();
   if (head < 0.8) parts.push(`${random.uniform() < 0.5 ? 'INDICATION' : 'HISTORY'}: ${one(REASONS, random)}`);
@@ -63,7 +63,7 @@ export function writeReport(dictation: Dictation, random: Random): string {
   if (reader.terse > 0.8 && random.uniform() < 0.5) parts.push(`${findings} ${impression}`);
   else if (random.uniform() < 0.08) parts.push(`FINDINGS AND IMPRESSION: ${findings}`);
   else parts.push(`FINDINGS: ${findings}`, `IMPRESSION: ${impression}`);
-  return parts.join(said.length % 2 === 1 && reader.taste % 3 === 0 ? '\n\n' : '\n');
+  return parts.join(reader.taste % 3 === 0 ? '\n\n' : '\n');
 }
 
 function findingsText(dictation: Dictation, random: Random): string {
