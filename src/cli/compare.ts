@@ -5,10 +5,12 @@ import { checkData } from './check-data.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addDataOptions,
+  addJobsOption,
   addTrainOptions,
   type DataFlags,
   interruptible,
   openData,
+  openOptions,
   trainSettings,
   whole,
 } from './options.ts';
@@ -45,7 +47,7 @@ export function register(program: Command): void {
       'resamples for measures of features (default: 1000); 0: values alone, without intervals',
       whole,
     );
-  addPartOptions(addReportOptions(command));
+  addPartOptions(addReportOptions(addJobsOption(command)));
   addTrainOptions(addDataOptions(command))
     .addHelpText('after', methodsHelp)
     .addHelpText(
@@ -53,9 +55,13 @@ export function register(program: Command): void {
       `
 Finished runs are not run again: the same command goes on where it was stopped.
 
+With --jobs a run has one n-th of the cores as its threads, unless --threads says otherwise, and gives bit for bit what it
+gives alone with --threads of that number. A run that was begun keeps its number. What auto measured is in jobs.json.
+
 Examples:
   $ penumbra compare phantom --seeds 1 --epochs 5
   $ penumbra compare images/ --objectives hard,ls,ols --model resnet18 --size 64 --seeds 3
+  $ penumbra compare images/ --objectives hard,ls,ols --seeds 4 --jobs auto
   $ penumbra compare images/ --objectives hard,ls,./mine.ts:beta=0.2 --seeds 3
   $ penumbra compare table.csv --objectives hard,ols,ols:variant=fine-grained --split val`,
     )
@@ -71,6 +77,7 @@ type Flags = DataFlags &
     out?: string;
     bins?: number;
     replicates?: number;
+    jobs?: number | 'auto';
   } & ReportFlags;
 
 async function compare(path: string, flags: Flags): Promise<void> {
@@ -85,7 +92,8 @@ async function compare(path: string, flags: Flags): Promise<void> {
     ...(given.model !== undefined && { model: await importModel(given.model) }),
     ...(flags.seed !== undefined && { seed: flags.seed }),
   };
-  const objectives = await Promise.all(splitObjectives(flags.objectives).map(importObjective));
+  const named = splitObjectives(flags.objectives);
+  const objectives = await Promise.all(named.map(importObjective));
   using interrupt = interruptible('stopping after this step …');
   const done = await runComparison({
     settings,
@@ -100,6 +108,9 @@ async function compare(path: string, flags: Flags): Promise<void> {
     parts: partSettings(flags),
     png: flags.png ?? false,
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
+    ...(flags.jobs !== undefined && {
+      jobs: { count: flags.jobs, open: openOptions(flags), objectives: named, model: given.model },
+    }),
     signal: interrupt.signal,
     onEvent: showStudy(nameOf),
   });

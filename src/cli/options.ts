@@ -3,6 +3,7 @@ import {
   type ColumnNames,
   type Dataset,
   type FindingsOptions,
+  type OpenOptions,
   openDataset,
   SPLIT_NAMES,
   type SplitParts,
@@ -114,6 +115,23 @@ export function addDataOptions(command: Command): Command {
 }
 
 export function openData(path: string, flags: DataFlags): Dataset {
+  const dataset = openDataset(path, openOptions(flags));
+  const named = Object.keys(columnNames(flags)).map((role) => `--${role}-column`);
+  if (named.length > 0 && ['folders', 'npz', 'phantom', 'built'].includes(dataset.format)) {
+    throw new PenumbraError(
+      'usage/columns',
+      `${path} has no table whose columns ${named.join(', ')} could name`,
+      {
+        hint: `it was read as ${dataset.format}`,
+      },
+    );
+  }
+  tellDataset(dataset, path);
+  return dataset;
+}
+
+/** The same, for who opens the data set later. */
+export function openOptions(flags: DataFlags): OpenOptions {
   const fractions = {
     ...(flags.val !== undefined && { val: flags.val }),
     ...(flags.test !== undefined && { test: flags.test }),
@@ -125,7 +143,7 @@ export function openData(path: string, flags: DataFlags): Dataset {
     ...(values !== undefined && { values }),
   };
   const columns = columnNames(flags);
-  const dataset = openDataset(path, {
+  return {
     ...(Object.keys(fractions).length > 0 && { fractions }),
     ...(flags.group !== undefined && { group: flags.group }),
     ...(flags.splits !== undefined && { splits: flags.splits }),
@@ -144,19 +162,24 @@ export function openData(path: string, flags: DataFlags): Dataset {
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
       ...(flags.phantomSeed !== undefined && { seed: flags.phantomSeed }),
     },
-  });
-  const named = Object.keys(columns).map((role) => `--${role}-column`);
-  if (named.length > 0 && ['folders', 'npz', 'phantom', 'built'].includes(dataset.format)) {
-    throw new PenumbraError(
-      'usage/columns',
-      `${path} has no table whose columns ${named.join(', ')} could name`,
-      {
-        hint: `it was read as ${dataset.format}`,
-      },
-    );
-  }
-  tellDataset(dataset, path);
-  return dataset;
+  };
+}
+
+/** For verbs that train several runs. */
+export function addJobsOption(command: Command): Command {
+  return command.option(
+    '--jobs <n>',
+    'train n runs at a time, each in its own process with its share of the cores; auto measures how many (default: one run with all cores)',
+    jobs,
+  );
+}
+
+function jobs(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected auto, or a whole number of at least 1.');
+  return value;
 }
 
 /** A table's columns that the user names. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { PenumbraError } from '../errors.ts';
 import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
-import { interruptible } from './options.ts';
+import { addJobsOption, interruptible } from './options.ts';
 import { formatDuration } from './progress.ts';
 import { addReportOptions, endWithReport, type ReportFlags, textOptions } from './report-end.ts';
 import { runName, showStudy, tellFailed } from './study-progress.ts';
@@ -23,17 +23,21 @@ export function register(program: Command): void {
     .option('--shard <i/n>', 'train the i-th of n parts of the runs: for several machines')
     .option('--partial', 'judge what is finished, though the study is not')
     .option('--schema', 'print the JSON schema of study files');
-  addReportOptions(command)
+  addReportOptions(addJobsOption(command))
     .addHelpText(
       'after',
       `
 Finished runs are not run again: the same command goes on where it was stopped, also inside a run. Several processes can
 share one folder; each takes the runs that no other holds.
 
+With --jobs a run has one n-th of the cores as its threads, unless the settings say otherwise, and gives bit for bit what
+it gives alone with --threads of that number. A run that was begun keeps its number. What auto measured is in jobs.json.
+
 Examples:
   $ penumbra study studies/phantom.json
   $ penumbra study studies/knee.json --data knee=../data/knee --dry-run
   $ penumbra study studies/radimagenet.json --data radimagenet=/data/radimagenet --shard 1/4
+  $ penumbra study studies/phantom.json --jobs auto
   $ penumbra study mine.json --code ./mine.ts ./net.ts
   $ penumbra study --schema > study.schema.json`,
     )
@@ -48,6 +52,7 @@ interface Flags extends ReportFlags {
   only?: string[];
   shard?: string;
   partial?: boolean;
+  jobs?: number | 'auto';
   schema?: boolean;
 }
 
@@ -87,6 +92,8 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     ...selection,
     partial: flags.partial ?? false,
     png: flags.png ?? false,
+    jobs: flags.jobs,
+    ...(flags.code !== undefined && { code: flags.code }),
     signal: interrupt.signal,
     onEvent: showStudy(runName),
   });

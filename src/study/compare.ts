@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Dataset, SplitName } from '../data/index.ts';
+import type { Dataset, OpenOptions, SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { claimFolder, waitForLock } from '../files/index.ts';
 import { list } from '../judgement/format.ts';
@@ -7,8 +7,9 @@ import { type Report, reportHtml, reportMarkdown, reportVerdicts } from '../judg
 import { formatObjective, parseObjective } from '../objectives/index.ts';
 import { resolveConfig, type TrainOptions, writeAtomically } from '../training/index.ts';
 import { checkRuns } from './check-runs.ts';
+import { JOBS_FILE, type JobOptions } from './jobs/choose-jobs.ts';
 import { type PlannedRun, planStudy } from './plan.ts';
-import { runOpened, type StudyEvent, writeFigures } from './study.ts';
+import { runOpened, type StudyEvent, withJobs, writeFigures } from './study.ts';
 import { judgedSplit, type OpenedSet } from './study-data.ts';
 import { resolveStudy } from './study-file.ts';
 
@@ -34,6 +35,20 @@ export interface CompareOptions {
   readonly png?: boolean;
   /** The command line, for the report. */
   readonly command: string;
+  /**
+   * Trains so many runs at a time, each in a process of its own with its share of the cores; `auto` measures how many.
+   * Default: one at a time, in this process, with all cores.
+   */
+  readonly jobs?:
+    | {
+        readonly count: number | 'auto';
+        /** How those processes open the data set. */
+        readonly open: OpenOptions;
+        /** The methods and the network as they were given, where they are files of one's own. */
+        readonly objectives?: readonly string[];
+        readonly model?: string | undefined;
+      }
+    | undefined;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: StudyEvent) => void;
 }
@@ -67,17 +82,26 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   const { folder, command, signal, onEvent } = options;
   const study = studyOf(options);
   const set = setOf(options);
-  const plan = planStudy(study, [set], folder, () => folder);
-  await checkRuns(plan.runs);
+  const planned = (threads: number | null) => {
+    const plan = planStudy(study, [set], folder, { place: () => folder, threads });
+    return { study, sets: [set], plan, chosen: plan.runs };
+  };
+  const asked = planned(null);
+  await checkRuns(asked.chosen);
   claimFolder(folder, {
     kind: 'comparison',
-    names: ['result.json', 'result.md', 'report.html', 'figures'],
+    names: ['result.json', 'result.md', 'report.html', 'figures', JOBS_FILE],
     known: { file: 'result.json', keys: ['methods'] },
   });
-  const outcome = await runOpened(
-    { study, sets: [set], plan, chosen: plan.runs },
-    { command, signal, onEvent },
-  );
+  const { opened, pool } = await withJobs(asked, {
+    folder,
+    jobs: jobsOf(options, set.id),
+    replan: planned,
+    signal,
+    onEvent,
+  });
+  await using _pool = pool;
+  const outcome = await runOpened(opened, { command, signal, onEvent, trainer: pool });
   if (outcome.state !== 'judged') return null;
   const { report, failed } = outcome;
   const title = `${options.dataset.name}: ${list(report.methods.map(({ label }) => label))}`;
@@ -87,6 +111,12 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   // The cell's folder is this one: whoever takes its lock clears away what looks half written.
   using _lock = await waitForLock(join(folder, 'run.lock'), { what: folder, signal });
   return { report: titled, files: await writeComparison(folder, titled, options.png), failed };
+}
+
+function jobsOf({ jobs, dataPath }: CompareOptions, id: string): JobOptions | undefined {
+  if (jobs === undefined) return undefined;
+  const { count, open, objectives = [], model } = jobs;
+  return { count, source: { kind: 'dataset', id, path: dataPath, options: open, objectives, model } };
 }
 
 /** Writes a comparison's result, its tables and its page into its folder. */

@@ -1,13 +1,8 @@
-import type { Dataset } from '../data/index.ts';
-import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
-import { taskOf } from '../tasks/index.ts';
-import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, trainLoader } from '../training/build.ts';
-import { chooseMode, RunFolder } from '../training/index.ts';
-import { makeOptimizer } from '../training/optimizers.ts';
-import { trainStep } from '../training/train-step.ts';
+import { needsTeacher } from '../objectives/index.ts';
+import { RunFolder } from '../training/index.ts';
 import type { PlannedCell, PlannedRun } from './plan.ts';
 import type { OpenedStudy } from './study.ts';
+import { timeSteps } from './time-steps.ts';
 
 /** What one network on one data set will cost. */
 export interface CellCost {
@@ -54,7 +49,7 @@ export async function expectCost(opened: OpenedStudy, onCell: (name: string) => 
 
 async function cellCost(cell: PlannedCell, runs: readonly PlannedRun[], embedded: number): Promise<CellCost> {
   const { dataset, split } = cell.set;
-  const timed = await timeSteps(runs[0]!, dataset);
+  const timed = await timeSteps(runs[0]!.config, dataset);
   const known = measuredSpeed(runs);
   const speed = known ?? timed.imagesPerSecond;
   const seconds = (run: PlannedRun) => {
@@ -94,59 +89,4 @@ function measuredSpeed(runs: readonly PlannedRun[]): number | undefined {
   const seconds = epochs.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const images = epochs.reduce((sum, epoch) => sum + epoch.seconds * epoch.imagesPerSecond, 0);
   return seconds > 0 ? images / seconds : undefined;
-}
-
-/** Steps that warm caches up, and those that count. */
-const WARM_UP = 2;
-const COUNTED = 4;
-
-/** A few training steps on the first images, with the run's network, optimizer and mode; nothing is written. */
-async function timeSteps(
-  run: PlannedRun,
-  dataset: Dataset,
-): Promise<{ imagesPerSecond: number; parameters: number; features: number; size: number }> {
-  // The teacher of a method that has one is counted by its share; the steps are those of plain training.
-  const config = needsTeacher(run.config.objective) ? { ...run.config, objective: 'hard' } : run.config;
-  const train = dataset.splits.train!;
-  const mode = chooseMode(config);
-  await using loader = trainLoader(config, train);
-  const classes = train.classes.length;
-  const model = tidy(() => buildModel(config, loader, classes, new Generator(config.seed), mode));
-  const objective = tidy(() =>
-    createObjective(parseObjective(config.objective), {
-      task: taskOf(train.targets.kind),
-      classes,
-      samples: train.length,
-      epochs: config.epochs,
-      device: mode.device,
-      generator: new Generator(0, mode.device),
-    }),
-  );
-  const optimizer = makeOptimizer(config, model);
-  try {
-    model.train();
-    optimizer.learningRate = 0;
-    let images = 0;
-    let since = performance.now();
-    let steps = 0;
-    for await (const batch of loader.epoch(0)) {
-      if (steps === WARM_UP) since = performance.now();
-      if (batch.indices.length > 1) {
-        trainStep({ model, optimizer, objective, mode }, batch, 0);
-        if (steps >= WARM_UP) images += batch.indices.length;
-      }
-      batch.release();
-      steps++;
-      if (steps === WARM_UP + COUNTED) break;
-    }
-    // A data set of fewer batches is timed with its first steps, as there are no others.
-    const seconds = (performance.now() - since) / 1000;
-    const { parameterCount: parameters, featureSize: features = 0 } = model;
-    const counted = images > 0 ? images : Math.min(train.length, steps * config.batchSize);
-    return { imagesPerSecond: counted / seconds, parameters, features, size: loader.size };
-  } finally {
-    optimizer.dispose();
-    objective.dispose();
-    model.dispose();
-  }
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
@@ -48,14 +49,21 @@ export interface StudyPlan {
 
 /**
  * What a study trains and where it lies: `<folder>/<set>/<network>/runs/<method>-seed<k>`.
- * @param place the folder of a cell; `compare` has one cell, which lies in the folder itself
+ * @param options.place the folder of a cell; `compare` has one cell, which lies in the folder itself
+ * @param options.threads of runs whose settings leave it open; one that was begun keeps the number that it has
  * @throws `training/config` for settings that no run takes
  */
 export function planStudy(
   study: StudySpec,
   sets: readonly OpenedSet[],
   folder: string,
-  place: (set: string, network: string) => string = (set, network) => join(folder, set, network),
+  {
+    place = (set, network) => join(folder, set, network),
+    threads = null,
+  }: {
+    readonly place?: (set: string, network: string) => string;
+    readonly threads?: number | null;
+  } = {},
 ): StudyPlan {
   const runs: PlannedRun[] = [];
   const planned = new Map<string, PlannedRun[]>();
@@ -67,7 +75,7 @@ export function planStudy(
       cells.push({ folder: place(set.id, network), set, network, runs: own });
     }
   }
-  for (const seed of study.seeds) for (const cell of cells) runs.push(...runsOf(study, cell, seed));
+  for (const seed of study.seeds) for (const cell of cells) runs.push(...runsOf(study, cell, seed, threads));
   for (const cell of cells) {
     const own = planned.get(`${cell.set.id}/${cell.network}`)!;
     for (const { id } of study.methods)
@@ -77,10 +85,12 @@ export function planStudy(
 }
 
 /** A cell's runs with one seed, teachers first. */
-function runsOf(study: StudySpec, cell: PlannedCell, seed: number): PlannedRun[] {
+function runsOf(study: StudySpec, cell: PlannedCell, seed: number, threads: number | null): PlannedRun[] {
   const { set, network } = cell;
   const run = (method: MethodSpec, role: PlannedRun['role'], teacher?: PlannedRun): PlannedRun => {
-    const config = runConfig(study, { set: set.id, network, method, seed });
+    const folder = join(cell.folder, 'runs', `${slugOf(method)}-seed${seed}`);
+    const asked = runConfig(study, { set: set.id, network, method, seed });
+    const config = asked.threads !== null ? asked : { ...asked, threads: threadsOf(folder, threads) };
     return {
       set: set.id,
       network,
@@ -90,7 +100,7 @@ function runsOf(study: StudySpec, cell: PlannedCell, seed: number): PlannedRun[]
       method: method.id,
       label: method.label,
       seed,
-      folder: join(cell.folder, 'runs', `${slugOf(method)}-seed${seed}`),
+      folder,
       config: teacher === undefined ? config : { ...config, teacher: teacher.folder },
       images: config.epochs * (set.dataset.splits.train?.length ?? 0),
     };
@@ -112,6 +122,12 @@ function runsOf(study: StudySpec, cell: PlannedCell, seed: number): PlannedRun[]
     ...first.map((method) => run(method, 'method')),
     ...students.map((method) => run(method, 'method', teacher)),
   ];
+}
+
+/** Results are bit for bit those of one number of threads: it never changes within a run. */
+function threadsOf(folder: string, otherwise: number | null): number | null {
+  const run = new RunFolder(folder);
+  return existsSync(run.file('config.json')) ? (run.description().config.threads ?? null) : otherwise;
 }
 
 /** Hard labels and nothing else: what a teacher is. */

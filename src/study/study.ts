@@ -20,6 +20,8 @@ import { engineInfo } from '../torch/index.ts';
 import { RunFolder, writeAtomically } from '../training/index.ts';
 import { checkRuns } from './check-runs.ts';
 import './curves.ts';
+import { chooseJobs, JOBS_FILE, type JobOptions } from './jobs/choose-jobs.ts';
+import { JobPool } from './jobs/job-pool.ts';
 import { judgeCell } from './judge-cell.ts';
 import {
   isFinished,
@@ -33,7 +35,7 @@ import {
 import { type JudgedCell, reportOf } from './report-study.ts';
 import { type OpenedSet, openStudyData } from './study-data.ts';
 import type { StudySpec } from './study-file.ts';
-import { type TrainEvent, trainStudy } from './train-study.ts';
+import { type TrainEvent, type Trainer, trainStudy } from './train-study.ts';
 
 export interface StudyOptions extends Selection {
   readonly study: StudySpec;
@@ -45,11 +47,22 @@ export interface StudyOptions extends Selection {
   readonly partial?: boolean;
   /** Whether figures are written as PNG too. Default: false, as it takes a third of a second each. */
   readonly png?: boolean;
+  /**
+   * Trains so many runs at a time, each in a process of its own with its share of the cores; `auto` measures how many.
+   * Default: one at a time, in this process, with all cores.
+   */
+  readonly jobs?: number | 'auto' | undefined;
+  /** Files of methods and networks of one's own that the study names, for the processes of `jobs`. */
+  readonly code?: readonly string[];
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: StudyEvent) => void) | undefined;
 }
 
-export type StudyEvent = TrainEvent | { readonly type: 'judge'; readonly message: string };
+export type StudyEvent =
+  | TrainEvent
+  | { readonly type: 'judge'; readonly message: string }
+  /** Before the first run, where several are trained at a time. */
+  | { readonly type: 'jobs'; readonly jobs: number; readonly threads: number };
 
 /** What a study wrote, besides runs and cells. */
 export interface StudyFiles {
@@ -107,7 +120,7 @@ export async function openStudy(
 /** What a study writes anew each time. */
 const STUDY: Claim = {
   kind: 'study',
-  names: ['study.json', 'result.json', 'tables.md', 'report.html', 'tables', 'figures'],
+  names: ['study.json', 'result.json', 'tables.md', 'report.html', 'tables', 'figures', JOBS_FILE],
   known: { file: 'study.json', keys: ['sets', 'methods', 'runs'] },
 };
 
@@ -118,22 +131,63 @@ const STUDY: Claim = {
  */
 export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   const { study, folder } = options;
-  const opened = await openStudy(study, folder, options);
+  const asked = await openStudy(study, folder, options);
   claimFolder(folder, STUDY);
+  const { opened, ...jobs } = await withJobs(asked, {
+    folder,
+    jobs:
+      options.jobs === undefined
+        ? undefined
+        : { count: options.jobs, source: { kind: 'study', study, code: options.code ?? [] } },
+    replan: (threads) => {
+      const plan = planStudy(study, asked.sets, folder, { threads });
+      return { ...asked, plan, chosen: selectRuns(plan, options) };
+    },
+    signal: options.signal,
+    onEvent: options.onEvent,
+  });
+  await using _pool = jobs.pool;
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
-  const outcome = await runOpened(opened, options);
+  const outcome = await runOpened(opened, { ...options, trainer: jobs.pool });
   return outcome.state === 'judged'
     ? { ...outcome, files: await writeStudy(folder, outcome.report, options.png) }
     : outcome;
 }
 
+/** Chooses the number of jobs, plans the runs with their threads, and makes the processes' pool. */
+export async function withJobs(
+  asked: OpenedStudy,
+  options: {
+    readonly folder: string;
+    readonly jobs: JobOptions | undefined;
+    readonly replan: (threads: number) => OpenedStudy;
+    readonly signal: AbortSignal | undefined;
+    readonly onEvent: ((event: StudyEvent) => void) | undefined;
+  },
+): Promise<{ readonly opened: OpenedStudy; readonly pool: JobPool | undefined }> {
+  const { jobs: given, folder, onEvent = () => {}, signal } = options;
+  if (given === undefined) return { opened: asked, pool: undefined };
+  const notice = (message: string) => onEvent({ type: 'notice', message });
+  const { jobs, threads } = await chooseJobs(given, asked.chosen, folder, notice, signal);
+  const opened = options.replan(threads);
+  if (opened.chosen.every(isFinished)) return { opened, pool: undefined };
+  onEvent({ type: 'jobs', jobs, threads });
+  return { opened, pool: new JobPool(given.source, jobs) };
+}
+
 /** Trains and judges an opened study; what it wrote are runs and judgements alone. */
 export async function runOpened(
   opened: OpenedStudy,
-  options: Pick<StudyOptions, 'command' | 'partial' | 'signal' | 'onEvent'>,
+  options: Pick<StudyOptions, 'command' | 'partial' | 'signal' | 'onEvent'> & {
+    readonly trainer?: Trainer | undefined;
+  },
 ): Promise<Outcome> {
-  const { signal, onEvent = () => {}, partial = false, command } = options;
-  const { finished, failed } = await trainStudy(opened.chosen, { signal, onEvent });
+  const { signal, onEvent = () => {}, partial = false, command, trainer } = options;
+  const { finished, failed } = await trainStudy(opened.chosen, {
+    signal,
+    onEvent,
+    ...(trainer && { trainer }),
+  });
   if (!finished) return { state: 'stopped' };
   const left = opened.plan.runs.filter(
     (run) => run.role === 'method' && !isFinished(run) && !failed.has(run),

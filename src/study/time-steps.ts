@@ -1,0 +1,75 @@
+import type { Dataset } from '../data/index.ts';
+import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
+import { taskOf } from '../tasks/index.ts';
+import { Generator, tidy } from '../torch/index.ts';
+import { buildModel, trainLoader } from '../training/build.ts';
+import { chooseMode, type TrainConfig } from '../training/index.ts';
+import { makeOptimizer } from '../training/optimizers.ts';
+import { trainStep } from '../training/train-step.ts';
+
+export interface TimedSteps {
+  readonly imagesPerSecond: number;
+  readonly parameters: number;
+  /** Length of a feature vector; 0 where the network has none. */
+  readonly features: number;
+  /** Side of the network's input. */
+  readonly size: number;
+}
+
+/** Steps that warm caches up, and the fewest that count. */
+const WARM_UP = 2;
+const COUNTED = 4;
+
+/**
+ * A few training steps on the first images, with the run's network, optimizer and mode; nothing is written.
+ * @param seconds go on for so long, over the images again where they end. Default 0: four steps
+ */
+export async function timeSteps(run: TrainConfig, dataset: Dataset, seconds = 0): Promise<TimedSteps> {
+  // The teacher of a method that has one is counted by its share; the steps are those of plain training.
+  const config = needsTeacher(run.objective) ? { ...run, objective: 'hard' } : run;
+  const train = dataset.splits.train!;
+  const mode = chooseMode(config);
+  await using loader = trainLoader(config, train);
+  const classes = train.classes.length;
+  const model = tidy(() => buildModel(config, loader, classes, new Generator(config.seed), mode));
+  const objective = tidy(() =>
+    createObjective(parseObjective(config.objective), {
+      task: taskOf(train.targets.kind),
+      classes,
+      samples: train.length,
+      epochs: config.epochs,
+      device: mode.device,
+      generator: new Generator(0, mode.device),
+    }),
+  );
+  const optimizer = makeOptimizer(config, model);
+  try {
+    model.train();
+    optimizer.learningRate = 0;
+    let images = 0;
+    let since = performance.now();
+    let steps = 0;
+    const elapsed = () => (performance.now() - since) / 1000;
+    const enough = () => steps >= WARM_UP + COUNTED && elapsed() >= seconds;
+    for (let epoch = 0; epoch === 0 || (seconds > 0 && steps > 0 && !enough()); epoch++) {
+      for await (const batch of loader.epoch(0)) {
+        if (steps === WARM_UP) since = performance.now();
+        if (batch.indices.length > 1) {
+          trainStep({ model, optimizer, objective, mode }, batch, 0);
+          if (steps >= WARM_UP) images += batch.indices.length;
+        }
+        batch.release();
+        steps++;
+        if (enough()) break;
+      }
+    }
+    const { parameterCount: parameters, featureSize: features = 0 } = model;
+    // A data set of fewer batches is timed with its first steps, as there are no others.
+    const counted = images > 0 ? images : Math.min(train.length, steps * config.batchSize);
+    return { imagesPerSecond: counted / elapsed(), parameters, features, size: loader.size };
+  } finally {
+    optimizer.dispose();
+    objective.dispose();
+    model.dispose();
+  }
+}
