@@ -138,7 +138,7 @@ test('a job that dies twice is an error with its run’s name, and the others ar
 }, 600_000);
 
 test('what a job cannot write is said with its run’s name, and the others are finished', async () => {
-  const runs = plan('unwritable', 2);
+  const runs = plan('unwritable', 2).filter(({ method }) => method === 'hard');
   const { outcome } = await train(runs, {
     onEvent(event) {
       if (event.type === 'fit' && event.run === runs[0] && event.event.type === 'step')
@@ -146,10 +146,10 @@ test('what a job cannot write is said with its run’s name, and the others are 
     },
   });
   expect(outcome).toMatchObject({
-    code: expect.stringMatching(/^files\//),
+    code: 'torch/file',
     message: expect.stringContaining('virtual resnet10 hard seed 0: '),
   });
-  expect(runs.slice(2).map(weights)).toEqual(alone.slice(2, 4));
+  expect(runs.slice(1).map(weights)).toEqual(alone.slice(2, 3));
 }, 600_000);
 
 test('no job is started that the memory does not carry', async () => {
