@@ -104,8 +104,8 @@ function showSeveral(nameOf: (run: PlannedRun) => string): (event: TrainEvent) =
           `${nameOf(run)} ${Math.floor((100 * fit.step) / fit.steps)} % loss ${fit.loss.toFixed(3)}`,
         );
         const done = Math.max(0, Math.round(images.done - before));
+        progress.update(done, secondsLeft === 0 ? '' : [...under.values()].join('  '));
         if (secondsLeft === 0) progress.done();
-        else progress.update(done, [...under.values()].join('  '));
       }
     }
   };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Dataset, OpenOptions, SplitName } from '../data/index.ts';
+import { type Dataset, datasetIdentity, type OpenOptions, type SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { claimFolder, waitForLock } from '../files/index.ts';
 import { list } from '../judgement/format.ts';
@@ -113,10 +113,14 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   return { report: titled, files: await writeComparison(folder, titled, options.png), failed };
 }
 
-function jobsOf({ jobs, dataPath }: CompareOptions, id: string): JobOptions | undefined {
+function jobsOf({ jobs, dataset, dataPath }: CompareOptions, id: string): JobOptions | undefined {
   if (jobs === undefined) return undefined;
   const { count, open, objectives = [], model } = jobs;
-  return { count, source: { kind: 'dataset', id, path: dataPath, options: open, objectives, model } };
+  const identity = datasetIdentity(dataset);
+  return {
+    count,
+    source: { kind: 'dataset', id, path: dataPath, options: open, identity, objectives, model },
+  };
 }
 
 /** Writes a comparison's result, its tables and its page into its folder. */

@@ -216,7 +216,7 @@ class StudyTraining {
   /** Until a run ends here, or it is time to look again at those that others hold. */
   private async waitForOne(): Promise<void> {
     const ends = [...this.busy.values()];
-    if (this.held.size === 0) return Promise.race(ends);
+    if (this.held.size === 0 || this.busy.size === this.trainer.slots) return Promise.race(ends);
     const look = sleep(this.lookEvery, undefined, { ref: false }).then(() => this.held.clear());
     return Promise.race([...ends, look]);
   }

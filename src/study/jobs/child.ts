@@ -1,6 +1,12 @@
 /** The process that trains runs for another one: see `JobPool`. It ends with that one, however that ends. */
-import type { Dataset } from '../../data/index.ts';
-import { openDataset } from '../../data/index.ts';
+import {
+  checkImages,
+  type Dataset,
+  datasetIdentity,
+  openDataset,
+  withoutDuplicates,
+} from '../../data/index.ts';
+import { PenumbraError } from '../../errors.ts';
 import { getThreads, setThreads } from '../../torch/index.ts';
 import { fit, importCode, importModel, importObjective } from '../../training/index.ts';
 import { openStudyData } from '../study-data.ts';
@@ -61,8 +67,16 @@ async function open(source: JobSource): Promise<Map<string, OpenSet>> {
   }
   for (const objective of source.objectives) await importObjective(objective);
   if (source.model !== undefined) await importModel(source.model);
-  const { id, path, options } = source;
-  return new Map([[id, { dataset: openDataset(path, options), path }]]);
+  const { id, path, options, identity } = source;
+  let dataset = openDataset(path, options);
+  if (options.skipDuplicates === true && datasetIdentity(dataset) !== identity)
+    dataset = withoutDuplicates(dataset, await checkImages(dataset, { most: Number.POSITIVE_INFINITY }));
+  if (datasetIdentity(dataset) !== identity) {
+    throw new PenumbraError('study/job-data', `${path} is not the data set that the study was started with`, {
+      hint: 'leave the data as they are while a study runs; a data set that only this process can make has no --jobs',
+    });
+  }
+  return new Map([[id, { dataset, path }]]);
 }
 
 function setOf({ set }: Job): OpenSet {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { type Deferred, deferred } from '../../deferred.ts';
 import { PenumbraError } from '../../errors.ts';
 import type { FitEvent } from '../../training/index.ts';
 import { memoryOf } from './memory.ts';
@@ -9,7 +10,7 @@ import { errorOf, type Job, type JobSource, type Reply, type Request } from './p
 export class JobProcess {
   readonly ended: Promise<void>;
   private readonly child: ChildProcess;
-  private waiting: PromiseWithResolvers<Reply> | undefined;
+  private waiting: Deferred<Reply> | undefined;
   private onFit: ((event: FitEvent) => void) | undefined;
   private death: PenumbraError | undefined;
 
@@ -28,7 +29,7 @@ export class JobProcess {
       if (reply.type === 'fit') this.onFit?.(reply.event);
       else this.waiting?.resolve(reply);
     });
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = deferred<void>();
     this.ended = promise;
     const end = (how: string) => {
       this.death ??= new PenumbraError('study/job-died', how, {
@@ -96,7 +97,7 @@ export class JobProcess {
 
   private async ask(request: Request): Promise<Reply> {
     if (this.death !== undefined) throw this.death;
-    this.waiting = Promise.withResolvers<Reply>();
+    this.waiting = deferred<Reply>();
     this.send(request);
     try {
       const reply = await this.waiting.promise;

@@ -19,6 +19,8 @@ export type JobSource =
       readonly id: string;
       readonly path: string;
       readonly options: OpenOptions;
+      /** Of the data set that the study has, see `datasetIdentity`: the runs must be of the same one. */
+      readonly identity: string;
       /** As `importObjective` and `importModel` take them. */
       readonly objectives: readonly string[];
       readonly model?: string | undefined;
