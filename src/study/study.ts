@@ -179,7 +179,7 @@ export async function withJobs(
 export async function runOpened(
   opened: OpenedStudy,
   options: Pick<StudyOptions, 'command' | 'partial' | 'signal' | 'onEvent'> & {
-    readonly trainer?: Trainer | undefined;
+    readonly trainer?: (Trainer & AsyncDisposable) | undefined;
   },
 ): Promise<Outcome> {
   const { signal, onEvent = () => {}, partial = false, command, trainer } = options;
@@ -188,6 +188,8 @@ export async function runOpened(
     onEvent,
     ...(trainer && { trainer }),
   });
+  // Processes that wait for runs hold memory, which judging needs.
+  await trainer?.[Symbol.asyncDispose]();
   if (!finished) return { state: 'stopped' };
   const left = opened.plan.runs.filter(
     (run) => run.role === 'method' && !isFinished(run) && !failed.has(run),
