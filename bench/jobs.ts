@@ -2,7 +2,8 @@
  * `node bench/jobs.ts`: the time of a study of eight small runs with `--jobs 1` and with `--jobs 2`, training alone, and
  * whether each run's weights are those of the same run alone with as many threads. Each number of jobs is timed twice, in
  * turn, so that whatever else the machine does weighs on both; the load that it had is printed beside. Prints one JSON
- * object a line. `--jobs 4` takes another number in place of 2, `--epochs 6` makes the runs longer.
+ * object a line. `--jobs 4` takes another number in place of 2, `--epochs 6` makes the runs longer, and
+ * `--network resnet18` takes another network.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
@@ -19,15 +20,19 @@ import { trainStudy } from '../src/study/train-study.ts';
 const DEMANDED = 0.75;
 
 const { values } = parseArgs({
-  options: { jobs: { type: 'string', default: '2' }, epochs: { type: 'string', default: '3' } },
+  options: {
+    jobs: { type: 'string', default: '2' },
+    epochs: { type: 'string', default: '3' },
+    network: { type: 'string', default: 'resnet10' },
+  },
   strict: false,
 });
 const many = Number(values.jobs);
 const study = resolveStudy(
   {
     name: 'jobs',
-    sets: { virtual: { path: 'phantom', phantom: { images: 400, size: 32 } } },
-    networks: ['resnet18'],
+    sets: { virtual: { path: 'phantom', phantom: { images: 300, size: 32 } } },
+    networks: [String(values.network)],
     methods: ['hard', 'ls'],
     seeds: 4,
     settings: { epochs: Number(values.epochs), batchSize: 32, stem: 'small', evaluateEvery: 1000 },
