@@ -1,5 +1,6 @@
 #include "handle.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace penumbra {
@@ -28,10 +29,29 @@ void account(node_api_basic_env env, int64_t change) {
   napi_adjust_external_memory(env, report, &total);
 }
 
+// V8 collects beside the program, and on a busy machine it falls behind a loop that forgets its tensors. Where they have
+// grown by so much since, a whole collection is asked for; where that frees little, nobody forgets, and the next waits longer.
+constexpr int64_t kGrowth = 512 << 20;
+int64_t growth = kGrowth, base = 0;
+napi_ref collector = nullptr;
+
+void collectIfGrown(napi_env env) {
+  const int64_t grown = liveBytes - base;
+  if (grown < growth || !collector) return;
+  base = liveBytes;  // Before the call: what it runs may make tensors.
+  napi_value run, undefined, result;
+  check(env, napi_get_reference_value(env, collector, &run));
+  check(env, napi_get_undefined(env, &undefined));
+  const int64_t before = liveBytes;
+  check(env, napi_call_function(env, undefined, run, 0, nullptr, &result));
+  growth = before - liveBytes < grown / 4 ? 2 * growth : kGrowth;
+}
+
 void release(node_api_basic_env env, Handle* handle) {
   if (handle->state == Handle::State::kTensor) {
     --live;
     liveBytes -= handle->bytes;
+    base = std::min(base, liveBytes);
     handle->tensor.reset();
     account(env, -handle->bytes);
   }
@@ -91,6 +111,13 @@ napi_value reuse(napi_env env, at::Tensor& tensor, Handle*& handle) {
   return value;
 }
 
+// setCollector(run): a function that collects all garbage at once.
+napi_value jsSetCollector(napi_env env, size_t, napi_value* argv) {
+  if (collector) check(env, napi_delete_reference(env, collector));
+  check(env, napi_create_reference(env, argv[0], 1, &collector));
+  return nullptr;
+}
+
 napi_value jsStatistics(napi_env env, size_t, napi_value*) {
   napi_value result = object(env);
   set(env, result, "tensors", fromInt64(env, live));
@@ -116,6 +143,7 @@ napi_value wrap(napi_env env, at::Tensor tensor) {
   ++created;
   liveBytes += bytes;
   account(env, bytes);
+  collectIfGrown(env);
   return value;
 }
 
@@ -170,6 +198,7 @@ std::vector<at::Tensor> toTensors(napi_env env, napi_value array, const char* ar
 void registerHandles(napi_env env, napi_value exports) {
   method(env, exports, "release", jsRelease);
   // What a tensor holds after its release.
+  method(env, exports, "setCollector", jsSetCollector);
   set(env, exports, "released", external(env, new Handle{Handle::State::kReleased, at::Tensor(), at::Generator()}));
   method(env, exports, "handleStatistics", jsStatistics);
 }

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { addonFile } from '../../scripts/lib/paths.mjs';
 import { PenumbraError } from '../errors.ts';
 
@@ -61,6 +63,8 @@ export type TypedArray =
 /** What `native/` registers, one line a function. */
 interface Binding {
   setErrorFactory(factory: (code: string, message: string, hint?: string) => Error): void;
+  /** Takes a function that collects all garbage at once. */
+  setCollector(run: () => void): void;
   operator(name: string): (...args: unknown[]) => unknown;
   schemas(): NativeSchema[];
   /** The handle must not be used again: it may come to hold another tensor. */
@@ -119,6 +123,7 @@ function load(): Binding {
   try {
     const binding = createRequire(import.meta.url)(path) as Binding;
     binding.setErrorFactory((code, message, hint) => new PenumbraError(code, message, { hint }));
+    binding.setCollector(collector());
     return binding;
   } catch (cause) {
     if (cause instanceof PenumbraError) throw cause;
@@ -134,6 +139,12 @@ function builtAddon(): string {
   throw new PenumbraError('torch/addon', 'the engine is not built', {
     hint: 'run `npx penumbra setup`: it finds or fetches LibTorch and builds the engine, once',
   });
+}
+
+/** V8's own collection, which a program cannot call unless it is exposed. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
 }
 
 export const native: Binding = load();
