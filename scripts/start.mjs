@@ -9,7 +9,7 @@ import { projectEnv } from './lib/steps.mjs';
 import { setup } from './setup.mjs';
 
 /** Few images and no random crop let a network learn them by heart, which is when hard labels make it overconfident. */
-const shared = ['compare', 'phantom', '--objectives', 'hard,ls,ols', '--crop-padding', '0'];
+const shared = ['compare', 'phantom', '--objectives', 'hard,ls,ols', '--crop-padding', '0', '--jobs', 'auto'];
 const quick = [
   ...['--phantom-images', '2000', '--model', 'resnet10', '--seeds', '1', '--epochs', '10'],
   ...['--out', 'runs/start'],
