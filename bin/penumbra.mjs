@@ -39,8 +39,10 @@ async function prepare() {
     process.exitCode = bareDoctor({ json: process.argv.includes('--json') });
     return false;
   }
-  if (isOutOfDateOnly()) await setup({ required: !(reads && compiled), engine: false });
-  if (reads && compiled) return true;
+  if (reads && compiled) {
+    if (isOutOfDateOnly()) await setup({ required: false, engine });
+    return true;
+  }
   const missing = missingSteps({ engine });
   if (missing.length === 0) return true;
   if (

@@ -12,20 +12,20 @@ import { stampFolder } from './lib/paths.mjs';
 import { startLine } from './lib/report.mjs';
 import { describe, plainSteps, readLibTorch, sources, steps } from './lib/steps.mjs';
 
-/** Whether every step is done: a few milliseconds, no network. */
-export function isSetUp({ engine = true } = {}) {
-  return (engine ? steps : plainSteps).every((step) => step.isDone());
+/** Titles of the steps that are not done: a few milliseconds, no network. */
+export function missingSteps({ engine = true } = {}) {
+  return (engine ? steps : plainSteps).filter((step) => !step.isDone()).map(({ title }) => title);
+}
+
+/** Whether every step is done. */
+export function isSetUp(options) {
+  return missingSteps(options).length === 0;
 }
 
 /** Whether nothing is missing but to compile changed sources, without the engine: seconds, no network. */
 export function isOutOfDateOnly() {
   const left = plainSteps.filter((step) => !step.isDone());
   return left.length === 1 && left[0] === sources;
-}
-
-/** Titles of the steps that are not done: a few milliseconds, no network. */
-export function missingSteps({ engine = true } = {}) {
-  return (engine ? steps : plainSteps).filter((step) => !step.isDone()).map(({ title }) => title);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { page, prose } from '../page/index.ts';
+import { HEAD, page, prose, ROW, ROW_HEAD, tableFrame } from '../page/index.ts';
 import { type Child, type Markup, tag } from '../page/svg.ts';
 import { type Figure, figureHtml, figurePanels } from './draw/figure.ts';
 import { swatch } from './draw/marker.ts';
@@ -129,62 +129,40 @@ function opening({ view, facts }: ShownCell, id: string): Child {
 
 function summaryHtml(view: View, facts: ShownCell['facts']): Markup {
   const { heads, rows } = summaryTable(view, facts);
-  return tag(
-    'div',
-    { class: 'scroll' },
+  return tableFrame(
     tag(
-      'table',
-      { class: 'cards', role: 'table' },
+      'tr',
+      ROW,
+      heads.map((head, h) =>
+        tag('th', { ...HEAD, class: h === 0 || h === heads.length - 1 ? 'left' : undefined }, head),
+      ),
+    ),
+    rows.map(({ name, series, cells, small, word, kind }) =>
       tag(
-        'thead',
-        { role: 'rowgroup' },
+        'tr',
+        { ...ROW, 'data-m': series, class: series === undefined ? 'apart' : undefined },
         tag(
-          'tr',
-          { role: 'row' },
-          heads.map((head, h) =>
+          'th',
+          { ...ROW_HEAD, class: 'left method-name' },
+          series === undefined ? undefined : swatch(series),
+          name,
+        ),
+        cells.map((text, c) =>
+          tag(
+            'td',
+            { role: 'cell', 'data-head': heads[c + 1], class: text === '' ? 'empty' : undefined },
             tag(
-              'th',
-              {
-                scope: 'col',
-                role: 'columnheader',
-                class: h === 0 || h === heads.length - 1 ? 'left' : undefined,
-              },
-              head,
+              'div',
+              {},
+              marked(text),
+              small[c] === '' ? undefined : tag('span', { class: 'ci' }, small[c]),
             ),
           ),
         ),
-      ),
-      tag(
-        'tbody',
-        { role: 'rowgroup' },
-        rows.map(({ name, series, cells, small, word, kind }) =>
-          tag(
-            'tr',
-            { role: 'row', 'data-m': series, class: series === undefined ? 'apart' : undefined },
-            tag(
-              'th',
-              { scope: 'row', role: 'rowheader', class: 'left method-name' },
-              series === undefined ? undefined : swatch(series),
-              name,
-            ),
-            cells.map((text, c) =>
-              tag(
-                'td',
-                { role: 'cell', 'data-head': heads[c + 1], class: text === '' ? 'empty' : undefined },
-                tag(
-                  'div',
-                  {},
-                  marked(text),
-                  small[c] === '' ? undefined : tag('span', { class: 'ci' }, small[c]),
-                ),
-              ),
-            ),
-            tag(
-              'td',
-              { role: 'cell', class: 'left', 'data-head': heads.at(-1) },
-              tag('div', {}, tag('span', { class: `tag ${kind}` }, word)),
-            ),
-          ),
+        tag(
+          'td',
+          { role: 'cell', class: 'left', 'data-head': heads.at(-1) },
+          tag('div', {}, tag('span', { class: `tag ${kind}` }, word)),
         ),
       ),
     ),
@@ -200,48 +178,30 @@ function marked(text: string): Child {
 
 /** Of several sets or networks: the verdict on each. */
 function cellsTable(cells: readonly ShownCell[]): Markup {
-  return tag(
-    'div',
-    { class: 'scroll' },
+  return tableFrame(
     tag(
-      'table',
-      { class: 'cards', role: 'table' },
-      tag(
-        'thead',
-        { role: 'rowgroup' },
-        tag(
-          'tr',
-          { role: 'row' },
-          ['Judged', 'Verdict', 'Images'].map((head, h) =>
-            tag('th', { scope: 'col', role: 'columnheader', class: h < 2 ? 'left' : undefined }, head),
-          ),
-        ),
+      'tr',
+      ROW,
+      ['Judged', 'Verdict', 'Images'].map((head, h) =>
+        tag('th', { ...HEAD, class: h < 2 ? 'left' : undefined }, head),
       ),
+    ),
+    cells.map(({ cell, verdict, facts }, i) =>
       tag(
-        'tbody',
-        { role: 'rowgroup' },
-        cells.map(({ cell, verdict, facts }, i) =>
+        'tr',
+        ROW,
+        tag('th', { ...ROW_HEAD, class: 'left' }, tag('a', { href: `#cell-${i + 1}` }, cellName(cell))),
+        tag(
+          'td',
+          { role: 'cell', class: 'left', 'data-head': 'Verdict' },
           tag(
-            'tr',
-            { role: 'row' },
-            tag(
-              'th',
-              { scope: 'row', role: 'rowheader', class: 'left' },
-              tag('a', { href: `#cell-${i + 1}` }, cellName(cell)),
-            ),
-            tag(
-              'td',
-              { role: 'cell', class: 'left', 'data-head': 'Verdict' },
-              tag(
-                'div',
-                {},
-                prose(verdict.sentence),
-                cautions(facts).map((text) => [' ', tag('b', {}, prose(text))]),
-              ),
-            ),
-            tag('td', { role: 'cell', 'data-head': 'Images' }, tag('div', {}, String(facts.samples))),
+            'div',
+            {},
+            prose(verdict.sentence),
+            cautions(facts).map((text) => [' ', tag('b', {}, prose(text))]),
           ),
         ),
+        tag('td', { role: 'cell', 'data-head': 'Images' }, tag('div', {}, String(facts.samples))),
       ),
     ),
   );
@@ -339,48 +299,34 @@ function differencesTable(cells: readonly ShownCell[]): Child {
         `Everything that a test has shown, in any table below: p < ${view.alpha}, Holm-corrected over the methods of one figure. What is not here is not shown to differ.`,
       ),
     ),
-    tag(
-      'div',
-      { class: 'scroll' },
+    tableFrame(
       tag(
-        'table',
-        { class: 'cards', role: 'table' },
+        'tr',
+        ROW,
+        heads.map((head) => tag('th', { ...HEAD, class: 'left' }, head)),
+      ),
+      rows.map(({ where, against, better, worse, differs }) =>
         tag(
-          'thead',
-          { role: 'rowgroup' },
+          'tr',
+          ROW,
           tag(
-            'tr',
-            { role: 'row' },
-            heads.map((head) => tag('th', { scope: 'col', role: 'columnheader', class: 'left' }, head)),
+            'th',
+            { ...ROW_HEAD, class: 'left' },
+            where,
+            tag('span', { class: 'meaning' }, `against ${against}`),
           ),
-        ),
-        tag(
-          'tbody',
-          { role: 'rowgroup' },
-          rows.map(({ where, against, better, worse, differs }) =>
+          [better, worse, differs].map((sided, n) =>
             tag(
-              'tr',
-              { role: 'row' },
+              'td',
+              {
+                role: 'cell',
+                class: sided.size === 0 ? 'left empty' : 'left',
+                'data-head': heads[n + 1],
+              },
               tag(
-                'th',
-                { scope: 'row', role: 'rowheader', class: 'left' },
-                where,
-                tag('span', { class: 'meaning' }, `against ${against}`),
-              ),
-              [better, worse, differs].map((sided, n) =>
-                tag(
-                  'td',
-                  {
-                    role: 'cell',
-                    class: sided.size === 0 ? 'left empty' : 'left',
-                    'data-head': heads[n + 1],
-                  },
-                  tag(
-                    'div',
-                    {},
-                    sidedLines(sided).map((line, i) => [i === 0 ? undefined : tag('br'), line]),
-                  ),
-                ),
+                'div',
+                {},
+                sidedLines(sided).map((line, i) => [i === 0 ? undefined : tag('br'), line]),
               ),
             ),
           ),

@@ -2,3 +2,4 @@
 export { type ColourName, contrast, DARK, LIGHT, pictureStyle } from './colours.ts';
 export { page, prose } from './page.ts';
 export * from './svg.ts';
+export { HEAD, ROW, ROW_HEAD, type TableFrameOptions, tableFrame } from './table.ts';

@@ -1,6 +1,16 @@
 import { formatNumber, UNDEFINED } from '../../figures/index.ts';
 import type { Estimate } from '../../metrics/index.ts';
-import { type Drawing, drawing, extent, linear, type Markup, tag, ticks } from '../../page/svg.ts';
+import {
+  type Child,
+  type Drawing,
+  drawing,
+  extent,
+  linear,
+  type Markup,
+  type Scale,
+  tag,
+  ticks,
+} from '../../page/svg.ts';
 import type { Sign } from '../shown.ts';
 import { marker, ofMethod } from './marker.ts';
 
@@ -70,27 +80,9 @@ export function forest(rows: readonly ForestRow[], panels: readonly ForestPanel[
     const left = labels + i * (width + GAP);
     const right = left + width;
     const x = linear(domainOf(panel), [left, right]);
-    const steps = ticks(...domainOf(panel), 4);
     return [
       tag('text', { class: 'head', x: left, y: 14 }, panel.head),
-      steps.values.map((v) => [
-        tag('line', { class: 'grid', x1: x(v), x2: x(v), y1: TOP, y2: bottom }),
-        tag(
-          'text',
-          { class: 'tick', x: x(v), y: bottom + 14, 'text-anchor': 'middle' },
-          formatNumber(v, steps.digits),
-        ),
-      ]),
-      tag('line', { class: 'frame', x1: left, x2: right, y1: bottom, y2: bottom }),
-      panel.reference === null
-        ? undefined
-        : tag('line', {
-            class: 'reference',
-            x1: x(panel.reference * panel.scale),
-            x2: x(panel.reference * panel.scale),
-            y1: TOP,
-            y2: bottom,
-          }),
+      axis(panel, x, 4, { left, right, top: TOP, bottom }),
       rows.map(({ series, muted }, r) => {
         const marks = panel.marks[r]!;
         return tag(
@@ -115,31 +107,12 @@ export function forestCard(rows: readonly ForestRow[], panel: ForestPanel, label
   const most = Math.max(1, ...panel.marks.map((marks) => marks.length));
   const row = CARD.row + MORE * (most - 1);
   const bottom = top + rows.length * row + 4;
-  const domain = domainOf(panel);
-  const x = linear(domain, [left + 4, right]);
-  const steps = ticks(...domain, 5);
+  const x = linear(domainOf(panel), [left + 4, right]);
   return drawing(
     width,
     bottom + 22,
     label,
-    steps.values.map((v) => [
-      tag('line', { class: 'grid', x1: x(v), x2: x(v), y1: top, y2: bottom }),
-      tag(
-        'text',
-        { class: 'tick', x: x(v), y: bottom + 14, 'text-anchor': 'middle' },
-        formatNumber(v, steps.digits),
-      ),
-    ]),
-    tag('line', { class: 'frame', x1: left, x2: right, y1: bottom, y2: bottom }),
-    panel.reference === null
-      ? undefined
-      : tag('line', {
-          class: 'reference',
-          x1: x(panel.reference * panel.scale),
-          x2: x(panel.reference * panel.scale),
-          y1: top,
-          y2: bottom,
-        }),
+    axis(panel, x, 5, { left, right, top, bottom }),
     rows.map(({ name, series, muted }, r) => {
       const marks = panel.marks[r]!;
       const y = top + r * row;
@@ -153,11 +126,36 @@ export function forestCard(rows: readonly ForestRow[], panel: ForestPanel, label
   );
 }
 
+/** Grid and numbers, the line below them, and the dashed line at the reference. */
+function axis(
+  panel: ForestPanel,
+  x: Scale,
+  count: number,
+  { left, right, top, bottom }: { left: number; right: number; top: number; bottom: number },
+): Child {
+  const steps = ticks(...domainOf(panel), count);
+  const reference = panel.reference === null ? undefined : x(panel.reference * panel.scale);
+  return [
+    steps.values.map((v) => [
+      tag('line', { class: 'grid', x1: x(v), x2: x(v), y1: top, y2: bottom }),
+      tag(
+        'text',
+        { class: 'tick', x: x(v), y: bottom + 14, 'text-anchor': 'middle' },
+        formatNumber(v, steps.digits),
+      ),
+    ]),
+    tag('line', { class: 'frame', x1: left, x2: right, y1: bottom, y2: bottom }),
+    reference === undefined
+      ? undefined
+      : tag('line', { class: 'reference', x1: reference, x2: reference, y1: top, y2: bottom }),
+  ];
+}
+
 function markOf(
   mark: ForestMark,
   scale: number,
   series: number,
-  x: (v: number) => number,
+  x: Scale,
   y: number,
   left: number,
   right: number,

@@ -1,5 +1,6 @@
 import { betterArrow, formatFigure, formatInterval, UNDEFINED } from '../../figures/index.ts';
 import { type Child, type Markup, markup, tag } from '../../page/svg.ts';
+import { HEAD, ROW, ROW_HEAD, tableFrame } from '../../page/table.ts';
 import { swatch } from '../draw/marker.ts';
 import { pText } from '../format.ts';
 import { versusText } from '../shown.ts';
@@ -14,11 +15,6 @@ import {
   type TableRow,
 } from '../tables/table.ts';
 import type { View } from '../view.ts';
-
-/** Said aloud also where a phone shows rows as cards, which are no table to a browser. */
-const LINE = { role: 'row' } as const;
-const HEAD = { scope: 'col', role: 'columnheader' } as const;
-const ROW_HEAD = { scope: 'row', role: 'rowheader' } as const;
 
 /** Columns that fit a page side by side. */
 const ACROSS = 8;
@@ -78,14 +74,14 @@ export function differencesHtml(table: Table, view: View): Child {
 function turned({ columns, rows, against }: Table, view: View): Markup {
   const head = tag(
     'tr',
-    LINE,
-    tag('th', { class: 'left', scope: 'col', role: 'columnheader' }, 'Figure'),
+    ROW,
+    tag('th', { ...HEAD, class: 'left' }, 'Figure'),
     rows.map((row) => tag('th', { ...HEAD, 'data-m': row.series }, methodMark(row), row.stubs.at(-1)!)),
   );
   const body = columns.map((column, c) =>
     tag(
       'tr',
-      LINE,
+      ROW,
       tag(
         'th',
         ROW_HEAD,
@@ -100,21 +96,12 @@ function turned({ columns, rows, against }: Table, view: View): Markup {
       ),
     ),
   );
-  return frame(head, tag('tbody', { role: 'rowgroup' }, body), 'scroll', columns.length);
+  return frame(head, body, 'scroll', columns.length);
 }
 
-/** A table that scrolls in itself where it is wider than the page, or very long. */
+/** A very long table scrolls in itself, too. */
 function frame(head: Child, body: Child, kind: string, rows: number, sortable = false): Markup {
-  return tag(
-    'div',
-    { class: rows > 30 ? `${kind} tall` : kind },
-    tag(
-      'table',
-      { class: 'cards', role: 'table', 'data-sort': sortable ? '' : undefined },
-      tag('thead', { role: 'rowgroup' }, head),
-      body,
-    ),
-  );
+  return tableFrame(head, body, { kind: rows > 30 ? `${kind} tall` : kind, sortable });
 }
 
 function heads({ stubs, columns }: Table, places: readonly number[]): Child {
@@ -131,7 +118,7 @@ function heads({ stubs, columns }: Table, places: readonly number[]): Child {
       arrowed(column),
     ),
   );
-  if (shown.every(({ group }) => group === undefined)) return tag('tr', LINE, names, own);
+  if (shown.every(({ group }) => group === undefined)) return tag('tr', ROW, names, own);
   const groups: Child[] = [];
   for (let from = 0; from < shown.length; ) {
     const { group } = shown[from]!;
@@ -145,25 +132,21 @@ function heads({ stubs, columns }: Table, places: readonly number[]): Child {
   return [
     tag(
       'tr',
-      LINE,
+      ROW,
       stubs.map(() => tag('td', {})),
       groups,
     ),
-    tag('tr', LINE, names, own),
+    tag('tr', ROW, names, own),
   ];
 }
 
 function bodies(table: Table, cellsOf: (row: TableRow) => Child): Child {
-  return tag(
-    'tbody',
-    { role: 'rowgroup' },
-    table.rows.map((row, r) =>
-      tag(
-        'tr',
-        { ...LINE, class: row.block && r > 0 ? 'block' : undefined, 'data-m': row.series },
-        stubCells(table, row, r),
-        cellsOf(row),
-      ),
+  return table.rows.map((row, r) =>
+    tag(
+      'tr',
+      { ...ROW, class: row.block && r > 0 ? 'block' : undefined, 'data-m': row.series },
+      stubCells(table, row, r),
+      cellsOf(row),
     ),
   );
 }

@@ -29,6 +29,7 @@ import {
   tableNotes,
   type View,
 } from '../view.ts';
+import { COVERAGE, SIZE } from './set-figures.ts';
 
 /** One kind of conformal sets for all methods, calibrated on validation, measured on the judged split. */
 export interface ConformalResult {
@@ -51,13 +52,6 @@ interface ConformalSettings {
   readonly alpha: number;
 }
 
-const COVERAGE = shownAs(
-  'coverage',
-  'Coverage',
-  ['%', 1, 'zero'],
-  'Share of images whose label is in their set.',
-);
-const SIZE = shownAs('size', 'Set size', ['', 2, 'lower'], 'Classes in a set, mean over images.');
 const EMPTY = shownAs('empty', 'Empty sets', ['%', 1, 'lower'], 'Share of images whose set holds no class.');
 
 /**

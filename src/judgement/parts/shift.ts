@@ -17,9 +17,10 @@ import type { Predictions } from '../../metrics/index.ts';
 import { list, plural } from '../format.ts';
 import { append } from '../measure.ts';
 import { type Part, registeredName } from '../part.ts';
-import { type Measured, shownAs } from '../shown.ts';
+import type { Measured } from '../shown.ts';
 import { plain } from '../tables/table.ts';
 import { type Answer, cellOf, columnOf, methodTable, said, tableNotes, type View } from '../view.ts';
+import { COVERAGE, SIZE } from './set-figures.ts';
 
 /** Conformal sets in another centre: as they were calibrated at home, and with calibration images weighted for the shift. */
 export interface ShiftResult {
@@ -42,13 +43,6 @@ interface ShiftSettings {
   readonly alpha: number;
 }
 
-const COVERAGE = shownAs(
-  'coverage',
-  'Coverage',
-  ['%', 1, 'zero'],
-  'Share of images whose label is in their set.',
-);
-const SIZE = shownAs('size', 'Set size', ['', 2, 'lower'], 'Classes in a set, mean over images.');
 const WEIGHTED = { ...COVERAGE, name: 'weightedCoverage', label: 'Coverage, weighted' };
 const WEIGHTED_SIZE = { ...SIZE, name: 'weightedSize', label: 'Set size, weighted' };
 

@@ -1,4 +1,4 @@
-import { type Child, type Markup, page, tag } from '../../page/index.ts';
+import { type Child, HEAD, type Markup, page, ROW, ROW_HEAD, tableFrame, tag } from '../../page/index.ts';
 import type { DatasetSummary, FindingSummary } from './summary.ts';
 
 /** Statuses from sure to silent, what each means, and a made-up sentence that has it. */
@@ -287,57 +287,40 @@ function count(value: number): Cell {
 /** A table that sorts by its heads and becomes cards on a phone. */
 function table(heads: readonly (string | Markup)[], rows: readonly (readonly Cell[])[]): Markup {
   const plain = heads.map((head) => (typeof head === 'string' ? head : ''));
-  return tag(
-    'div',
-    { class: 'scroll' },
+  return tableFrame(
     tag(
-      'table',
-      { class: 'cards', role: 'table', 'data-sort': '' },
-      tag(
-        'thead',
-        { role: 'rowgroup' },
+      'tr',
+      ROW,
+      heads.map((head, h) =>
         tag(
-          'tr',
-          { role: 'row' },
-          heads.map((head, h) =>
-            tag(
-              'th',
-              {
-                scope: 'col',
-                role: 'columnheader',
-                class: h === 0 ? 'left' : typeof head === 'string' ? undefined : 'chart',
-              },
-              head,
-            ),
-          ),
-        ),
-      ),
-      tag(
-        'tbody',
-        { role: 'rowgroup' },
-        rows.map(([name, ...cells]) =>
-          tag(
-            'tr',
-            { role: 'row' },
-            tag('th', { scope: 'row', role: 'rowheader', class: 'left' }, textOf(name!)),
-            cells.map((cell, c) => {
-              const number = typeof cell === 'object' && 'value' in cell ? cell : undefined;
-              return tag(
-                'td',
-                {
-                  role: 'cell',
-                  class: number === undefined ? 'left chart' : undefined,
-                  'data-head': plain[c + 1],
-                  'data-v':
-                    number === undefined ? undefined : Number.isNaN(number.value) ? '' : String(number.value),
-                },
-                number === undefined ? (cell as Child) : tag('div', {}, number.text),
-              );
-            }),
-          ),
+          'th',
+          { ...HEAD, class: h === 0 ? 'left' : typeof head === 'string' ? undefined : 'chart' },
+          head,
         ),
       ),
     ),
+    rows.map(([name, ...cells]) =>
+      tag(
+        'tr',
+        ROW,
+        tag('th', { ...ROW_HEAD, class: 'left' }, textOf(name!)),
+        cells.map((cell, c) => {
+          const number = typeof cell === 'object' && 'value' in cell ? cell : undefined;
+          return tag(
+            'td',
+            {
+              role: 'cell',
+              class: number === undefined ? 'left chart' : undefined,
+              'data-head': plain[c + 1],
+              'data-v':
+                number === undefined ? undefined : Number.isNaN(number.value) ? '' : String(number.value),
+            },
+            number === undefined ? (cell as Child) : tag('div', {}, number.text),
+          );
+        }),
+      ),
+    ),
+    { sortable: true },
   );
 }
 

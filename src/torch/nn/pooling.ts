@@ -9,37 +9,31 @@ export interface PoolOptions {
   padding?: number;
 }
 
-/** The largest of each window of [N, channels, H, W]. */
-export class MaxPool2d extends Module {
-  private readonly window: readonly [
-    kernel: [number, number],
-    stride: [number, number],
-    padding: [number, number],
-  ];
+type Window = readonly [kernel: [number, number], stride: [number, number], padding: [number, number]];
 
-  constructor(kernel: number, options: PoolOptions = {}) {
+/** What slides a square window over [N, channels, H, W]. */
+abstract class Pool2d extends Module {
+  protected readonly window: Window;
+
+  constructor(kernel: number, { stride = kernel, padding = 0 }: PoolOptions = {}) {
     super();
-    this.window = square(kernel, options);
+    this.window = [
+      [kernel, kernel],
+      [stride, stride],
+      [padding, padding],
+    ];
   }
+}
 
+/** The largest of each window of [N, channels, H, W]. */
+export class MaxPool2d extends Pool2d {
   override forward(input: Tensor): Tensor {
     return aten.max_pool2d(input, ...this.window);
   }
 }
 
 /** The mean of each window of [N, channels, H, W]; padding counts as zeros, as in PyTorch. */
-export class AvgPool2d extends Module {
-  private readonly window: readonly [
-    kernel: [number, number],
-    stride: [number, number],
-    padding: [number, number],
-  ];
-
-  constructor(kernel: number, options: PoolOptions = {}) {
-    super();
-    this.window = square(kernel, options);
-  }
-
+export class AvgPool2d extends Pool2d {
   override forward(input: Tensor): Tensor {
     return aten.avg_pool2d(input, ...this.window);
   }
@@ -57,12 +51,4 @@ export class AdaptiveAvgPool2d extends Module {
   override forward(input: Tensor): Tensor {
     return aten.adaptive_avg_pool2d(input, this.size);
   }
-}
-
-function square(kernel: number, { stride = kernel, padding = 0 }: PoolOptions) {
-  return [
-    [kernel, kernel],
-    [stride, stride],
-    [padding, padding],
-  ] as const satisfies readonly [number, number][];
 }
