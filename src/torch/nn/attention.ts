@@ -1,5 +1,6 @@
 import { autocast } from '../autograd.ts';
 import type { Generator } from '../generator.ts';
+import { native } from '../native.ts';
 import { aten } from '../operators.ts';
 import { type Tensor, tidy } from '../tensor.ts';
 import { xavierUniform_, zeros_ } from './init.ts';
@@ -63,6 +64,9 @@ export class MultiheadAttention extends Module {
 /** Longer sequences would need too much memory for the weights of every pair. */
 const MOST_PAIRED = 512;
 
+/** LibTorch's fused kernel for bfloat16 is written for AVX-512; with less, asked for or there, it fails or is slow. */
+let fusesHalf: boolean | undefined;
+
 /**
  * softmax(Q·Kᵀ / √d)·V over [N, heads, length, d]. Views of a packed product are taken as they are.
  *
@@ -74,7 +78,15 @@ function attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined): Tens
   const [batch, , length, width] = k.shape as [number, number, number, number];
   const seen = mask?.view([batch, 1, 1, length]);
   const separate = q.dtype === 'bfloat16' && q.device === 'cpu' && q.requiresGrad && length <= MOST_PAIRED;
-  if (!separate) return aten.scaled_dot_product_attention(q, k, v, seen ?? null);
+  if (!separate) {
+    const half = q.dtype === 'bfloat16' && q.device === 'cpu';
+    if (!half || (fusesHalf ??= native.info().cpuCapability.startsWith('AVX512')))
+      return aten.scaled_dot_product_attention(q, k, v, seen ?? null);
+    const [query, key, value] = [q, k, v].map((x) => x.to({ dtype: 'float32' })) as [Tensor, Tensor, Tensor];
+    return autocast(() => aten.scaled_dot_product_attention(query, key, value, seen ?? null), {
+      dtype: 'float32',
+    }).to({ dtype: 'bfloat16' });
+  }
   const scaled = q.to({ dtype: 'float32' }).mul_(1 / Math.sqrt(width));
   const scores = autocast(() => scaled.matmul(k.transpose(2, 3)), { dtype: 'float32' });
   const masked = seen === undefined ? scores : scores.masked_fill(seen.logical_not(), -Infinity);
