@@ -13,7 +13,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createModel } from '../src/models/index.ts';
-import { createObjective, objectiveNames, parseObjective } from '../src/objectives/index.ts';
+import { createObjective, objectiveDefinitions, parseObjective } from '../src/objectives/index.ts';
 import { oneOfK } from '../src/tasks/index.ts';
 import { aten, autocast, engineInfo, Generator, noGrad, tidy } from '../src/torch/index.ts';
 import { SGD } from '../src/torch/optim/index.ts';
@@ -113,9 +113,20 @@ function objectiveCosts(): Record<string, number> {
   const leaf = aten.randn([batch, CLASSES], { generator }).requires_grad_();
   const teacher = aten.randn([batch, CLASSES], { generator });
   const labels = aten.randint(CLASSES, [batch], { generator, dtype: 'int64' });
-  const context = { task: oneOfK, classes: CLASSES, samples: 1000, epochs: 1, device: 'cpu', generator };
+  const names = Array.from({ length: CLASSES }, (_, k) => `class ${k}`);
+  const targets = { kind: 'one-of-k' as const, names, values: new Int32Array(1000) };
+  const context = {
+    task: oneOfK,
+    classes: CLASSES,
+    samples: 1000,
+    targets,
+    epochs: 1,
+    device: 'cpu',
+    generator,
+  };
   const costs: Record<string, number> = {};
-  for (const name of objectiveNames()) {
+  for (const { name, tasks } of objectiveDefinitions()) {
+    if (!tasks.includes('one-of-k')) continue;
     const objective = createObjective(parseObjective(name), context);
     const once = () => {
       const start = performance.now();

@@ -1,5 +1,5 @@
 import { PenumbraError } from '../errors.ts';
-import type { Findings } from './targets.ts';
+import type { Findings, LabelErrors } from './targets.ts';
 
 /** What values of findings become that are neither 0 nor 1. */
 export interface FindingsOptions {
@@ -20,7 +20,14 @@ export interface FindingsOptions {
    * with labels only: a probability is smoothed already. Default: `labels`.
    */
   readonly values?: 'labels' | 'probabilities';
+  /**
+   * How often the labels of a finding are wrong, by its name, for objectives that correct for it; a finding that is left
+   * out has no error. Default: what the data set's card says, else nothing is known. Probabilities (`values`) have none.
+   */
+  readonly errors?: Readonly<Record<string, LabelErrors>>;
 }
+
+const NO_ERROR: LabelErrors = { falsePositive: 0, miss: 0, hedged: 0 };
 
 /** The largest float32 below 1: what a rate of 1 is read as, since rates are in (−1, 1). */
 const MOST = 1 - 2 ** -24;
@@ -41,7 +48,7 @@ export function findingsOf(
   rates: Float32Array | undefined,
   options: FindingsOptions = {},
 ): Findings {
-  const { uncertain = 'ignore', blank = 'ignore' } = options;
+  const { uncertain = 'ignore', blank = 'ignore', errors } = options;
   const doubt = valueOfDoubt(uncertain);
   if (blank !== 'ignore' && blank !== 'zeros') {
     throw optionError('blank', `must be ignore or zeros, not ${String(blank)}`);
@@ -74,7 +81,19 @@ export function findingsOf(
     values,
     ...(unknown > 0 && { mask }),
     ...(smooth && { rates: smooth }),
+    ...(errors && options.values !== 'probabilities' && { errors: errorsOf(names, errors) }),
   };
+}
+
+/** The errors in the order of the findings. Findings that were not asked for may have some, too. */
+function errorsOf(names: readonly string[], errors: NonNullable<FindingsOptions['errors']>): LabelErrors[] {
+  for (const [name, one] of Object.entries(errors)) {
+    for (const kind of ['falsePositive', 'miss', 'hedged'] as const) {
+      if (!(one[kind] >= 0 && one[kind] < 0.5))
+        throw optionError('errors', `has ${one[kind]} as ${kind} of ${name}, which must be in [0, 0.5)`);
+    }
+  }
+  return names.map((name) => (Object.hasOwn(errors, name) ? errors[name] : NO_ERROR));
 }
 
 function valueOfDoubt(

@@ -32,7 +32,11 @@ export function subsetIdentity(
   const identity = new Identity().add(subset.length).add(targets.kind);
   for (const name of targets.names) identity.add(name);
   identity.add(targets.values);
-  if (targets.kind === 'findings') identity.add(targets.mask).add(targets.rates);
+  if (targets.kind === 'findings')
+    identity
+      .add(targets.mask)
+      .add(targets.rates)
+      .add(targets.errors && JSON.stringify(targets.errors));
   identity.add(subset.rows).add(subset.groups).add(sourceIdentity(subset.source));
   identity.add(tokens?.length).add(tokens?.ids).add(tokens?.mask);
   return identity.digest();

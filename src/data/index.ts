@@ -33,6 +33,7 @@ export {
   countFindings,
   type FindingCounts,
   type Findings,
+  type LabelErrors,
   needOneOfK,
   type OneOfK,
   type Targets,

@@ -2,7 +2,7 @@ import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { indicesWhere } from './samples.ts';
 import { makeSubset, narrowSubset } from './subset.ts';
-import type { Findings } from './targets.ts';
+import type { Findings, LabelErrors } from './targets.ts';
 import type { Dataset, Subset } from './types.ts';
 
 /** For each class of a data set the class that it becomes; `null` leaves its samples out. */
@@ -115,7 +115,7 @@ function mapSubset(name: string, subset: Subset, into: readonly string[], number
 }
 
 function mapFindings(findings: Findings, into: readonly string[], numbers: Int32Array): Findings {
-  const { names, values, mask, rates } = findings;
+  const { names, values, mask, rates, errors } = findings;
   const [k, m] = [names.length, into.length];
   const n = values.length / k;
   const mapped = new Float32Array(n * m);
@@ -145,7 +145,16 @@ function mapFindings(findings: Findings, into: readonly string[], numbers: Int32
     values: mapped,
     ...(known.includes(0) && { mask: known }),
     ...(smooth && { rates: smooth }),
+    ...(errors && { errors: into.map((_, c) => mapErrors(errors, numbers, c)) }),
   };
+}
+
+/** The errors of the finding that is the only source; of several together nothing was measured: the least of each. */
+function mapErrors(errors: readonly LabelErrors[], numbers: Int32Array, into: number): LabelErrors {
+  const sources = errors.filter((_, source) => numbers[source] === into);
+  const least = (kind: keyof LabelErrors) =>
+    sources.length === 0 ? 0 : Math.min(...sources.map((one) => one[kind]));
+  return { falsePositive: least('falsePositive'), miss: least('miss'), hedged: least('hedged') };
 }
 
 function mapPosterior(

@@ -4,6 +4,7 @@ import { PenumbraError } from '../errors.ts';
 import { scanCsv } from './csv.ts';
 import type { DatasetOptions } from './dataset.ts';
 import { findFiles } from './find-files.ts';
+import type { FindingsOptions } from './findings-options.ts';
 import type { DataFormat } from './format.ts';
 import { type Listing, namedColumn, readText } from './part.ts';
 import { readFindingColumns } from './read-table.ts';
@@ -23,7 +24,7 @@ export const BUILT: DataFormat = {
 /**
  * Reads a data set that was built from reports: the label y of each finding (or its probability p, by
  * `findings.values`) with its smoothing rate r, unknown where the report does not speak of it; patients and splits as
- * the build gave them. Images are looked for where the build found their table, or under `root`.
+ * the build gave them, and how often labels are wrong, where the build was told. Images are looked for where the build found their table, or under `root`.
  *
  * @throws {PenumbraError} `data/info` for a `dataset.json` that is none.
  */
@@ -35,7 +36,12 @@ function readBuilt(folder: string, options: DatasetOptions): Listing {
   const find = findFiles(root, listed);
   const listing = readFindingColumns(
     [{ path: table, split: undefined }],
-    { ...options, classes: options.classes ?? card.findings, root },
+    {
+      ...options,
+      classes: options.classes ?? card.findings,
+      root,
+      findings: { ...(card.errors && { errors: card.errors }), ...options.findings },
+    },
     (file) => find(asWritten(file)),
   );
   const [first] = listed;
@@ -61,8 +67,14 @@ function listedFiles(table: string): string[] {
   return files;
 }
 
-function readCard(path: string): { imageRoot: string; findings: string[] } {
-  let card: { imageRoot?: unknown; findings?: unknown } | null;
+interface Card {
+  readonly imageRoot: string;
+  readonly findings: string[];
+  readonly errors: FindingsOptions['errors'];
+}
+
+function readCard(path: string): Card {
+  let card: { imageRoot?: unknown; findings?: unknown; errors?: unknown } | null;
   try {
     card = JSON.parse(readText(path));
   } catch (cause) {
@@ -78,5 +90,9 @@ function readCard(path: string): { imageRoot: string; findings: string[] } {
       hint: `${basename(path)} is what penumbra dataset build writes beside labels.csv: build the data set again`,
     });
   }
-  return { imageRoot: typeof card?.imageRoot === 'string' ? card.imageRoot : '.', findings };
+  return {
+    imageRoot: typeof card?.imageRoot === 'string' ? card.imageRoot : '.',
+    findings,
+    errors: (card?.errors ?? undefined) as FindingsOptions['errors'],
+  };
 }

@@ -19,6 +19,10 @@ const findings: Findings = {
   values: Float32Array.of(1, 0, 0.5, 0.75, 0, 0),
   mask: Uint8Array.of(1, 1, 1, 1, 0, 1),
   rates: Float32Array.of(0, 0.5, -0.5, 0.25, 0, 0),
+  errors: [
+    { falsePositive: 0, miss: 0.1, hedged: 0 },
+    { falsePositive: 0.02, miss: 0, hedged: 0.2 },
+  ],
 };
 
 test('length and counts', () => {
@@ -47,6 +51,8 @@ test('rows and findings are taken with all that belongs to them', () => {
   expect([...mass.values]).toEqual([0, 0.75, 0]);
   expect([...mass.mask!]).toEqual([1, 1, 1]);
   expect([...mass.rates!]).toEqual([0.5, 0.25, 0]);
+  expect(taken.errors).toEqual(findings.errors);
+  expect(mass.errors).toEqual([findings.errors![1]]);
 });
 
 test('taking all rows in a shuffled order keeps the counts', () => {
@@ -66,6 +72,12 @@ test.each<[string, Partial<Findings>, RegExp]>([
   ['a value above 1', { values: Float32Array.of(1, 0, 1.5, 0, 0, 0) }, /sample 1 has 1.5 for Edema/],
   ['NaN, even where it is unknown', { values: Float32Array.of(1, 0, 1, 0, NaN, 0) }, /sample 2 has NaN/],
   ['a mask of 2', { mask: Uint8Array.of(1, 1, 2, 1, 1, 1) }, /0 or 1; sample 1 has 2/],
+  [
+    'an error of a half',
+    { errors: [findings.errors![0]!, { ...findings.errors![1]!, hedged: 0.5 }] },
+    /'hedged' of Mass is 0.5/,
+  ],
+  ['errors of too few findings', { errors: [findings.errors![0]!] }, /errors of 1 findings for 2/],
   ['a rate of 1', { rates: Float32Array.of(0, 0, 0, 1, 0, 0) }, /sample 1 has 1 for Mass/],
   ['a short mask', { mask: Uint8Array.of(1, 1) }, /2 mask values for 6 values/],
   ['values that do not fill the rows', { values: new Float32Array(5) }, /5 values for 5 values of 2/],

@@ -9,6 +9,19 @@ export interface OneOfK {
   readonly values: Int32Array;
 }
 
+/**
+ * How often the labels of a finding are wrong: shares of the cases that are truly so, as a correction needs them, not of
+ * the labels that say so. Each in [0, 0.5).
+ */
+export interface LabelErrors {
+  /** Of absent findings: those that a definite statement (r = 0) is taken to call present, P(y′ = 1 | y = 0). */
+  readonly falsePositive: number;
+  /** Of present findings: those that a definite statement is taken to call absent, P(y′ = 0 | y = 1). */
+  readonly miss: number;
+  /** Of hedged statements (r > 0): those that are taken for their opposite, whichever they are. */
+  readonly hedged: number;
+}
+
 /** K findings for each of N samples, any number of which may be present at once. All arrays are N×K, row-major. */
 export interface Findings {
   readonly kind: 'findings';
@@ -20,6 +33,8 @@ export interface Findings {
   readonly mask?: Uint8Array | undefined;
   /** r in (−1, 1), for label smoothing with a rate of its own for each value; 0 smooths nothing. */
   readonly rates?: Float32Array | undefined;
+  /** K: how often the labels of each finding are wrong, where that was measured. */
+  readonly errors?: readonly LabelErrors[] | undefined;
 }
 
 /** What is to be predicted of N samples. */
@@ -45,7 +60,7 @@ export function targetsLength(targets: Targets): number {
 export function takeTargets<T extends Targets>(targets: T, rows: ArrayLike<number>): T;
 export function takeTargets(targets: Targets, rows: ArrayLike<number>): Targets {
   if (targets.kind === 'one-of-k') return { ...targets, values: takeRows(targets.values, 1, rows) };
-  const { names, values, mask, rates } = targets;
+  const { names, values, mask, rates, errors } = targets;
   const k = names.length;
   return {
     kind: 'findings',
@@ -53,12 +68,13 @@ export function takeTargets(targets: Targets, rows: ArrayLike<number>): Targets 
     values: takeRows(values, k, rows),
     ...(mask && { mask: takeRows(mask, k, rows) }),
     ...(rates && { rates: takeRows(rates, k, rows) }),
+    ...(errors && { errors }),
   };
 }
 
 /** The findings numbered `columns`, in that order. */
 export function takeFindings(findings: Findings, columns: readonly number[]): Findings {
-  const { names, values, mask, rates } = findings;
+  const { names, values, mask, rates, errors } = findings;
   const k = names.length;
   return {
     kind: 'findings',
@@ -66,6 +82,7 @@ export function takeFindings(findings: Findings, columns: readonly number[]): Fi
     values: takeColumns(values, k, columns),
     ...(mask && { mask: takeColumns(mask, k, columns) }),
     ...(rates && { rates: takeColumns(rates, k, columns) }),
+    ...(errors && { errors: columns.map((column) => errors[column]) }),
   };
 }
 
@@ -102,8 +119,8 @@ export function countClasses(targets: OneOfK): Uint32Array {
  *
  * @param data names them in errors.
  * @throws {PenumbraError} `data/targets` for names that are missing or used twice, a label outside [0, K), a y outside
- * [0, 1] (also where the mask is 0, since 0 · NaN is NaN), a mask of anything but 0 and 1, a rate outside (−1, 1), and
- * arrays of different lengths.
+ * [0, 1] (also where the mask is 0, since 0 · NaN is NaN), a mask of anything but 0 and 1, a rate outside (−1, 1), an
+ * error outside [0, 0.5), and arrays of different lengths.
  */
 export function checkTargets(targets: Targets, data = 'targets'): void {
   const { names, kind } = targets;
@@ -123,7 +140,7 @@ export function checkTargets(targets: Targets, data = 'targets'): void {
       { row: bad },
     );
   }
-  const { values, mask, rates } = targets;
+  const { values, mask, rates, errors } = targets;
   const holds = (
     what: string,
     array: ArrayLike<number>,
@@ -148,6 +165,18 @@ export function checkTargets(targets: Targets, data = 'targets'): void {
   holds('values', values, (y) => y >= 0 && y <= 1, 'in [0, 1]');
   if (mask) holds('mask values', mask, (m) => m === 0 || m === 1, '0 or 1');
   if (rates) holds('rates', rates, (r) => r > -1 && r < 1, 'in (−1, 1)');
+  if (errors === undefined) return;
+  if (errors.length !== k)
+    throw fail(`errors of ${errors.length} findings for ${k}`, 'give one entry a finding');
+  errors.forEach((one, c) => {
+    const bad = (['falsePositive', 'miss', 'hedged'] as const).find(
+      (kind) => !(one[kind] >= 0 && one[kind] < 0.5),
+    );
+    if (bad === undefined) return;
+    throw fail(`the error '${bad}' of ${names[c]} is ${one[bad]}, and must be in [0, 0.5)`, 'correct it', {
+      finding: names[c],
+    });
+  });
 }
 
 /**

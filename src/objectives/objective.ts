@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Targets } from '../data/index.ts';
 import type { InputBatch, SoftTarget, TargetBatch, Task, TaskKind } from '../tasks/index.ts';
 import type { Generator, Tensor } from '../torch/index.ts';
 import type { StateDict } from '../torch/nn/index.ts';
@@ -28,6 +29,8 @@ export interface ObjectiveContext {
   readonly epochs: number;
   /** Samples in the training split. */
   readonly samples: number;
+  /** What is known of them all, for methods that need more than a batch shows; sample numbers are its rows. */
+  readonly targets: Targets;
   readonly device: string;
   /** For objectives that draw random numbers; saved with the checkpoint. */
   readonly generator: Generator;
@@ -68,8 +71,11 @@ export interface ObjectiveDefinition<Options extends z.ZodObject = z.ZodObject> 
   readonly tasks: readonly TaskKind[];
   /** Numbers, texts and booleans, each with what it means (`describe`) and its default: types, checks, help and documentation. */
   readonly options: Options;
-  /** Whether every batch must bring a teacher's logits. */
-  readonly teacher?: boolean;
+  /**
+   * Whether every batch must bring a teacher's logits: a copy of the network that is trained first, with hard labels, or
+   * with the objective that is named.
+   */
+  readonly teacher?: boolean | string;
   /** @throws `objectives/option` for options that do not go together */
   make(options: z.output<Options>, context: ObjectiveContext): Objective;
 }

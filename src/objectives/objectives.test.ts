@@ -9,10 +9,12 @@ import {
   needsTeacher,
   type ObjectiveContext,
   type ObjectiveRun,
+  objectiveDefinitions,
   objectiveLabel,
   objectiveNames,
   parseObjective,
   type Seen,
+  teacherObjective,
 } from './index.ts';
 
 /** From test/oracle/objectives.py. */
@@ -30,7 +32,9 @@ const oracle = JSON.parse(
 ) as Oracle;
 
 function context(classes = oracle.classes, epochs = 3): ObjectiveContext {
-  return { task: oneOfK, classes, epochs, samples: 24, device: 'cpu', generator: new Generator(0) };
+  const names = Array.from({ length: classes }, (_, k) => `class ${k}`);
+  const targets = { kind: 'one-of-k' as const, names, values: new Int32Array(24) };
+  return { task: oneOfK, classes, epochs, samples: 24, targets, device: 'cpu', generator: new Generator(0) };
 }
 
 function make(text: string, classes?: number, epochs?: number): ObjectiveRun {
@@ -109,9 +113,10 @@ describe('losses, gradients and learnt targets equal those of NumPy over three e
   });
 });
 
-test('every objective that can be named is in the fixture', () => {
+test('every objective that serves one label of K is in the fixture', () => {
+  const serving = objectiveDefinitions().filter(({ tasks }) => tasks.includes('one-of-k'));
   expect(new Set(Object.keys(oracle.cases).map((text) => parseObjective(text).name))).toEqual(
-    new Set(objectiveNames()),
+    new Set(serving.map(({ name }) => name)),
   );
 });
 
@@ -183,8 +188,11 @@ test('tfkd-reg: the virtual teacher is nearly uniform, as the documentation says
   });
 });
 
-test('only self-training needs a teacher, and says so where there is none', () => {
-  expect(objectiveNames().filter(needsTeacher)).toEqual(['tfkd-self']);
+test('self-training needs a teacher, and says so where there is none', () => {
+  expect(objectiveNames().filter(needsTeacher)).toEqual(['tfkd-self', 'u-selftrained']);
+  expect(teacherObjective('tfkd-self')).toBe('hard');
+  expect(teacherObjective('u-selftrained')).toBe('u-ignore');
+  expect(teacherObjective('ols')).toBeUndefined();
   const { logits, labels } = oracle.batches[0]!;
   tidy(() => {
     const batch = {

@@ -82,7 +82,8 @@ export function objectiveMarkdown(definition: ObjectiveDefinition): string {
   const { name, label, summary, tasks, teacher } = definition;
   const words = { 'one-of-k': 'one label of K', findings: 'findings' } as const;
   const serves = `Serves ${tasks.map((task) => words[task]).join(' and ')}.`;
-  const learns = teacher ? ' Learns from a teacher: `--teacher RUN`, or one is trained first.' : '';
+  const how = typeof teacher === 'string' ? ` with \`${teacher}\`` : '';
+  const learns = teacher ? ` Learns from a teacher: \`--teacher RUN\`, or one is trained first${how}.` : '';
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const rows = optionDocs(definition).map(
     (doc) =>

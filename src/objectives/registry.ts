@@ -2,16 +2,32 @@ import { PenumbraError } from '../errors.ts';
 import { Named } from '../named.ts';
 import { nearest } from '../nearest.ts';
 import type { TaskKind } from '../tasks/index.ts';
+import { asymmetric } from './asymmetric.ts';
+import { aucMargin } from './auc-margin.ts';
 import { classSimilaritySmoothing } from './class-similarity-smoothing.ts';
 import { focal } from './focal.ts';
+import { forwardCorrection } from './forward-correction.ts';
 import { generalizedLabelSmoothing } from './generalized-label-smoothing.ts';
 import { hard } from './hard.ts';
 import { labelSmoothing } from './label-smoothing.ts';
+import { maplez } from './maplez.ts';
+import { nvum } from './nvum.ts';
 import type { ObjectiveContext, ObjectiveDefinition } from './objective.ts';
 import { ObjectiveRun } from './objective-run.ts';
 import { onlineLabelSmoothing } from './online-label-smoothing.ts';
 import { type OptionDoc, optionDocs } from './option-docs.ts';
+import { shuffledRates } from './shuffled-rates.ts';
+import { smallLoss } from './small-loss.ts';
+import { soft } from './soft.ts';
 import { teacherFreeRegularization, teacherFreeSelf } from './teacher-free-kd.ts';
+import {
+  uIgnore,
+  uOnes,
+  uOnesSmoothed,
+  uSelfTrained,
+  uZeros,
+  uZerosSmoothed,
+} from './uncertainty-policies.ts';
 
 /** An objective and its options, as configurations and command lines name it: `ols:variant=fine-grained`. */
 export interface ObjectiveSpec {
@@ -51,6 +67,20 @@ for (const definition of [
   classSimilaritySmoothing,
   generalizedLabelSmoothing,
   focal,
+  soft,
+  shuffledRates,
+  forwardCorrection,
+  maplez,
+  uIgnore,
+  uZeros,
+  uOnes,
+  uZerosSmoothed,
+  uOnesSmoothed,
+  uSelfTrained,
+  asymmetric,
+  aucMargin,
+  nvum,
+  smallLoss,
 ])
   registerObjective(definition as unknown as ObjectiveDefinition);
 
@@ -156,7 +186,13 @@ function checkOptions(
 
 /** Whether the method learns from a teacher: a trained copy of the same network. */
 export function needsTeacher(text: string): boolean {
-  return objectiveNamed(parseObjective(text).name).teacher ?? false;
+  return teacherObjective(text) !== undefined;
+}
+
+/** What the method's teacher is trained with; undefined for a method that needs none. */
+export function teacherObjective(text: string): string | undefined {
+  const { teacher = false } = objectiveNamed(parseObjective(text).name);
+  return teacher === true ? 'hard' : teacher || undefined;
 }
 
 /** The text that `parseObjective` reads. */

@@ -93,7 +93,7 @@ export const teacherFreeSelf = defineObjective({
     return {
       loss(seen) {
         const { logits, targets } = seen;
-        const teacher = teacherOf(seen).div(temperature);
+        const teacher = teacherOf(seen, 'tfkd-self').div(temperature);
         const student = logits.div(temperature);
         const divergence =
           task.kind === 'one-of-k'
@@ -126,9 +126,9 @@ function ofFindings(teacher: Tensor, student: Tensor): Tensor {
 }
 
 /** @throws `objectives/teacher` where the batch has no teacher's logits */
-function teacherOf({ teacherLogits }: Seen): Tensor {
+export function teacherOf({ teacherLogits }: Seen, name: string): Tensor {
   if (teacherLogits !== undefined) return teacherLogits;
-  throw new PenumbraError('objectives/teacher', 'tfkd-self was shown a batch without its teacher’s logits', {
+  throw new PenumbraError('objectives/teacher', `${name} was shown a batch without its teacher’s logits`, {
     hint: 'the trainer must run the teacher that the setting `teacher` names',
   });
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { needsTeacher, objectiveLabel } from '../objectives/index.ts';
+import { needsTeacher, objectiveLabel, teacherObjective } from '../objectives/index.ts';
 import { RunFolder, type TrainConfig, type TrainOptions } from '../training/index.ts';
 import type { OpenedSet } from './study-data.ts';
 import { type MethodSpec, runConfig, type StudySpec, slugOf } from './study-file.ts';
@@ -105,22 +105,26 @@ function runsOf(study: StudySpec, cell: PlannedCell, seed: number, threads: numb
       images: config.epochs * (set.dataset.splits.train?.length ?? 0),
     };
   };
-  const plain = study.methods.find(isPlain);
   // A teacher that the settings name is everybody's.
   const given = (study.config.settings as TrainOptions).teacher;
-  const learns = !given && study.methods.some(({ objective }) => needsTeacher(objective));
-  const teacher = learns
-    ? plain === undefined
-      ? run(teacherMethod(study), 'teacher')
-      : run(plain, 'method')
-    : undefined;
-  const others = study.methods.filter((method) => teacher === undefined || method !== plain);
+  const taught = given ? [] : study.methods.flatMap(({ objective }) => teacherObjective(objective) ?? []);
+  const ownTeachers = new Set<MethodSpec>();
+  const teachers = new Map(
+    [...new Set(taught)].map((objective) => {
+      const own = study.methods.find((method) => isPlain(method, objective));
+      if (own !== undefined) ownTeachers.add(own);
+      const teacher =
+        own === undefined ? run(teacherMethod(study, objective), 'teacher') : run(own, 'method');
+      return [objective, teacher] as const;
+    }),
+  );
+  const others = study.methods.filter((method) => !ownTeachers.has(method));
   const first = others.filter(({ objective }) => !needsTeacher(objective));
   const students = others.filter(({ objective }) => needsTeacher(objective));
   return [
-    ...(teacher === undefined ? [] : [teacher]),
+    ...teachers.values(),
     ...first.map((method) => run(method, 'method')),
-    ...students.map((method) => run(method, 'method', teacher)),
+    ...students.map((method) => run(method, 'method', teachers.get(teacherObjective(method.objective)!))),
   ];
 }
 
@@ -130,16 +134,16 @@ function threadsOf(folder: string, otherwise: number | null): number | null {
   return existsSync(run.file('config.json')) ? (run.description().config.threads ?? null) : otherwise;
 }
 
-/** Hard labels and nothing else: what a teacher is. */
-function isPlain({ objective, mixup, settings }: MethodSpec): boolean {
-  return objective === 'hard' && mixup === 0 && Object.keys(settings).length === 0;
+/** An objective and nothing else, such as hard labels: what a teacher is. */
+function isPlain({ objective, mixup, settings }: MethodSpec, taught: string): boolean {
+  return objective === taught && mixup === 0 && Object.keys(settings).length === 0;
 }
 
 /** The method of a teacher that no method of the study gives. */
-function teacherMethod(study: StudySpec): MethodSpec {
+function teacherMethod(study: StudySpec, objective: string): MethodSpec {
   const taken = new Set(study.methods.map(({ id }) => id));
-  const id = taken.has('hard') ? 'teacher' : 'hard';
-  return { id, label: `${objectiveLabel('hard')} (teacher)`, objective: 'hard', mixup: 0, settings: {} };
+  const id = !taken.has(objective) ? objective : objective === 'hard' ? 'teacher' : `${objective}-teacher`;
+  return { id, label: `${objectiveLabel(objective)} (teacher)`, objective, mixup: 0, settings: {} };
 }
 
 /** Which part of a study's runs one call trains. */

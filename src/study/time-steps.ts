@@ -37,6 +37,7 @@ export async function timeSteps(run: TrainConfig, dataset: Dataset, seconds = 0)
       task: taskOf(train.targets.kind),
       classes,
       samples: train.length,
+      targets: train.targets,
       epochs: config.epochs,
       device: mode.device,
       generator: new Generator(0, mode.device),

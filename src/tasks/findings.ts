@@ -1,4 +1,4 @@
-import type { Targets } from '../data/index.ts';
+import type { LabelErrors, Targets } from '../data/index.ts';
 import { takeTargets } from '../data/index.ts';
 import { aten, fromTypedArray, type Tensor } from '../torch/index.ts';
 import { otherKind } from './one-of-k.ts';
@@ -15,7 +15,7 @@ export const findings: Task = {
   gather(targets: Targets, rows: Int32Array | undefined, device: string): FindingsBatch {
     if (targets.kind !== 'findings') throw otherKind('findings', targets);
     const classes = targets.names.length;
-    const { values, mask, rates } = rows === undefined ? targets : takeTargets(targets, rows);
+    const { values, mask, rates, errors } = rows === undefined ? targets : takeTargets(targets, rows);
     const matrix = (array: Float32Array | Uint8Array) =>
       fromTypedArray(array, { shape: [array.length / classes, classes] }).to({ device, dtype: 'float32' });
     return {
@@ -24,6 +24,7 @@ export const findings: Task = {
       values: matrix(values),
       ...(mask && { mask: matrix(mask) }),
       ...(rates && { rates: matrix(rates) }),
+      ...(errors && { errors: errorMatrix(errors).to({ device }) }),
     };
   },
 
@@ -61,6 +62,12 @@ export const findings: Task = {
     return (mask === undefined ? right : right.mul(mask)).sum().item();
   },
 };
+
+function errorMatrix(errors: readonly LabelErrors[]): Tensor {
+  const row = (kind: keyof LabelErrors) => errors.map((one) => one[kind]);
+  const all = [...row('falsePositive'), ...row('miss'), ...row('hedged')];
+  return fromTypedArray(Float32Array.from(all), { shape: [3, errors.length] });
+}
 
 /**
  * The findings of a batch: for objectives that serve this task alone.

@@ -25,6 +25,11 @@ export interface FindingsBatch {
   readonly mask?: Tensor;
   /** r in (−1, 1): smoothing rates, where the data has them. */
   readonly rates?: Tensor;
+  /**
+   * [3, K], where the data has them: how often labels are wrong. Of absent findings those called present, of present ones
+   * those called absent (both by definite statements, r = 0), and of hedged statements those taken for their opposite.
+   */
+  readonly errors?: Tensor;
   /** [K]: what y = 1 counts where y = 0 counts 1; absent where both count alike. */
   readonly positiveWeights?: Tensor;
 }

@@ -18,6 +18,7 @@ import {
   type ObjectiveRun,
   parseObjective,
   registerObjective,
+  teacherObjective,
 } from '../objectives/index.ts';
 import { Random } from '../random.ts';
 import { classWeights, taskOf } from '../tasks/index.ts';
@@ -88,13 +89,15 @@ export interface FitResult {
 export async function fit(given: FitOptions): Promise<FitResult> {
   const options = { ...given, config: withOwn(given) };
   const { config, onEvent } = options;
-  if (needsTeacher(config.objective) && config.teacher === null) {
-    const message = `${config.objective} needs a teacher: it is trained first, with hard labels`;
+  const taught = teacherObjective(config.objective);
+  if (taught !== undefined && config.teacher === null) {
+    const how = taught === 'hard' ? 'hard labels' : taught;
+    const message = `${config.objective} needs a teacher: it is trained first, with ${how}`;
     onEvent?.({ type: 'notice', message });
     const folder = new RunFolder(options.folder).file('teacher');
     const { finished } = await trainRun({
       ...options,
-      config: { ...config, objective: 'hard' },
+      config: { ...config, objective: taught },
       folder,
       extend: undefined,
     });
@@ -183,6 +186,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       classes: train.classes.length,
       epochs: config.epochs,
       samples: train.length,
+      targets: train.targets,
       device: mode.device,
       generator,
     }),

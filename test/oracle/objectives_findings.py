@@ -1,12 +1,14 @@
-"""Makes test/fixtures/objectives/findings.json: the objectives that serve findings, over three epochs, in NumPy.
+"""Makes test/fixtures/objectives/findings.json: the objectives that serve findings, over three epochs, in NumPy and PyTorch.
 
-    pip install numpy
+    pip install numpy torch
     python test/oracle/objectives_findings.py
 
-Versions used: NumPy 2.4. Each finding of each sample by itself, as a problem of two classes, absent and present, with
+Versions used: NumPy 2.4, PyTorch 2.13. In NumPy: each finding of each sample by itself, as a problem of two classes, absent and present, with
 the logits (0, z): the formulas of objectives.py at K = 2, so that this shares nothing with the sigmoid and softplus
 forms that it checks. A y between 0 and 1 weighs the loss of "present" with y and that of "absent" with 1 − y; unknown
 values have no part. Gradients are central differences in float64.
+
+In PyTorch (objectives_rates.py): methods that look at rates, errors, or several values at once, by autograd in float64.
 """
 
 import json
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import objectives_rates
 from fill import uniform
 
 OUT = Path(__file__).parent.parent / "fixtures" / "objectives"
@@ -91,7 +94,9 @@ def focal(gamma):
 
 def generalized(fixed, warm_epochs, floor):
     def loss(epoch, z, c, given, *_):
-        rate = 0.0 if epoch < warm_epochs else given if fixed is None else fixed
+        rate = given if fixed is None else fixed
+        if epoch < warm_epochs:
+            rate = 0.0 if fixed is not None else max(rate, 0.0)
         minus = -log_p(z)
         spread = np.minimum(minus, -np.log(floor)) if rate < 0 else minus
         return (1 - rate) * minus[c] + rate * spread.mean()
@@ -168,13 +173,14 @@ cases = {
     "tfkd-reg:alpha=0.95,temperature=2,multiplier=1": virtual_teacher(0.95, 2, 1),
     "tfkd-self": self_teacher(0.95, 6, 1),
     "tfkd-self:alpha=0.5,temperature=2,multiplier=3": self_teacher(0.5, 2, 3),
-    "gls": generalized(-0.3, 2, 1e-4),  # of three epochs 120/220 are hard labels
+    "gls:bound=floor": generalized(-0.3, 2, 1e-4),  # of three epochs 120/220 are hard labels
     "gls:rate=0.4": generalized(0.4, 0, 1e-4),
-    "gls:rate=-0.5,warmup=0,floor=0.05": generalized(-0.5, 0, 0.05),
-    "gls:rates=data": generalized(None, 0, 1e-4),
-    "gls:rates=data,warmup=0.4,floor=0.1": generalized(None, 1, 0.1),
+    "gls:rate=-0.5,warmup=0,bound=floor,floor=0.05": generalized(-0.5, 0, 0.05),
+    "gls:rates=data,error=0,warmup=0,bound=floor": generalized(None, 0, 1e-4),
+    "gls:rates=data,error=0,warmup=0.4,bound=floor,floor=0.1": generalized(None, 1, 0.1),
     "focal": focal(2),
     "focal:gamma=0.5": focal(0.5),
+    **objectives_rates.cases(list(batches()), teachers),
 }
 data = [
     {
@@ -186,7 +192,7 @@ data = [
     }
     for e, b, z, y, m, r in batches()
 ]
-content = {"findings": K, "batchesPerEpoch": BATCHES, "batches": data, "cases": {k: list(v) for k, v in cases.items()}}
+content = {"findings": K, "batchesPerEpoch": BATCHES, "errors": objectives_rates.ERRORS, "batches": data, "cases": {k: list(v) for k, v in cases.items()}}
 ends = [s for s in content["cases"]["ols"] if "targets" in s]
 present = [np.array(s["counts"]).reshape(2, K)[1, NEVER] for s in ends]
 assert present[0] > 0 and present[1] == 0, present

@@ -166,6 +166,7 @@ describe('mixup', () => {
       classes: 3,
       epochs: 1,
       samples: 20,
+      targets: { kind: 'one-of-k', names: ['a', 'b', 'c'], values: new Int32Array(20) },
       device: 'cpu',
       generator: new Generator(0),
     });

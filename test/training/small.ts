@@ -20,7 +20,7 @@ export function phantoms(images = 120): Dataset {
 }
 
 /**
- * The same with three findings that follow from the grade; some are unknown, and some rates are not 0.
+ * The same with three findings that follow from the grade; some are unknown, some rates are not 0, and labels are said to be wrong at times.
  * @param known the share of known values
  */
 export function findingsOf(dataset: Dataset, known = 0.8): Dataset {
@@ -45,7 +45,8 @@ function withFindings(subset: Subset, share: number): Subset {
       if (mask[i * k + c] === 0) values[i * k + c] = 0;
     }
   }
-  const targets: Findings = { kind: 'findings', names: FINDINGS, values, mask, rates };
+  const errors = FINDINGS.map((_, c) => ({ falsePositive: 0.02 * c, miss: 0.1, hedged: 0.05 }));
+  const targets: Findings = { kind: 'findings', names: FINDINGS, values, mask, rates, errors };
   return makeSubset({ ...rest, posterior: undefined, targets });
 }
 
