@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
-import type { SplitName } from '../data/index.ts';
+import type { Dataset, OpenOptions, SplitName } from '../data/index.ts';
 import type { PlannedRun } from '../study/plan.ts';
+import type { TrainOptions } from '../training/index.ts';
 import { checkData } from './check-data.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
@@ -68,50 +69,76 @@ Examples:
     .action(compare);
 }
 
-type Flags = DataFlags &
-  Record<string, unknown> & {
-    objectives: string;
-    seeds: number;
-    seed?: number;
-    split?: SplitName;
-    out?: string;
-    bins?: number;
-    replicates?: number;
-    jobs?: number | 'auto';
-  } & ReportFlags;
+type Flags = DataFlags & Record<string, unknown> & CompareFlags & { objectives: string; out?: string };
+
+/** How a comparison is run and shown. */
+export interface CompareFlags extends ReportFlags {
+  seeds: number;
+  seed?: number;
+  split?: SplitName;
+  bins?: number;
+  replicates?: number;
+  jobs?: number | 'auto';
+}
 
 async function compare(path: string, flags: Flags): Promise<void> {
+  const settings = trainSettings(flags);
+  const dataset = await checkData(openData(path, flags), flags, Boolean(settings.window));
+  using interrupt = interruptible('stopping after this step …');
+  await compareAndTell({
+    path,
+    dataset,
+    open: openOptions(flags),
+    settings,
+    objectives: splitObjectives(flags.objectives),
+    folder: flags.out ?? `runs/compare-${dataset.name}-${settings.model ?? 'resnet18'}`,
+    flags,
+    signal: interrupt.signal,
+  });
+}
+
+/** What a comparison from the command line is made of. */
+export interface Comparison {
+  /** The data set as it was named, opened, and how it is opened again. */
+  readonly path: string;
+  readonly dataset: Dataset;
+  readonly open: OpenOptions;
+  readonly settings: TrainOptions;
+  readonly objectives: readonly string[];
+  readonly folder: string;
+  readonly flags: CompareFlags;
+  readonly signal: AbortSignal;
+}
+
+/** Trains, judges and tells; says so where it was stopped. */
+export async function compareAndTell(comparison: Comparison): Promise<void> {
+  const { path, dataset, open, objectives: named, folder, flags, signal } = comparison;
   const { compare: runComparison } = await import('../study/compare.ts');
   const { reportText } = await import('../judgement/index.ts');
   const { showStudy, tellFailed } = await import('./study-progress.ts');
   const { importModel, importObjective } = await import('../training/index.ts');
-  const given = trainSettings(flags);
-  const dataset = await checkData(openData(path, flags), flags, Boolean(given.window));
+  const { model } = comparison.settings;
   const settings = {
-    ...given,
-    ...(given.model !== undefined && { model: await importModel(given.model) }),
+    ...comparison.settings,
+    ...(model !== undefined && { model: await importModel(model) }),
     ...(flags.seed !== undefined && { seed: flags.seed }),
   };
-  const named = splitObjectives(flags.objectives);
   const objectives = await Promise.all(named.map(importObjective));
-  using interrupt = interruptible('stopping after this step …');
   const done = await runComparison({
     settings,
     objectives,
     seeds: flags.seeds,
     dataset,
     dataPath: path,
-    folder: flags.out ?? `runs/compare-${dataset.name}-${settings.model ?? 'resnet18'}`,
+    folder,
     command: `penumbra ${process.argv.slice(2).join(' ')}`,
     ...(flags.split && { split: flags.split }),
     ...(flags.bins !== undefined && { bins: flags.bins }),
     parts: partSettings(flags),
     png: flags.png ?? false,
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
-    ...(flags.jobs !== undefined && {
-      jobs: { count: flags.jobs, open: openOptions(flags), objectives: named, model: given.model },
-    }),
-    signal: interrupt.signal,
+    ...(flags.jobs !== undefined && { jobs: { count: flags.jobs, open, objectives: named, model } }),
+    signal,
     onEvent: showStudy(nameOf),
   });
   if (done === null) {

@@ -131,7 +131,7 @@ async function build(images: string, flags: Flags): Promise<void> {
 }
 
 /** `present=0.02,absent=0.01`; kinds that are not named have no error. */
-function labelErrors(value: string): LabelErrors {
+export function labelErrors(value: string): LabelErrors {
   const errors = { present: 0, absent: 0, uncertain: 0 };
   for (const part of value.split(',')) {
     const [kind, e] = part.split('=').map((x) => x.trim());

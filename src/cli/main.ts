@@ -16,6 +16,7 @@ import { register as registerLexicon } from './lexicon.ts';
 import { asksForMethods, loadMethodsHelp } from './methods-help.ts';
 import { register as registerPhantom } from './phantom.ts';
 import { register as registerPredict } from './predict.ts';
+import { register as registerRepGls } from './rep-gls.ts';
 import { register as registerReports } from './reports.ts';
 import { register as registerSetup } from './setup.ts';
 import { register as registerStudy } from './study.ts';
@@ -25,6 +26,7 @@ import { register as registerTrain } from './train.ts';
 const verbs: ((program: Command) => void)[] = [
   registerCompare,
   registerStudy,
+  registerRepGls,
   registerTrain,
   registerEvaluate,
   registerCalibrate,
@@ -46,6 +48,7 @@ Examples:
   $ penumbra compare phantom --objectives hard,ls,ols --model resnet18 --seeds 3
                                                         the main job on virtual radiographs; ends with an HTML report
   $ penumbra study studies/knee.json --data knee=DATA     methods × networks × seeds × data sets: tables, figures, report
+  $ penumbra rep-gls phantom --out runs/clinic          reports and images to a judged classifier, in a virtual clinic
   $ penumbra train DATA --objective ols --model resnet50
                                                         one network from image files, IDX files or a table
   $ penumbra evaluate RUN DATA --split test --json figures.json

@@ -38,6 +38,7 @@ export interface DataFlags {
   uncertain?: NonNullable<FindingsOptions['uncertain']>;
   blank?: NonNullable<FindingsOptions['blank']>;
   values?: NonNullable<FindingsOptions['values']>;
+  judgeBy?: string;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -98,6 +99,10 @@ export function addDataOptions(command: Command): Command {
         'findings with both: labels with their rates, or probabilities (default: labels)',
       ).choices(['labels', 'probabilities']),
     )
+    .option(
+      '--judge-by <data>',
+      'a data set of the same images whose labels judge the test split, where those trained on are not the truth',
+    )
     .addOption(
       new Option(
         '--check <how>',
@@ -157,6 +162,7 @@ export function openOptions(flags: DataFlags): OpenOptions {
     ...(flags.kind !== undefined && { kind: flags.kind }),
     ...(flags.views !== undefined && { views: flags.views }),
     ...(Object.keys(findings).length > 0 && { findings }),
+    ...(flags.judgeBy !== undefined && { judgeBy: flags.judgeBy }),
     phantom: {
       ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),

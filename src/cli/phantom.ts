@@ -3,7 +3,7 @@ import { PenumbraError } from '../errors.ts';
 import { type ClinicOptions, DIALS } from '../phantom/clinic/options.ts';
 import { number, whole } from './options.ts';
 
-type ChestDial = Exclude<keyof ClinicOptions, 'images' | 'size' | 'seed'>;
+export type ChestDial = Exclude<keyof ClinicOptions, 'images' | 'size' | 'seed'>;
 
 /** What a dial of the chest clinic moves, in a few words. */
 const CHEST_DIALS: Readonly<Record<ChestDial, string>> = {
@@ -20,6 +20,8 @@ const CHEST_DIALS: Readonly<Record<ChestDial, string>> = {
   falseAlarms: 'how often the plain labeler hears a denial as presence',
   deafness: 'how often the plain labeler takes a hedge for a plain statement',
 };
+
+const chestDials = Object.keys(CHEST_DIALS) as readonly ChestDial[];
 
 export function register(program: Command): void {
   const command = program
@@ -42,11 +44,7 @@ export function register(program: Command): void {
       new Option('--format <kind>', 'idx files (default), or a .png per image').choices(['idx', 'png']),
     )
     .optionsGroup('Chests:');
-  for (const dial of Object.keys(CHEST_DIALS) as ChestDial[]) {
-    const [otherwise, least, most, isWhole] = DIALS[dial];
-    const what = `${CHEST_DIALS[dial]}, ${least} to ${most} (default: ${otherwise})`;
-    command.option(`${flagOf(dial)} <x>`, what, isWhole ? whole : number);
-  }
+  addChestDials(command);
   command
     .addHelpText(
       'after',
@@ -65,6 +63,16 @@ Examples:
     .action(phantom);
 }
 
+/** The dials of the chest clinic as flags: `--habit`, or `--phantom-habit` among the flags of another verb. */
+export function addChestDials(command: Command, prefix: '' | 'phantom-' = ''): Command {
+  for (const dial of chestDials) {
+    const [otherwise, least, most, isWhole] = DIALS[dial];
+    const what = `${CHEST_DIALS[dial]}, ${least} to ${most} (default: ${otherwise})`;
+    command.option(`${dialFlag(dial, prefix)} <x>`, what, isWhole ? whole : number);
+  }
+  return command;
+}
+
 type Flags = {
   out: string;
   kind: 'knee' | 'chest';
@@ -77,8 +85,8 @@ type Flags = {
 
 async function phantom(flags: Flags): Promise<void> {
   const { out, kind, images, size, seed } = flags;
-  const dials = (Object.keys(CHEST_DIALS) as ChestDial[]).filter((dial) => flags[dial] !== undefined);
-  const others = kind === 'knee' ? dials.map(flagOf) : foreign(flags);
+  const dials = givenDials(flags);
+  const others = kind === 'knee' ? Object.keys(dials).map((dial) => dialFlag(dial)) : foreign(flags);
   if (others.length > 0) {
     throw new PenumbraError('usage/phantom', `${others[0]} is not for --kind ${kind}`, {
       hint: kind === 'knee' ? 'add --kind chest, or leave it out' : 'leave it out: chests are .png files',
@@ -101,7 +109,7 @@ async function phantom(flags: Flags): Promise<void> {
     ...(images !== undefined && { images }),
     size,
     seed,
-    ...Object.fromEntries(dials.map((dial) => [dial, flags[dial]])),
+    ...dials,
     onProgress: (done) => progress.update(done),
   });
   progress.done();
@@ -125,6 +133,17 @@ function foreign({ readerNoise, format }: Flags): string[] {
 }
 
 /** `falseAlarms` is `--false-alarms`. */
-function flagOf(dial: string): string {
-  return `--${dial.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+export function dialFlag(dial: string, prefix = ''): string {
+  return `--${prefix}${dial.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** The dials that flags under a prefix give. */
+export function givenDials(
+  flags: Readonly<Record<string, unknown>>,
+  prefix: '' | 'phantom-' = '',
+): Partial<Record<ChestDial, number>> {
+  const key = (dial: string) => (prefix === '' ? dial : `phantom${dial[0]!.toUpperCase()}${dial.slice(1)}`);
+  return Object.fromEntries(
+    chestDials.flatMap((dial) => (flags[key(dial)] === undefined ? [] : [[dial, flags[key(dial)]]])),
+  );
 }

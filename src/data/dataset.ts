@@ -60,6 +60,8 @@ export interface DatasetOptions {
   readonly skipMissing?: boolean;
   /** Leave rows out whose file an earlier row lists, instead of an error. Default: false. */
   readonly skipDuplicates?: boolean;
+  /** Only labels are wanted: a table's files need not be there. Default: false. */
+  readonly labelsOnly?: boolean;
   /** What uncertain, blank and probable values of findings become. */
   readonly findings?: FindingsOptions;
   /**

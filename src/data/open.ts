@@ -6,6 +6,7 @@ import type { PhantomOptions } from '../phantom/index.ts';
 import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
 import { dicomHint } from './dicom.ts';
 import { dataFormats, registerFormat } from './format.ts';
+import { judgedBy } from './judge-by.ts';
 import type { Listing } from './part.ts';
 import { phantomDataset } from './phantom-dataset.ts';
 import { BUILT } from './read-built.ts';
@@ -24,6 +25,8 @@ import type { Dataset, FilePixels } from './types.ts';
 export interface OpenOptions extends DatasetOptions {
   /** What to draw where the path is `phantom`. */
   readonly phantom?: PhantomOptions;
+  /** A data set of the same images whose labels judge the test split: see `judgedBy`. */
+  readonly judgeBy?: string;
 }
 
 /**
@@ -48,11 +51,13 @@ export function openDataset(path: string, options: OpenOptions = {}): Dataset {
     return phantomDataset({ ...phantom, fractions });
   }
   const full = resolve(path);
-  return datasetOf(
+  const dataset = datasetOf(
     basename(full),
     confined(readListing(full, options), options.allowOutside ?? false),
     options,
   );
+  if (options.judgeBy === undefined) return dataset;
+  return judgedBy(dataset, openDataset(options.judgeBy, { labelsOnly: true }));
 }
 
 // The one that is registered last is asked first: what is particular comes after what is general.

@@ -60,6 +60,8 @@ export interface SkipOptions {
   readonly skipMissing?: boolean | undefined;
   /** Those whose file an earlier row lists. Default: false. */
   readonly skipDuplicates?: boolean | undefined;
+  /** Nobody will open the files: whether they are there is not looked at. Default: false. */
+  readonly labelsOnly?: boolean | undefined;
 }
 
 /**
@@ -168,6 +170,7 @@ export class RowCollector {
    * listing (a few system calls a folder, not one a file), and in no other row.
    */
   checkFiles(root: string, skip: SkipOptions = {}): void {
+    if (skip.labelsOnly) return;
     const { folders } = this;
     const { starts, members } = groupRows(this.folderOf.view(), folders.length);
     const missing: number[] = [];

@@ -176,9 +176,76 @@ const figures: readonly Figure[] = [
         return ratioStatistic(twice, both, both);
       }),
   },
+  {
+    name: 'truth.absolute',
+    label: 'Distance to truth',
+    unit: '%',
+    digits: 1,
+    better: 'lower',
+    meaning: 'Mean distance of the probability from the true posterior, mean over findings.',
+    needs: 'posterior',
+    sort: 'statistic',
+    of: (seen, k) => fromTruth(seen, k!, (p, q) => Math.abs(p - q)),
+  },
+  {
+    name: 'truth.kl',
+    label: 'KL to truth',
+    unit: 'nats',
+    digits: 3,
+    better: 'lower',
+    meaning: 'The part of the NLL that a perfect classifier would not have.',
+    needs: 'posterior',
+    sort: 'statistic',
+    of: (seen, k) =>
+      fromTruth(seen, k!, (p, q) => {
+        const present = q === 0 ? 0 : q * Math.log(q / Math.max(p, NLL_FLOOR));
+        const absent = q === 1 ? 0 : (1 - q) * Math.log((1 - q) / Math.max(1 - p, NLL_FLOOR));
+        return present + absent;
+      }),
+  },
+  {
+    name: 'truth.squaredError',
+    label: 'Squared error to truth',
+    unit: '',
+    digits: 4,
+    better: 'lower',
+    meaning: 'The part of the Brier score that a perfect classifier would not have.',
+    needs: 'posterior',
+    sort: 'statistic',
+    of: (seen, k) => fromTruth(seen, k!, (p, q) => (p - q) ** 2),
+  },
+  {
+    name: 'truth.ece',
+    label: 'ECE to truth',
+    unit: '%',
+    digits: 1,
+    better: 'lower',
+    meaning: 'Calibration error against the true posterior, free of label noise, mean over findings.',
+    needs: 'posterior',
+    sort: 'calibration',
+    of: (seen, k) => {
+      const run = seen.keep(`truth ${k}`, () => ({
+        confidence: seen.column(k!).probability,
+        outcome: seen.posterior(k!),
+      }));
+      return {
+        run,
+        value: () => calibrationError(reliability(run.confidence, run.outcome, seen.bins)),
+      };
+    },
+  },
 ];
 
 for (const figure of figures) registerFigure('findings', figure);
+
+/** A distance of each probability of finding k from the true posterior; known or not, the posterior is. */
+function fromTruth(seen: Seen, k: number, distance: (p: number, q: number) => number): Statistic {
+  const { probability } = seen.column(k);
+  const truth = seen.posterior(k);
+  const values = new Float64Array(truth.length);
+  for (let i = 0; i < values.length; i++) values[i] = distance(probability[i]!, truth[i]!);
+  return meanStatistic(values, undefined, 'positive');
+}
 
 /** −y·ln p − (1 − y)·ln(1 − p) for each sample, logarithms of at least 2⁻¹²⁶. */
 export function sampleCrossEntropy({ probability, target, logit }: Column): Float64Array {

@@ -100,6 +100,11 @@ export class Seen {
     });
   }
 
+  /** Finding k: N true probabilities. */
+  posterior(k: number): Floats {
+    return this.keep(`posterior ${k}`, () => columnOf(this.outputs.posterior!, k, this.classes));
+  }
+
   /** Finding k: the samples that are known to be positive or negative, by probability; `undefined` without both kinds. */
   ranked(k: number): Ranked | undefined {
     return this.keep(`ranked ${k}`, () => {

@@ -227,7 +227,10 @@ export function forestPanels(view: View, specs: readonly ForestSpec[], label: st
   const ids = view.sorted(specs[0]!.states[0]!.methods.map(({ method }) => method));
   const values = ({ states, figure }: ForestSpec) =>
     states.flatMap(({ methods }) =>
-      methods.flatMap((one) => Object.values(one.figures[figure.name] ?? {}) as (number | null)[]),
+      methods.flatMap((one) => {
+        const estimate = one.figures[figure.name];
+        return estimate === undefined ? [] : [estimate.value, estimate.low, estimate.high];
+      }),
     );
   const panels = specs.map((spec): ForestPanel => {
     const { figure, states, head = headOf(figure), scale, fromZero = false, signs = true } = spec;

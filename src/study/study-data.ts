@@ -133,6 +133,7 @@ function centreSubset(
 
 function openSet(set: SetConfig, whole: boolean): Dataset {
   const { path, splits, fractions, seed, group, site, root, columns, classes, phantom } = set;
+  const { kind, views, findings, judgeBy } = set;
   const options = {
     splits,
     // A centre's images are judged together, unless its file or `fractions` divide them.
@@ -144,6 +145,10 @@ function openSet(set: SetConfig, whole: boolean): Dataset {
     columns,
     classes,
     phantom,
+    kind,
+    views,
+    findings,
+    judgeBy,
   };
   return openDataset(path, defined(options) as OpenOptions);
 }

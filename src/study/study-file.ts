@@ -94,6 +94,7 @@ export function resolveStudy(
     ...set,
     path: data[name] !== undefined ? locate(process.cwd(), data[name]) : locate(here, set.path),
     ...(set.root !== undefined && { root: resolve(here, set.root) }),
+    ...(set.judgeBy !== undefined && { judgeBy: resolve(here, set.judgeBy) }),
   });
   const sets = new Map(Object.entries(config.sets).map(([name, set]) => [name, located(name, set)]));
   const centres = config.centres.map((centre, i) => {

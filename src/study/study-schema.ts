@@ -76,6 +76,40 @@ const set = z
         'Every class of the data to a class of the study, or to null, which leaves its samples out. Several may become one.',
       ),
     sites: sites.optional(),
+    kind: z
+      .enum(['one-of-k', 'findings'])
+      .optional()
+      .describe('What labels are, where it could be both. Default: findings where a label is a|b.'),
+    views: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Only images of these views: frontal, lateral, PA.'),
+    findings: z
+      .strictObject({
+        uncertain: z
+          .union([
+            z.enum(['ignore', 'zeros', 'ones']),
+            z.number().min(0).max(1),
+            z.strictObject({ rate: z.number().gt(-1).lt(1) }),
+          ])
+          .optional()
+          .describe('What −1 becomes. Default: ignore.'),
+        blank: z.enum(['ignore', 'zeros']).optional().describe('What a blank becomes. Default: ignore.'),
+        values: z
+          .enum(['labels', 'probabilities'])
+          .optional()
+          .describe('Which is trained on, where a table has both. Default: labels, with their rates.'),
+      })
+      .optional()
+      .describe('How values of findings are read that are neither 0 nor 1.'),
+    judgeBy: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'A data set of the same images whose labels judge the test split, where those trained on are not the truth; relative to the study file.',
+      ),
     phantom: z
       .strictObject({
         images: z.int().min(1).optional(),

@@ -1,4 +1,4 @@
-import { predictionsOf } from '../../figures/index.ts';
+import { type Outputs, predictionsOf } from '../../figures/index.ts';
 import {
   type Floats,
   probabilityOf,
@@ -15,14 +15,14 @@ import { type ForestSpec, figureRemarks, figureTable, forestFigure, tableNotes, 
 import { afterOf, calibratorText, withCalibrator } from './calibrators.ts';
 import { type FigureResults, figuresOf, leadsOf } from './figures.ts';
 
-/** Top-1 confidence against the true probability of the predicted class, of each method's runs. */
+/** One of K: top-1 confidence against the true probability of the predicted class. Findings: every probability against its own. */
 export type TruthResults = readonly { readonly method: string; readonly bins: readonly ReliabilityBin[] }[];
 
 /** What a phantom knows: how probable each class truly is. The figures against it are registered ones, `truth.…`. */
 export const truthPart: Part<TruthResults> = {
   name: 'truth',
   title: 'Truth',
-  kinds: ['one-of-k'],
+  kinds: ['one-of-k', 'findings'],
   async measure({ judged, options }) {
     const results: { method: string; bins: readonly ReliabilityBin[] }[] = [];
     for (const { id, runs } of judged.methods) {
@@ -32,9 +32,9 @@ export const truthPart: Part<TruthResults> = {
         const outputs = await run.judged();
         if (outputs.posterior === undefined)
           return { absent: 'nobody knows the true posterior', quiet: true };
-        const { confidence, predicted } = topLabels(predictionsOf(outputs));
-        confidences.push(confidence);
-        truths.push(probabilityOf(outputs.posterior, predicted, outputs.targets.names.length));
+        const pair = againstTruth(outputs, outputs.posterior);
+        confidences.push(pair.confidence);
+        truths.push(pair.truth);
       }
       const bins = reliability(joined(confidences), joined(truths), options);
       results.push({ method: id, bins });
@@ -92,6 +92,12 @@ export const truthPart: Part<TruthResults> = {
   },
 };
 
+function againstTruth(outputs: Outputs, posterior: Floats): { confidence: Floats; truth: Floats } {
+  if (outputs.targets.kind === 'findings') return { confidence: outputs.probabilities, truth: posterior };
+  const { confidence, predicted } = topLabels(predictionsOf(outputs));
+  return { confidence, truth: probabilityOf(posterior, predicted, outputs.targets.names.length) };
+}
+
 function errorFigure(view: View, plain: FigureResults) {
   const after = afterOf(view);
   const states = [
@@ -138,7 +144,7 @@ function diagrams(view: View, results: TruthResults, plain: FigureResults) {
   return {
     file: 'truth-reliability',
     title: view.title('Confidence against the true probability'),
-    note: 'A bar is the mean true probability of what the network predicted: no chance of the labels is in it, and the diagonal is exactly what a perfect network would reach.',
+    note: `A bar is the mean true probability of ${view.judgement.kind === 'findings' ? 'all findings that were thought so likely' : 'what the network predicted'}: no chance of the labels is in it, and the diagonal is exactly what a perfect network would reach.`,
     columns: size.columns,
     panels: results.map(({ method, bins }): Panel => {
       const estimate = error && plain.methods.find((one) => one.method === method)?.figures[error.name];

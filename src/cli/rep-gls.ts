@@ -1,0 +1,299 @@
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { PenumbraError } from '../errors.ts';
+import type { LabelErrors } from '../reports/index.ts';
+import { labelErrors } from './dataset.ts';
+import { methodsHelp } from './methods-help.ts';
+import {
+  addJobsOption,
+  addTrainOptions,
+  interruptible,
+  openOptions,
+  trainSettings,
+  whole,
+} from './options.ts';
+import { addChestDials, dialFlag, givenDials } from './phantom.ts';
+import { addPartOptions, addReportOptions, type ReportFlags } from './report-end.ts';
+
+/** The paper's method beside plain cross-entropy and a smoothing that knows nothing of the reports. */
+const OBJECTIVES = 'hard,ls,gls:rates=data';
+
+export function register(program: Command): void {
+  const command = program
+    .command('rep-gls')
+    .description(
+      'From reports and images to a judged classifier: what the radiologists meant, how sure they were, and networks trained on it (arXiv 2508.02495).',
+    )
+    .argument(
+      '<images>',
+      "MIMIC-CXR-JPG's folder, CheXpert's CSV, a CSV or Parquet with one row per image, a chest clinic's folder, or the word phantom",
+    )
+    .option('--reports <in>', 'whatever penumbra extract reads (a clinic brings its own)')
+    .requiredOption('--out <folder>', 'rows, data set, runs and report; the same command goes on')
+    .option('--extractor <name>', 'what reads the reports, as penumbra extract names it', 'rules')
+    .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
+    .option('--extend-findings <file>', 'add the phrases of this findings file')
+    .option('--lexicon <file>', 'replace the lexicon by this file')
+    .option('--extend-lexicon <file>', 'add the entries of this file; they win')
+    .option('--id-column <name>', 'tables of reports: the id')
+    .option('--text-column <name>', 'tables of reports: the text')
+    .addOption(
+      new Option('--stable <what>', 'findings that are only said to be stable: present, or without a label')
+        .choices(['keep', 'mask'])
+        .default('keep'),
+    )
+    .option(
+      '--label-errors <present=e,absent=e,uncertain=e>',
+      'measured error rates of the labels: rates are corrected for them, and negative for sure wording',
+      labelErrors,
+    )
+    .option('--image-column <name>', 'tables of images: the image')
+    .option('--report-column <name>', 'tables of images: the id of the report')
+    .option('--patient-column <name>', 'tables of images: the patient')
+    .option('--split-column <name>', 'tables of images: train, val or test')
+    .option('--val <share>', 'share of the patients for validation, where there are no splits', Number, 0.1)
+    .option('--test <share>', 'share of the patients for testing', Number, 0.2)
+    .addOption(
+      new Option(
+        '--blank <policy>',
+        'findings that a report does not mention: zeros takes them for absent, as most work on MIMIC-CXR does; ignore masks them',
+      )
+        .choices(['zeros', 'ignore'])
+        .default('zeros'),
+    )
+    .option(
+      '--judge-by <data>',
+      'a data set of the same images whose labels judge the test split (a clinic: its own truth)',
+    )
+    .option('--objectives <names>', 'which; the first is the baseline. Options follow a colon', OBJECTIVES)
+    .option('--seeds <n>', 'runs of each objective', whole, 3)
+    .option('--seed <n>', 'the first seed (default: 0)', whole)
+    .option('--until <stage>', 'stop after a stage: clinic, rows, data or networks', 'networks');
+  addPartOptions(addReportOptions(addJobsOption(command)));
+  addTrainOptions(command);
+  command
+    .optionsGroup('The phantom, a virtual chest clinic:')
+    .option('--phantom-images <n>', 'studies (default: 8000)', whole)
+    .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
+    .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
+  addChestDials(command, 'phantom-')
+    .addHelpText('after', methodsHelp)
+    .addHelpText(
+      'after',
+      `
+Stages, each also a verb of its own: the clinic (penumbra phantom --kind chest), rows (penumbra extract), the data set
+(penumbra dataset build), networks (penumbra compare). What is finished is not done again.
+
+Examples:
+  $ penumbra rep-gls phantom --out runs/clinic --phantom-images 2000 --model resnet10
+  $ penumbra rep-gls mimic-cxr-jpg/ --reports mimic-cxr-reports.zip --out runs/mimic --model vit_b_16 --size 224
+  $ penumbra rep-gls images.csv --reports reports.csv --out runs/ours --judge-by gold.csv --jobs auto`,
+    )
+    .action(repGls);
+}
+
+type Flags = Record<string, unknown> &
+  ReportFlags & {
+    reports?: string;
+    out: string;
+    extractor: string;
+    findings: string;
+    extendFindings?: string;
+    lexicon?: string;
+    extendLexicon?: string;
+    idColumn?: string;
+    textColumn?: string;
+    stable: 'keep' | 'mask';
+    labelErrors?: LabelErrors;
+    imageColumn?: string;
+    reportColumn?: string;
+    patientColumn?: string;
+    splitColumn?: string;
+    val: number;
+    test: number;
+    blank: 'zeros' | 'ignore';
+    judgeBy?: string;
+    objectives: string;
+    seeds: number;
+    seed?: number;
+    until: string;
+    jobs?: number | 'auto';
+    phantomImages?: number;
+    phantomSize?: number;
+    phantomSeed?: number;
+  };
+
+const STAGES = ['clinic', 'rows', 'data', 'networks'];
+
+async function repGls(images: string, flags: Flags): Promise<void> {
+  if (!STAGES.includes(flags.until)) {
+    throw new PenumbraError('usage/until', `there is no stage ${flags.until}`, {
+      hint: `the stages are ${STAGES.join(', ')}`,
+    });
+  }
+  using interrupt = interruptible('stopping at the next good moment …');
+  const { signal } = interrupt;
+  const source = await sourceOf(images, flags, signal);
+  if (flags.until === 'clinic' || signal.aborted) return stopped(signal);
+  const heard = await hear(source, flags, signal);
+  if (heard === null) return stopped(signal);
+  if (flags.until !== 'networks') return;
+  await train(heard, source.truth, flags, signal);
+}
+
+interface Source {
+  /** As `dataset build` takes them. */
+  readonly images: string;
+  readonly reports: string;
+  /** What judges the test split. */
+  readonly truth: string | undefined;
+}
+
+/** Images, reports and truth; a clinic is drawn first where the phantom is asked for. */
+async function sourceOf(images: string, flags: Flags, signal: AbortSignal): Promise<Source> {
+  const { clinicParts, drawClinic, REP_GLS } = await import('../rep-gls/index.ts');
+  const given = givenDials(flags, 'phantom-');
+  const isPhantom = images === 'phantom';
+  const [dial] = Object.keys(given);
+  if (!isPhantom && dial !== undefined) {
+    throw new PenumbraError('usage/phantom', `${dialFlag(dial, 'phantom-')} is for the phantom`, {
+      hint: 'it draws a clinic: penumbra rep-gls phantom --out FOLDER',
+    });
+  }
+  if (isPhantom) {
+    const { createProgress } = await import('./progress.ts');
+    const size = flags.phantomSize ?? 64;
+    const dials = {
+      images: flags.phantomImages ?? 8000,
+      size,
+      seed: flags.phantomSeed ?? 0,
+      ...given,
+    };
+    let progress: ReturnType<typeof createProgress> | undefined;
+    await drawClinic(join(flags.out, REP_GLS.clinic), {
+      dials,
+      signal,
+      onProgress(done) {
+        progress ??= createProgress({ label: '1 clinic', total: dials.images, unit: 'studies' });
+        progress.update(done);
+      },
+    });
+    progress?.done();
+  }
+  const folder = isPhantom ? join(flags.out, REP_GLS.clinic) : images;
+  const clinic = clinicParts(folder);
+  const reports = flags.reports ?? clinic?.reports;
+  if (reports === undefined) {
+    throw new PenumbraError('usage/reports', 'no reports were named', {
+      hint: 'add --reports with what penumbra extract reads',
+    });
+  }
+  return { images: clinic?.images ?? images, reports, truth: flags.judgeBy ?? clinic?.truth };
+}
+
+async function hear(source: Source, flags: Flags, signal: AbortSignal) {
+  const reports = await import('../reports/index.ts');
+  const { hearReports } = await import('../rep-gls/index.ts');
+  const { createProgress } = await import('./progress.ts');
+  const { findings, lexicon } = reports.openRules(flags);
+  const assessor = reports.createAssessor({ findings, lexicon, stable: flags.stable });
+  const { extractor, close, info } = await reports.openExtractor(flags.extractor, {
+    findings,
+    assessor,
+    flags: { ...flags },
+  });
+  const progress = createProgress({ label: '2 reports', total: 0, unit: 'reports' });
+  const { imageColumn, reportColumn, patientColumn, splitColumn } = flags;
+  try {
+    const heard = await hearReports({
+      ...source,
+      folder: flags.out,
+      extractor,
+      findings,
+      input: {
+        ...(flags.idColumn !== undefined && { idColumn: flags.idColumn }),
+        ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
+      },
+      build: {
+        columns: {
+          ...(imageColumn !== undefined && { image: imageColumn }),
+          ...(reportColumn !== undefined && { report: reportColumn }),
+          ...(patientColumn !== undefined && { patient: patientColumn }),
+          ...(splitColumn !== undefined && { split: splitColumn }),
+        },
+        val: flags.val,
+        test: flags.test,
+        ...(flags.labelErrors !== undefined && { rates: reports.correctedRates(flags.labelErrors) }),
+      },
+      signal,
+      onReports: (p) => progress.update(p.seen, info()),
+      onStep: (what) => process.stderr.write(`3 data set: ${what}\n`),
+    });
+    progress.done();
+    if (heard !== null) tellHeard(heard);
+    return heard;
+  } finally {
+    await close();
+  }
+}
+
+type Heard = NonNullable<Awaited<ReturnType<typeof hear>>>;
+
+/** What was heard, in a few lines. */
+function tellHeard({ data, rows, summary }: Heard): void {
+  const of = summary.findings.reduce(
+    (sum, { statuses, positives, negatives }) => ({
+      present: sum.present + positives,
+      absent: sum.absent + negatives,
+      hedged: sum.hedged + (statuses.uncertain ?? 0),
+    }),
+    { present: 0, absent: 0, hedged: 0 },
+  );
+  const labelled = of.present + of.absent;
+  const share = labelled === 0 ? 0 : (100 * of.hedged) / labelled;
+  process.stdout.write(
+    `${summary.images} images with ${summary.reports} reports of ${summary.patients} patients; ${rows.failed} reports failed\n` +
+      `labels from reports: ${of.present} present, ${of.absent} absent; ${share.toFixed(1)} % of them hedged\n` +
+      `data set: ${data}, its page ${join(data, 'report.html')}\n`,
+  );
+}
+
+async function train(
+  { data }: Heard,
+  truth: string | undefined,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<void> {
+  const { openDataset } = await import('../data/index.ts');
+  const { REP_GLS } = await import('../rep-gls/index.ts');
+  const { checkData, tellDataset } = await import('./check-data.ts');
+  const { compareAndTell, splitObjectives } = await import('./compare.ts');
+  const size = await storedSize(truth);
+  const settings = { ...(size !== undefined && { size }), ...trainSettings(flags) };
+  const open = openOptions({ blank: flags.blank, ...(truth !== undefined && { judgeBy: truth }) });
+  const dataset = openDataset(data, open);
+  tellDataset(dataset, data);
+  const checked = await checkData(dataset, {}, Boolean(settings.window));
+  await compareAndTell({
+    path: data,
+    dataset: checked,
+    open,
+    settings,
+    objectives: splitObjectives(flags.objectives),
+    folder: join(flags.out, REP_GLS.networks),
+    flags,
+    signal,
+  });
+}
+
+/** The side of a clinic's pictures, which are taken as they are; nothing for other images. */
+async function storedSize(truth: string | undefined): Promise<number | undefined> {
+  const { clinicDials } = await import('../rep-gls/index.ts');
+  return truth === undefined ? undefined : clinicDials(truth)?.size;
+}
+
+function stopped(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  process.stderr.write('stopped; the same command goes on.\n');
+  process.exitCode = 130;
+}

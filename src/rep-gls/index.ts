@@ -1,0 +1,3 @@
+/** From reports and images to a judged classifier: what ties extraction, data set and training together. */
+export { clinicDials, clinicParts, type DrawClinicOptions, drawClinic } from './clinic.ts';
+export { type Heard, type HearOptions, hearReports, REP_GLS } from './hear.ts';
