@@ -30,7 +30,7 @@ export function judgedBy(dataset: Dataset, truth: Dataset): Dataset {
     throw refuse(`it has no ${missing.slice(0, 3).join(', ')}`, `it has ${truth.classes.join(', ')}`);
   }
   const found = match(test, truth);
-  const lost = found.findIndex((place) => place === undefined);
+  const lost = found.indexOf(undefined);
   if (lost >= 0) {
     const many = found.filter((place) => place === undefined).length;
     throw refuse(

@@ -36,7 +36,7 @@ test('from nothing to a report, and again without doing anything twice', () => {
   expect(figures['truth.absolute'].value).toBeGreaterThan(0);
   expect(readFileSync(join(out, 'networks', 'report.html'), 'utf8')).toContain('against the true posterior');
 
-  const weights = join(out, 'networks', 'hard-seed0', 'model.safetensors');
+  const weights = join(out, 'networks', 'runs', 'hard-seed0', 'model.safetensors');
   const before = statSync(weights).mtimeMs;
   const rows = readFileSync(join(out, 'rows.jsonl'));
   const again = penumbra(...phantom, '--objectives', 'hard,gls:rates=data');
