@@ -1,13 +1,21 @@
 import { join, resolve } from 'node:path';
-import { checkImages, type DataCheck, type Dataset, dicomHint, withoutDuplicates } from '../data/index.ts';
-import { PenumbraError } from '../errors.ts';
+import {
+  checkImages,
+  checkNotEmpty,
+  type DataCheck,
+  type Dataset,
+  dicomHint,
+  withoutDuplicates,
+} from '../data/index.ts';
 import { printable } from '../files/index.ts';
+import type { StudyOptions } from '../study/study.ts';
 import { tellSkipped } from './data-notes.ts';
 import type { DataFlags } from './options.ts';
 import { createProgress } from './progress.ts';
 
-/** Says what a reader left aside, with what to do about DICOM. */
-export function tellDataset(dataset: Dataset, path: string): void {
+/** Says what a reader left aside, with what to do about DICOM. @param about stands in front of what is said */
+export function tellDataset(dataset: Dataset, path: string, about = ''): void {
+  const say = speaker(about);
   tellSkipped(dataset.skipped, say);
   const hint = dicomHint(dataset.skipped.map(({ file }) => join(resolve(path), file)));
   if (hint !== undefined) say(`  hint: ${hint}\n`);
@@ -18,16 +26,18 @@ export function tellDataset(dataset: Dataset, path: string): void {
  * Looks at the images before they are trained on, and says what was found; takes copies out where `--skip-duplicates` asks
  * for it.
  * @param windowed whether an intensity window is set: then nothing is said of an unused range
+ * @param about stands in front of what is said: `set knee: `
  */
 export async function checkData(
   dataset: Dataset,
   flags: Pick<DataFlags, 'check' | 'skipDuplicates'>,
   windowed: boolean,
+  about = '',
 ): Promise<Dataset> {
   const how = flags.check ?? 'quick';
   const all = how === 'full' || flags.skipDuplicates === true;
   if (dataset.format === 'phantom' || (how === 'none' && !all)) return dataset;
-  const progress = createProgress({ label: 'looking at images', total: 0, unit: 'images' });
+  const progress = createProgress({ label: `${about}looking at images`, total: 0, unit: 'images' });
   let shown = false;
   const began = performance.now();
   const found = await checkImages(dataset, {
@@ -40,14 +50,30 @@ export async function checkData(
     },
   });
   if (shown) progress.done();
-  tellCheck(found, windowed, flags.skipDuplicates === true);
+  tellCheck(found, windowed, flags.skipDuplicates === true, speaker(about));
   if (flags.skipDuplicates !== true || found.duplicates.length === 0) return dataset;
   const kept = withoutDuplicates(dataset, found);
-  const empty = Object.values(kept.splits).find(({ length }) => length === 0);
-  if (empty === undefined) return kept;
-  throw new PenumbraError('data/empty-split', `without copies the split ${empty.split} has no image`, {
-    hint: 'its images are all in another split too: divide the data anew',
-  });
+  checkNotEmpty(kept);
+  return kept;
+}
+
+/**
+ * For studies: says of each set, and of each centre that is a set of its own, what was left aside and what is odd about its
+ * images; of each once.
+ */
+export function lookAtSets(check: DataFlags['check']): NonNullable<StudyOptions['look']> {
+  const flags = check === undefined ? {} : { check };
+  const centres = new Set<string>();
+  return async (set, left) => {
+    const windowed = left.some(({ config }) => config.window !== null);
+    tellDataset(set.dataset, set.path, `set ${set.id}: `);
+    await checkData(set.dataset, flags, windowed, `set ${set.id}: `);
+    for (const { name, kind, subset } of set.centres) {
+      if (kind === 'site' || centres.has(name)) continue;
+      centres.add(name);
+      await checkData({ ...set.dataset, splits: { test: subset } }, flags, windowed, `centre ${name}: `);
+    }
+  };
 }
 
 const SHOWN = 3;
@@ -56,6 +82,7 @@ function tellCheck(
   { looked, images, broken, duplicates, unused }: DataCheck,
   windowed: boolean,
   skip: boolean,
+  say: (text: string) => void,
 ): void {
   const of =
     looked < images ? ` (of ${looked} that were looked at; --check full looks at all ${images})` : '';
@@ -84,6 +111,9 @@ function tellCheck(
   }
 }
 
-function say(text: string): void {
-  process.stderr.write(text);
+/** Writes lines; what is about one thing of several begins with its name, and indented lines belong to the one before. */
+function speaker(about: string): (text: string) => void {
+  return (text) => {
+    process.stderr.write(text.replace(/^(?=\S)/gm, about));
+  };
 }

@@ -45,7 +45,7 @@ export interface DataFlags {
 }
 
 export function addDataOptions(command: Command): Command {
-  return command
+  const described = command
     .option(
       '--val <share>',
       'share of the data for validation, where its names give no splits (default: 0.1)',
@@ -103,12 +103,6 @@ export function addDataOptions(command: Command): Command {
       '--judge-by <data>',
       'a data set of the same images whose labels judge the test split, where those trained on are not the truth',
     )
-    .addOption(
-      new Option(
-        '--check <how>',
-        'before training: whether images can be read and are there once: quick (up to 20,000 of them), full, none (default: quick)',
-      ).choices(['quick', 'full', 'none']),
-    )
     .option('--skip-missing', "leave a table's rows out whose files are not there")
     .option(
       '--skip-duplicates',
@@ -117,6 +111,17 @@ export function addDataOptions(command: Command): Command {
     .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
+  return addCheckOption(described);
+}
+
+/** Whether images are looked at before training. */
+export function addCheckOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--check <how>',
+      'before training: whether images can be read and are there once: quick (up to 20,000 of them), full, none (default: quick)',
+    ).choices(['quick', 'full', 'none']),
+  );
 }
 
 export function openData(path: string, flags: DataFlags): Dataset {

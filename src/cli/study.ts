@@ -2,16 +2,27 @@ import type { Command } from 'commander';
 import { PenumbraError } from '../errors.ts';
 import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
-import { addJobsOption, interruptible } from './options.ts';
+import { lookAtSets } from './check-data.ts';
+import { addCheckOption, addJobsOption, type DataFlags, interruptible } from './options.ts';
 import { formatDuration } from './progress.ts';
-import { addReportOptions, endWithReport, type ReportFlags, textOptions } from './report-end.ts';
+import {
+  addPartOptions,
+  addReportOptions,
+  endWithReport,
+  partSettings,
+  type ReportFlags,
+  textOptions,
+} from './report-end.ts';
 import { runName, showStudy, tellFailed } from './study-progress.ts';
 
 export function register(program: Command): void {
   const command = program
     .command('study')
     .description('Trains and judges methods × networks × seeds × data sets, as a file says.')
-    .argument('[file]', 'study file (JSON); studies/ holds ready ones')
+    .argument(
+      '[file]',
+      'study file (JSON, with or without comments); studies/ holds ready ones, studies/example.jsonc every key',
+    )
     .option('--data <set=path...>', 'where a data set or centre of the file lies: knee=../data/knee')
     .option('--code <file...>', 'files of your own methods and networks, which the study then names')
     .option('--out <folder>', "the study's folder (default: the file's out, else runs/<name>)")
@@ -23,7 +34,7 @@ export function register(program: Command): void {
     .option('--shard <i/n>', 'train the i-th of n parts of the runs: for several machines')
     .option('--partial', 'judge what is finished, though the study is not')
     .option('--schema', 'print the JSON schema of study files');
-  addReportOptions(addJobsOption(command))
+  addPartOptions(addReportOptions(addJobsOption(addCheckOption(command))))
     .addHelpText(
       'after',
       `
@@ -38,13 +49,14 @@ Examples:
   $ penumbra study studies/knee.json --data knee=../data/knee --dry-run
   $ penumbra study studies/radimagenet.json --data radimagenet=/data/radimagenet --shard 1/4
   $ penumbra study studies/phantom.json --jobs auto
+  $ penumbra study studies/knee.json --data knee=../data/knee --prevalence 0.1 --no-images
   $ penumbra study mine.json --code ./mine.ts ./net.ts
   $ penumbra study --schema > study.schema.json`,
     )
     .action(study);
 }
 
-interface Flags extends ReportFlags {
+interface Flags extends ReportFlags, Pick<DataFlags, 'check'> {
   data?: string[];
   code?: string[];
   out?: string;
@@ -72,13 +84,13 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     for (const own of flags.code) await importCode(own);
   }
   const { readStudyFile } = await import('../study/study-file.ts');
-  const spec = readStudyFile(file, dataPaths(flags.data ?? []));
+  const spec = readStudyFile(file, dataPaths(flags.data ?? []), partSettings(flags));
   const folder = flags.out ?? spec.out ?? `runs/${spec.config.name}`;
   const selection = { only: flags.only, shard: flags.shard };
   if (flags.dryRun) {
     const { openStudy } = await import('../study/study.ts');
     const { expectCost } = await import('../study/cost.ts');
-    const opened = await openStudy(spec, folder, selection);
+    const opened = await openStudy(spec, folder, selection, lookAtSets(flags.check));
     const costs = await expectCost(opened, (name) => process.stderr.write(`timing a few steps: ${name}\n`));
     process.stdout.write(renderPlan(opened.chosen, costs));
     return;
@@ -96,6 +108,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     ...(flags.code !== undefined && { code: flags.code }),
     signal: interrupt.signal,
     onEvent: showStudy(runName),
+    look: lookAtSets(flags.check),
   });
   if (outcome.state === 'stopped') {
     process.stderr.write('stopped; the same command goes on.\n');

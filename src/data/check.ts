@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { PenumbraError } from '../errors.ts';
 import { fileIdentity } from '../files/index.ts';
 import { BrokenImage, readHead } from './decode.ts';
 import { stringAt } from './string-table.ts';
@@ -105,6 +106,15 @@ export function withoutDuplicates(dataset: Dataset, { duplicates }: Pick<DataChe
     }),
   );
   return { ...dataset, splits };
+}
+
+/** @throws {PenumbraError} `data/empty-split` where leaving copies out left a split without an image */
+export function checkNotEmpty({ splits }: Dataset): void {
+  const empty = Object.values(splits).find(({ length }) => length === 0);
+  if (empty === undefined) return;
+  throw new PenumbraError('data/empty-split', `without copies the split ${empty.split} has no image`, {
+    hint: 'its images are all in another split too: divide the data anew',
+  });
 }
 
 /** What equal images share: a hash of the pixels in memory, or of a file's size and first bytes. */

@@ -3,6 +3,7 @@
 export {
   type CheckOptions,
   checkImages,
+  checkNotEmpty,
   type DataCheck,
   type DuplicateImage,
   withoutDuplicates,

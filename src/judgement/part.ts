@@ -80,10 +80,16 @@ export function partList(): readonly Part[] {
   return registered as unknown as readonly Part[];
 }
 
-/** The name of something that is registered, also after this was written: looked up when settings are read. */
+/**
+ * The name of something that is registered, also after this was written: looked up when settings are read. The schema for
+ * editors lists those that come with the package.
+ */
 export function registeredName(names: () => readonly string[]): z.ZodType<string> {
-  return z.string().superRefine((name, context) => {
-    if (!names().includes(name))
-      context.addIssue({ code: 'invalid_value', values: [...names()], input: name });
-  });
+  return z
+    .string()
+    .superRefine((name, context) => {
+      if (!names().includes(name))
+        context.addIssue({ code: 'invalid_value', values: [...names()], input: name });
+    })
+    .meta({ enum: [...names()] });
 }

@@ -8,7 +8,7 @@ import type { Block } from './part.ts';
 import { thumbnails } from './parts/reliability.ts';
 import { cellName, overviewTable, type Report, type ShownCell, type ShownPart, showCell } from './report.ts';
 import { allDifferences, howNotes, overallRemarks, verdictOfReport } from './report-reading.ts';
-import { numbersTable, sidedLines, summaryNote, summaryTable } from './summary.ts';
+import { type Difference, numbersTable, sidedLines, summaryNote, summaryTable } from './summary.ts';
 import type { Table } from './tables/table.ts';
 import { cautions } from './verdict/index.ts';
 import type { Answer, Remark, View } from './view.ts';
@@ -290,7 +290,8 @@ function differencesTable(cells: readonly ShownCell[]): Child {
         ? 'There is one method, and nothing to compare it with.'
         : 'Nothing differs significantly, in any figure of any part below.',
     );
-  const heads = ['Where', '✓ better', '✗ worse', '≠ different'];
+  const some = rows.length > LONG ? rows.slice(0, FIRST) : rows;
+  const others = rows.slice(some.length);
   return [
     tag(
       'p',
@@ -299,41 +300,55 @@ function differencesTable(cells: readonly ShownCell[]): Child {
         `Everything that a test has shown, in any table below: p < ${view.alpha}, Holm-corrected over the methods of one figure. What is not here is not shown to differ.`,
       ),
     ),
-    tableFrame(
+    differenceRows(some),
+    others.length === 0
+      ? undefined
+      : details(`${others.length} more tables with differences: ${whereOf(others)}`, differenceRows(others)),
+  ];
+}
+
+/** Places by name, each once. */
+function whereOf(rows: readonly Difference[]): string {
+  const places = [...new Set(rows.map(({ where }) => where.split(' · ')[0]!))];
+  return places.length > 6 ? `${places.slice(0, 6).join(', ')} …` : places.join(', ');
+}
+
+function differenceRows(rows: readonly Difference[]): Markup {
+  const heads = ['Where', '✓ better', '✗ worse', '≠ different'];
+  return tableFrame(
+    tag(
+      'tr',
+      ROW,
+      heads.map((head) => tag('th', { ...HEAD, class: 'left' }, head)),
+    ),
+    rows.map(({ where, against, better, worse, differs }) =>
       tag(
         'tr',
         ROW,
-        heads.map((head) => tag('th', { ...HEAD, class: 'left' }, head)),
-      ),
-      rows.map(({ where, against, better, worse, differs }) =>
         tag(
-          'tr',
-          ROW,
+          'th',
+          { ...ROW_HEAD, class: 'left' },
+          where,
+          tag('span', { class: 'meaning' }, `against ${against}`),
+        ),
+        [better, worse, differs].map((sided, n) =>
           tag(
-            'th',
-            { ...ROW_HEAD, class: 'left' },
-            where,
-            tag('span', { class: 'meaning' }, `against ${against}`),
-          ),
-          [better, worse, differs].map((sided, n) =>
+            'td',
+            {
+              role: 'cell',
+              class: sided.size === 0 ? 'left empty' : 'left',
+              'data-head': heads[n + 1],
+            },
             tag(
-              'td',
-              {
-                role: 'cell',
-                class: sided.size === 0 ? 'left empty' : 'left',
-                'data-head': heads[n + 1],
-              },
-              tag(
-                'div',
-                {},
-                sidedLines(sided).map((line, i) => [i === 0 ? undefined : tag('br'), line]),
-              ),
+              'div',
+              {},
+              sidedLines(sided).map((line, i) => [i === 0 ? undefined : tag('br'), line]),
             ),
           ),
         ),
       ),
     ),
-  ];
+  );
 }
 
 function cellHtml(shown: ShownCell, id: string, several: boolean): Markup {
@@ -398,6 +413,8 @@ function blockHtml(one: Block, { blocks }: ShownPart, view: View): Child {
 
 /** Longer tables are folded: they are looked up, not read. */
 const LONG = 12;
+/** Rows of differences that stand in front of the fold. */
+const FIRST = 6;
 
 function how(report: Report, cells: readonly ShownCell[]): Markup {
   const { view } = cells[0]!;

@@ -14,6 +14,8 @@ import {
   reportText,
 } from './index.ts';
 import type { FigureResults } from './parts/figures.ts';
+import { showCell } from './report.ts';
+import { allDifferences } from './report-reading.ts';
 
 const HOSTILE = [
   '<script>alert(1)</script>',
@@ -197,6 +199,20 @@ test('what is missing stands before everything else', async () => {
   const html = reportHtml({ ...reportOf(judgement, 1), missing: ['knee: 1 of 2 runs of ols are finished.'] });
   expect(html.indexOf('This study is not whole')).toBeLessThan(html.indexOf('id="verdict"'));
 });
+
+test('every difference stands in its section, those after the first few folded', async () => {
+  const judgement = await judge(simulated({ samples: 1200, seeds: 1 }), {
+    replicates: 20,
+    parts: { embeddings: false },
+  });
+  const report = reportOf(judgement, 1);
+  const all = allDifferences([showCell(report, report.cells[0]!, 'page')]);
+  expect(all.length).toBeGreaterThan(12);
+  const section = /<section id="differences">.*?<\/section>/s.exec(reportHtml(report))![0];
+  const rows = [...section.matchAll(/<th [^>]*scope="row"[^>]*>(.*?)<span/g)].map(([, where]) => where);
+  expect(rows).toEqual(all.map(({ where }) => escapeHtml(where)));
+  expect(section.split('<details>')[0]!.match(/scope="row"/g)!.length).toBeLessThan(12);
+}, 120_000);
 
 function throughJson<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;

@@ -29,6 +29,7 @@ export {
   objectiveLabel,
   objectiveNamed,
   objectiveNames,
+  objectiveSpec,
   parseObjective,
   registerObjective,
   teacherObjective,

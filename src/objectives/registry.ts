@@ -125,6 +125,26 @@ export function parseObjective(text: string): ObjectiveSpec {
   return { name: definition.name, options };
 }
 
+/**
+ * An objective from its options as an object.
+ * @throws `objectives/unknown`, `objectives/option`
+ */
+export function objectiveSpec(name: string, options: ObjectiveSpec['options']): ObjectiveSpec {
+  const definition = objectiveNamed(name);
+  const known = optionDocs(definition).map((doc) => doc.name);
+  const strange = Object.keys(options).find((key) => !known.includes(key));
+  if (strange !== undefined) {
+    throw new PenumbraError('objectives/option', `${name} has no option '${strange}'`, {
+      hint:
+        known.length === 0
+          ? `${name} has no options`
+          : `did you mean '${nearest(strange, known)}'? There are: ${known.join(', ')}`,
+    });
+  }
+  checkOptions(definition, options);
+  return { name, options };
+}
+
 function unknownOption(
   { name }: ObjectiveDefinition,
   part: string,

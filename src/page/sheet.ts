@@ -116,5 +116,6 @@ footer { margin-top: 40px; border-top: 1px solid var(--line); padding-top: 12px;
   .scroll, .tall { overflow: visible; max-height: none; } .tall thead { position: static; }
   .panels, .panels.many { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 10pt 8pt; } .thumbs { grid-template-columns: repeat(4, minmax(0, 1fr)); } .images { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 8pt; }
   p { max-width: none; } td.first, th.first { padding-left: 9pt; }
+  #differences details::details-content { content-visibility: visible; }
 }
 `;

@@ -1,4 +1,6 @@
 import {
+  checkImages,
+  checkNotEmpty,
   type Dataset,
   mapClasses,
   type OpenOptions,
@@ -6,6 +8,7 @@ import {
   type SplitName,
   type Subset,
   selectSites,
+  withoutDuplicates,
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import type { StudySpec } from './study-file.ts';
@@ -37,47 +40,52 @@ export interface OpenedCentre {
  * Opens every data set and centre of a study, so that whatever is wrong with one is known before anything is trained.
  * @throws what the data raise, with the set's or centre's name; `study/split`; `study/config`
  */
-export function openStudyData(study: StudySpec): OpenedSet[] {
+export async function openStudyData(study: StudySpec): Promise<OpenedSet[]> {
   const opened = new Map<string, Dataset>();
-  const open = (set: SetConfig, whole: boolean) => {
+  const open = async (set: SetConfig, whole: boolean) => {
     const key = JSON.stringify([set, whole]);
-    const known = opened.get(key) ?? openSet(set, whole);
+    const known = opened.get(key) ?? (await openSet(set, whole));
     opened.set(key, known);
     return known;
   };
-  return [...study.sets].map(([id, set]) =>
-    within(`set ${id}`, () => {
-      const all = open(set, false);
-      const mapped = set.classMap === undefined ? all : mapClasses(all, set.classMap);
-      const split = judgedSplit(mapped, study.config.judge);
-      const { dataset, centres } = divideSites(mapped, set.sites, split);
-      if (dataset.splits.train === undefined) {
-        throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
-          hint: 'name a split "train", or let fractions divide the data',
-        });
-      }
-      const others = study.centres
-        .filter((centre) => centre.for.includes(id))
-        .map((centre) =>
-          within(
-            `centre ${centre.name}`,
-            (): OpenedCentre => ({
-              name: centre.name,
-              kind: 'set',
-              subset: centreSubset(open(centre.set, true), centre, dataset.classes),
-            }),
-          ),
-        );
-      return {
-        id,
-        path: set.path,
-        dataset,
-        split,
-        calibration: split === 'val' ? undefined : dataset.splits.val,
-        centres: [...centres, ...others],
-      };
-    }),
-  );
+  const sets: OpenedSet[] = [];
+  for (const [id, set] of study.sets)
+    sets.push(await within(`set ${id}`, () => openOne(study, id, set, open)));
+  return sets;
+}
+
+async function openOne(
+  study: StudySpec,
+  id: string,
+  set: SetConfig,
+  open: (set: SetConfig, whole: boolean) => Promise<Dataset>,
+): Promise<OpenedSet> {
+  const all = await open(set, false);
+  const mapped = set.classMap === undefined ? all : mapClasses(all, set.classMap);
+  const split = judgedSplit(mapped, study.config.judge);
+  const { dataset, centres } = divideSites(mapped, set.sites, split);
+  if (dataset.splits.train === undefined) {
+    throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
+      hint: 'name a split "train", or let fractions divide the data',
+    });
+  }
+  const others: OpenedCentre[] = [];
+  for (const centre of study.centres.filter((one) => one.for.includes(id)))
+    others.push(
+      await within(`centre ${centre.name}`, async () => ({
+        name: centre.name,
+        kind: 'set',
+        subset: centreSubset(await open(centre.set, true), centre, dataset.classes),
+      })),
+    );
+  return {
+    id,
+    path: set.path,
+    dataset,
+    split,
+    calibration: split === 'val' ? undefined : dataset.splits.val,
+    centres: [...centres, ...others],
+  };
 }
 
 /** The data of the sites that train, and the judged split of each other site. */
@@ -131,32 +139,26 @@ function centreSubset(
   return selectSites(mapped, { [judged]: set.sites.test }).splits[judged]!;
 }
 
-function openSet(set: SetConfig, whole: boolean): Dataset {
-  const { path, splits, fractions, seed, group, site, root, columns, classes, phantom } = set;
-  const { kind, views, findings, judgeBy } = set;
-  const options = {
-    splits,
-    // A centre's images are judged together, unless its file or `fractions` divide them.
-    fractions: fractions ?? (whole ? { val: 0, test: 0 } : undefined),
-    seed,
-    group,
-    site,
-    root,
-    columns,
-    classes,
-    phantom,
-    kind,
-    views,
-    findings,
-    judgeBy,
-  };
-  return openDataset(path, defined(options) as OpenOptions);
+async function openSet(set: SetConfig, whole: boolean): Promise<Dataset> {
+  const { path, sites: _, classMap: __, ...options } = set;
+  const dataset = openDataset(
+    path,
+    defined({
+      ...options,
+      // A centre's images are judged together, unless its file or `fractions` divide them.
+      fractions: set.fractions ?? (whole ? { val: 0, test: 0 } : undefined),
+    }) as OpenOptions,
+  );
+  if (!set.skipDuplicates || dataset.format === 'phantom') return dataset;
+  const kept = withoutDuplicates(dataset, await checkImages(dataset, { most: Number.POSITIVE_INFINITY }));
+  checkNotEmpty(kept);
+  return kept;
 }
 
 /** Runs `work`; an error of the data says what of the study it is about. */
-function within<T>(what: string, work: () => T): T {
+async function within<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (cause) {
     if (!(cause instanceof PenumbraError)) throw cause;
     throw new PenumbraError(cause.code, `${what}: ${cause.message}`, {

@@ -1,11 +1,19 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { SplitName } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
+import { readRegular } from '../files/index.ts';
+import { inWords, valueAt } from '../in-words.ts';
+import { parseJsonc } from '../jsonc.ts';
 import { modelNames } from '../models/index.ts';
 import { nearest } from '../nearest.ts';
-import { formatObjective, objectiveLabel, objectiveNames, parseObjective } from '../objectives/index.ts';
+import {
+  formatObjective,
+  objectiveLabel,
+  objectiveNames,
+  objectiveSpec,
+  parseObjective,
+} from '../objectives/index.ts';
 import { resolveConfig, type TrainConfig, type TrainOptions } from '../training/index.ts';
 import { type SetConfig, type StudyConfig, studySchema } from './study-schema.ts';
 
@@ -48,15 +56,20 @@ export interface StudySpec {
 }
 
 /**
- * Reads a study file.
+ * Reads a study file: JSON, with comments where somebody wrote some.
  * @param data paths that take the place of the file's own, by set or centre, relative to the working folder
+ * @param parts settings of parts of the judgement that win over the file's own
  * @throws `study/file` where it is no JSON; `study/config` naming the key, what was expected, and for a name that is
- *   not known the nearest one; `training/config` for a setting that no training run takes
+ *   not known the nearest one, else an example of what belongs there
  */
-export function readStudyFile(path: string, data: Readonly<Record<string, string>> = {}): StudySpec {
+export function readStudyFile(
+  path: string,
+  data: Readonly<Record<string, string>> = {},
+  parts: Readonly<Record<string, unknown>> = {},
+): StudySpec {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegular(path).toString('utf8');
   } catch (cause) {
     throw new PenumbraError('study/file', `${path} cannot be read`, {
       hint: 'name a study file; `penumbra study --schema` says what one holds',
@@ -66,14 +79,26 @@ export function readStudyFile(path: string, data: Readonly<Record<string, string
   }
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = parseJsonc(text);
   } catch (cause) {
     throw new PenumbraError('study/file', `${path} is no JSON: ${(cause as Error).message}`, {
       where: { file: path },
       cause,
     });
   }
-  return resolveStudy(value, path, data);
+  return resolveStudy(withParts(value, parts), path, data);
+}
+
+/** Settings join those of the file, unless one of both leaves the part out. */
+function withParts(value: unknown, parts: Readonly<Record<string, unknown>>): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const file = value as Readonly<Record<string, unknown>>;
+  const joined = Object.entries(parts).map(([name, own]) => {
+    const there = file[name];
+    const both = typeof there === 'object' && typeof own === 'object';
+    return [name, there === false ? false : both ? { ...there, ...own } : own];
+  });
+  return { ...file, ...Object.fromEntries(joined) };
 }
 
 /** A study that is already in memory. @param file where it would lie: relative paths start in its folder */
@@ -165,11 +190,12 @@ export function runConfig(
   } as TrainOptions);
 }
 
-type Fail = (where: string, message: string, hint?: string) => PenumbraError;
+/** @param said what stands behind the file's name. Default: the place, a colon, and the message. */
+type Fail = (where: string, message: string, hint?: string, said?: string) => PenumbraError;
 
 function failure(file: string): Fail {
-  return (key, message, hint) =>
-    new PenumbraError('study/config', `${file}: ${key === '' ? '' : `${key}: `}${message}`, {
+  return (key, message, hint, said = key === '' ? message : `${key}: ${message}`) =>
+    new PenumbraError('study/config', `${file}: ${said}`, {
       ...(hint !== undefined && { hint }),
       where: { file, key },
     });
@@ -181,16 +207,43 @@ function parse(value: unknown, file: string): StudyConfig {
   const { issue, path } = deepest(telling(result.error.issues)!, []);
   const fail = failure(file);
   const where = path.join('.');
+  const example = exampleAt(path);
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
-    const keys = keysAt(studySchema, path);
-    throw fail(where, `there is no key '${key}'`, suggestion(key, keys));
+    throw fail(where, `there is no key '${key}'`, suggestion(key, keysAt(studySchema, path)));
   }
   if (issue.code === 'invalid_key') throw fail(where, issue.issues[0]?.message ?? issue.message);
   if (issue.code === 'invalid_value' && typeof issue.input === 'string')
     throw fail(where, `there is no '${issue.input}'`, suggestion(issue.input, issue.values.map(String)));
-  if (issue.code === 'invalid_type' && issue.input === undefined) throw fail(where, 'it is missing');
-  throw fail(where, issue.message);
+  if (issue.code === 'invalid_type' && issue.input === undefined) throw fail(where, 'it is missing', example);
+  const words = issue.code === 'invalid_union' ? undefined : inWords(issue, valueAt(value, path));
+  if (words === undefined) throw fail(where, issue.message, example);
+  throw fail(where, words, example, `${where === '' ? 'it' : where} ${words}`);
+}
+
+/** What belongs at a place, or around it: the innermost example that the schema has. */
+function exampleAt(path: readonly PropertyKey[]): string | undefined {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const found = schemasAt(studySchema, path.slice(0, depth)).flatMap(
+      (schema) => (z.globalRegistry.get(schema)?.examples as unknown[] | undefined) ?? [],
+    );
+    // Around the whole file's keys, an example without the key in question says nothing of it.
+    const says =
+      depth > 0 || path.length === 0 || found.some((one) => Object.hasOwn(one as object, path[0]!));
+    if (found.length === 0 || !says) continue;
+    const name = path.slice(0, depth).findLast((key) => typeof key === 'string');
+    const texts = found.slice(0, 2).map(oneLine);
+    return `for example ${name === undefined ? '' : `"${String(name)}": `}${texts.join(', or ')}`;
+  }
+  return undefined;
+}
+
+/** JSON in one line, with spaces for eyes. */
+function oneLine(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(oneLine).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).map(([key, inner]) => `${JSON.stringify(key)}: ${oneLine(inner)}`);
+  return `{ ${entries.join(', ')} }`;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -222,30 +275,46 @@ function deepest(issue: Issue, before: readonly PropertyKey[]): { issue: Issue; 
 
 /** The keys that an object at some place of the schema may have. */
 function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
-  const def = schema._zod.def as unknown as Readonly<Record<string, unknown>> & { type: string };
-  const inner = (name: string) => def[name] as z.core.$ZodType;
-  switch (def.type) {
-    case 'object': {
-      const shape = def.shape as Record<string, z.core.$ZodType>;
-      if (path.length === 0) return Object.keys(shape);
-      const next = shape[String(path[0])];
-      return next === undefined ? [] : keysAt(next, path.slice(1));
+  return schemasAt(schema, path).flatMap((found) => {
+    const def = defOf(found);
+    if (def.type === 'object') return Object.keys(def.shape as object);
+    return def.type === 'record' ? [...((def.keyType as z.core.$ZodType)._zod.values ?? [])].map(String) : [];
+  });
+}
+
+/** Every schema that speaks of a place: wrappers, the branches of unions, and what is inside them. */
+function schemasAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType[] {
+  const def = defOf(schema);
+  const inside = (): (z.core.$ZodType | undefined)[] => {
+    switch (def.type) {
+      case 'object':
+        return [(def.shape as Record<string, z.core.$ZodType>)[String(path[0])]];
+      case 'record':
+        return [def.valueType as z.core.$ZodType];
+      case 'array':
+        return [def.element as z.core.$ZodType];
+      default:
+        return [];
     }
-    case 'record':
-      if (path.length > 0) return keysAt(inner('valueType'), path.slice(1));
-      return [...(inner('keyType')._zod.values ?? [])].map(String);
-    case 'array':
-      return path.length === 0 ? [] : keysAt(inner('element'), path.slice(1));
+  };
+  const own = path.length === 0 ? [schema] : [];
+  switch (def.type) {
     case 'union':
-      return (def.options as z.core.$ZodType[]).flatMap((option) => keysAt(option, path));
+      return [...own, ...(def.options as z.core.$ZodType[]).flatMap((option) => schemasAt(option, path))];
     case 'default':
     case 'prefault':
     case 'optional':
     case 'nullable':
-      return keysAt(inner('innerType'), path);
+      return [...own, ...schemasAt(def.innerType as z.core.$ZodType, path)];
     default:
-      return [];
+      return path.length === 0
+        ? own
+        : inside().flatMap((next) => (next === undefined ? [] : schemasAt(next, path.slice(1))));
   }
+}
+
+function defOf(schema: z.core.$ZodType): Readonly<Record<string, unknown>> & { readonly type: string } {
+  return schema._zod.def as unknown as Readonly<Record<string, unknown>> & { type: string };
 }
 
 function methodOf(
@@ -254,10 +323,10 @@ function methodOf(
   where: string,
   fail: Fail,
 ): MethodSpec {
-  const given = typeof method === 'string' ? { objective: method } : method;
+  const given = typeof method === 'string' ? { objective: method, options: undefined } : method;
   const bare = given.objective.split(':')[0]!.trim();
   known(fail, bare, objectiveNames(), 'method', where);
-  const objective = formatObjective(parseObjective(given.objective));
+  const objective = formatObjective(specOf(given, where, fail));
   const mixup = given.mixup ?? 0;
   const mixed = mixup > 0;
   return {
@@ -267,6 +336,21 @@ function methodOf(
     mixup,
     settings: rooted((given.settings ?? {}) as TrainOptions, here),
   };
+}
+
+/** @throws `study/config` where options stand both after a colon and in `options`; `objectives/option` */
+function specOf(
+  { objective, options }: Exclude<StudyConfig['methods'][number], string>,
+  where: string,
+  fail: Fail,
+) {
+  if (options === undefined) return parseObjective(objective);
+  if (!objective.includes(':')) return objectiveSpec(objective.trim(), options);
+  throw fail(
+    where,
+    'options stand both after the colon and in `options`',
+    `for example ${oneLine({ objective: objective.split(':')[0]!, options })}`,
+  );
 }
 
 /** @throws `study/config` naming the nearest of `names` where `name` is none of them */

@@ -52,6 +52,8 @@ export interface StudyOptions extends Selection {
    * Default: one at a time, in this process, with all cores.
    */
   readonly jobs?: number | 'auto' | undefined;
+  /** Looks at a set before anything is trained on it, to say what is odd about its images. `left`: its unfinished runs. */
+  readonly look?: ((set: OpenedSet, left: readonly PlannedRun[]) => Promise<void>) | undefined;
   /** Files of methods and networks of one's own that the study names, for the processes of `jobs`. */
   readonly code?: readonly string[];
   readonly signal?: AbortSignal | undefined;
@@ -103,17 +105,23 @@ export interface OpenedStudy {
 
 /**
  * Opens every data set, plans every run and checks that each can start, without training anything.
+ * @param look as in {@link StudyOptions}
  * @throws what the data, the settings, the networks and their weights raise
  */
 export async function openStudy(
   study: StudySpec,
   folder: string,
   selection: Selection = {},
+  look?: StudyOptions['look'],
 ): Promise<OpenedStudy> {
-  const sets = openStudyData(study);
+  const sets = await openStudyData(study);
   const plan = planStudy(study, sets, folder);
   const chosen = selectRuns(plan, selection);
   await checkRuns(chosen);
+  for (const set of sets) {
+    const left = chosen.filter((run) => run.set === set.id && !isFinished(run));
+    if (left.length > 0) await look?.(set, left);
+  }
   return { study, sets, plan, chosen };
 }
 
@@ -131,7 +139,7 @@ const STUDY: Claim = {
  */
 export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   const { study, folder } = options;
-  const asked = await openStudy(study, folder, options);
+  const asked = await openStudy(study, folder, options, options.look);
   claimFolder(folder, STUDY);
   const { opened, ...jobs } = await withJobs(asked, {
     folder,

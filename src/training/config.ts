@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PenumbraError } from '../errors.ts';
+import { inWords, valueAt } from '../in-words.ts';
 import { modelNames } from '../models/index.ts';
 import { nearest } from '../nearest.ts';
 import { formatObjective, parseObjective } from '../objectives/index.ts';
@@ -21,89 +22,165 @@ const window = z.union([
     .refine(({ percentile: [low, high] }) => low < high, 'the first percentile must be less than the second'),
 ]);
 
-/** Every setting of a training run with its default and the reason for it. */
+/** Every setting of a training run with its default. Each one's text is its documentation, also in the schema of study files. */
 const schema = z.strictObject({
-  model: z.string().default('resnet18'),
-  /** `auto`: small for images of at most 32 pixels, where the standard stem would leave one pixel. */
-  stem: z.enum(['auto', 'standard', 'small']).default('auto'),
-  objective: z.string().default('ols'),
-  epochs: z.int().min(1).default(20),
-  /** From 2: batch norm needs a variance. */
-  batchSize: z.int().min(2).default(64),
-  seed: z.int().min(0).default(0),
-  optimizer: z.enum(optimizerNames).default('sgd'),
-  /** For batches of 64 with SGD and Nesterov momentum; Adam and AdamW want about 0.001, Lion 0.0002. */
-  learningRate: z.number().positive().default(0.02),
-  momentum: z.number().min(0).max(1).default(0.9),
-  nesterov: z.boolean().default(true),
-  weightDecay: z.number().min(0).default(1e-4),
-  /** Cosine needs no milestones to be chosen. */
-  schedule: z.enum(['constant', 'cosine', 'multi-step']).default('cosine'),
-  milestones: z.array(z.number().positive()).default([]),
-  /** Epochs of linear warm-up: a large rate on fresh batch norms can diverge. */
-  warmUp: z.number().min(0).default(1),
-  /** Side of the network input; null is 224 for files and the stored size otherwise. */
-  size: z.int().min(8).max(4096).nullable().default(null),
+  model: z.string().default('resnet18').describe('The network.'),
+  stem: z
+    .enum(['auto', 'standard', 'small'])
+    .default('auto')
+    .describe(
+      'First layers. auto: small for images of at most 32 pixels, where the standard stem would leave one pixel.',
+    ),
+  objective: z.string().default('ols').describe('The objective, with its options after a colon.'),
+  epochs: z.int().min(1).default(20).describe('Passes over the training split.'),
+  batchSize: z
+    .int()
+    .min(2)
+    .default(64)
+    .describe('Images a step. At least 2, as batch norm needs a variance.'),
+  seed: z.int().min(0).default(0).describe('Of everything that is drawn.'),
+  optimizer: z.enum(optimizerNames).default('sgd').describe('What steps along the gradients.'),
+  learningRate: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe('The peak. For batches of 64 with SGD; Adam and AdamW want about 0.001, Lion 0.0002.'),
+  momentum: z.number().min(0).max(1).default(0.9).describe('Of SGD.'),
+  nesterov: z.boolean().default(true).describe("Whether SGD's momentum looks ahead."),
+  weightDecay: z.number().min(0).default(1e-4).describe('L2 penalty; of AdamW and Lion decoupled.'),
+  schedule: z
+    .enum(['constant', 'cosine', 'multi-step'])
+    .default('cosine')
+    .describe('How the learning rate falls. cosine needs no milestones to be chosen.'),
+  milestones: z
+    .array(z.number().positive())
+    .default([])
+    .describe('Epochs after which the multi-step schedule divides the learning rate by ten.'),
+  warmUp: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('Epochs of linear warm-up: a large rate on fresh batch norms can diverge.'),
+  size: z
+    .int()
+    .min(8)
+    .max(4096)
+    .nullable()
+    .default(null)
+    .describe('Side of the network input; null is 224 for files and the stored size otherwise.'),
   channels: z
     .union([z.literal(1), z.literal(3)])
     .nullable()
-    .default(null),
-  normalization: normalization.default('symmetric'),
-  /**
-   * Which values of an image become black and white; null is all that its file's depth can hold. `auto`, and percentiles of
-   * the set, become numbers from the training images before the run begins.
-   */
-  window: window.nullable().default(null),
-  flip: z.boolean().default(true),
-  /** Black pixels around the image before the random crop; null is an eighth of the size. */
-  cropPadding: z.int().min(0).nullable().default(null),
-  workers: z.int().min(0).max(64).nullable().default(null),
-  device: z.string().default('auto'),
-  precision: z.enum(['auto', 'float32', 'bfloat16']).default('auto'),
-  /** null is LibTorch's own choice: the number of cores. */
-  threads: z.int().min(1).max(1024).nullable().default(null),
-  /** A checkpoint every so many seconds inside an epoch, besides the one at its end. */
-  checkpointSeconds: z.number().min(0).default(300),
-  /** A checkpoint every so many steps; 0 leaves it to time. */
-  checkpointSteps: z.int().min(0).default(0),
-  /** Whether a finished run keeps the states that nothing goes on from any more. */
-  keepCheckpoints: z.boolean().default(false),
-  /** Epochs between evaluations on the validation split; the last epoch always is one. */
-  evaluateEvery: z.int().min(1).default(1),
-  /**
-   * Mixup (Zhang et al., ICLR 2018): each batch is mixed with a shuffled copy of itself, with a share drawn from
-   * Beta(mixup, mixup). 0 is off; 0.2 is usual.
-   */
-  mixup: z.number().min(0).default(0),
-  /** Decay of the exponential moving average of the weights that is evaluated and saved in their place; 0 is off. */
-  ema: z.number().min(0).lt(1).default(0),
-  /**
-   * Batches whose gradients are added up for one step of the optimizer. The sum is that of one large batch, except that
-   * batch norm sees each batch by itself.
-   */
-  accumulate: z.int().min(1).max(65_536).default(1),
-  /**
-   * `balanced` draws as many samples an epoch as there are, with replacement, such that every class is as likely as
-   * every other, `sqrt` by the square root of how many it has, which is between the two; of findings, a sample counts as
-   * the rarest finding that it has, and one without any as their absence.
-   */
-  sampling: z.enum(['uniform', 'balanced', 'sqrt']).default('uniform'),
-  /**
-   * What each class counts in the loss, or the presence of each finding: `balanced`, or weights by name; null is alike.
-   */
+    .default(null)
+    .describe('1 or 3; null is as the images have.'),
+  normalization: normalization
+    .default('symmetric')
+    .describe(
+      'symmetric: pixels to [−1, 1]; or the mean and standard deviation of each channel, of pixels in [0, 1].',
+    ),
+  window: window
+    .nullable()
+    .default(null)
+    .describe(
+      "Which stored values become black and white; null is all that a file's depth can hold. auto, and percentiles of the set, become numbers from the training images before the run begins.",
+    ),
+  flip: z.boolean().default(true).describe('Whether images are mirrored at random.'),
+  cropPadding: z
+    .int()
+    .min(0)
+    .nullable()
+    .default(null)
+    .describe('Black pixels around the image before the random crop; null is an eighth of the size.'),
+  workers: z
+    .int()
+    .min(0)
+    .max(64)
+    .nullable()
+    .default(null)
+    .describe('Decoding threads; null is as many as help.'),
+  device: z.string().default('auto').describe('auto, cpu, cuda:0 …'),
+  precision: z
+    .enum(['auto', 'float32', 'bfloat16'])
+    .default('auto')
+    .describe('auto: bfloat16 where the processor computes it fast.'),
+  threads: z
+    .int()
+    .min(1)
+    .max(1024)
+    .nullable()
+    .default(null)
+    .describe("Threads of the engine; null is LibTorch's own choice: the number of cores."),
+  checkpointSeconds: z
+    .number()
+    .min(0)
+    .default(300)
+    .describe('A checkpoint every so many seconds inside an epoch, besides the one at its end.'),
+  checkpointSteps: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('A checkpoint every so many steps; 0 leaves it to time.'),
+  keepCheckpoints: z
+    .boolean()
+    .default(false)
+    .describe('Whether a finished run keeps the states that nothing goes on from any more.'),
+  evaluateEvery: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('Epochs between evaluations on the validation split; the last epoch always is one.'),
+  mixup: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Mixup (Zhang et al., ICLR 2018): each batch is mixed with a shuffled copy of itself, with a share drawn from Beta(mixup, mixup). 0 is off; 0.2 is usual.',
+    ),
+  ema: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe(
+      'Decay of the exponential moving average of the weights that is evaluated and saved in their place; 0 is off.',
+    ),
+  accumulate: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(1)
+    .describe(
+      'Batches whose gradients are added up for one step of the optimizer. The sum is that of one large batch, except that batch norm sees each batch by itself.',
+    ),
+  sampling: z
+    .enum(['uniform', 'balanced', 'sqrt'])
+    .default('uniform')
+    .describe(
+      'balanced draws as many samples an epoch as there are, with replacement, such that every class is as likely as every other; sqrt by the square root of how many it has, which is between the two; of findings, a sample counts as the rarest finding that it has, and one without any as their absence.',
+    ),
   classWeights: z
     .union([z.literal('balanced'), z.record(z.string(), z.number().positive())])
     .nullable()
-    .default(null),
-  /** Safetensors with initial weights; a head of another size starts fresh. */
-  weights: z.string().nullable().default(null),
-  /** Whether those weights must fit in every tensor, the head's too. */
-  strictWeights: z.boolean().default(false),
-  /**
-   * For objectives with a teacher: the run folder, or the safetensors, of a trained copy of the same network. null
-   * trains one first, with hard labels and the same settings, in the run's folder.
-   */
-  teacher: z.string().nullable().default(null),
+    .default(null)
+    .describe(
+      'What each class counts in the loss, or the presence of each finding: balanced, or weights by name; null is alike.',
+    ),
+  weights: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('Safetensors with initial weights; a head of another size starts fresh.'),
+  strictWeights: z
+    .boolean()
+    .default(false)
+    .describe("Whether those weights must fit in every tensor, the head's too."),
+  teacher: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      "For objectives with a teacher: the run folder, or the safetensors, of a trained copy of the same network. null trains one first, with hard labels and the same settings, in the run's folder.",
+    ),
 });
 
 /** Every setting of a training run, complete. */
@@ -113,35 +190,13 @@ export type TrainOptions = z.input<typeof schema>;
 
 export const settingNames: readonly string[] = Object.keys(schema.shape);
 
-/** `epochs must be at least 1, and is 0`. */
-function inWords(issue: z.core.$ZodIssue, options: object): string {
-  const name = issue.path.join('.');
-  const given = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    options,
-  );
-  const is = given === undefined ? 'is missing' : `is ${JSON.stringify(given)}`;
-  switch (issue.code) {
-    case 'too_small':
-      return `${name} must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}, and ${is}`;
-    case 'too_big':
-      return `${name} must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}, and ${is}`;
-    case 'invalid_type': {
-      const kinds: Record<string, string> = {
-        int: 'a whole number',
-        number: 'a number',
-        boolean: 'true or false',
-      };
-      return `${name} must be ${kinds[issue.expected] ?? `of type ${issue.expected}`}, and ${is}`;
-    }
-    case 'invalid_value':
-      return `${name} must be one of ${issue.values.map(String).join(', ')}, and ${is}`;
-    case 'invalid_union':
-      return `${name} cannot be ${JSON.stringify(given)}`;
-    default:
-      return `setting '${name}': ${issue.message}`;
-  }
-}
+/** What each setting may be, its default being words alone: for files that give some of them. */
+export const settingSchemas: Readonly<Record<string, z.ZodType>> = Object.fromEntries(
+  Object.entries(schema.shape).map(([name, setting]: [string, z.ZodDefault<z.ZodType>]) => [
+    name,
+    setting.unwrap().meta({ description: setting.description, default: setting.def.defaultValue }),
+  ]),
+);
 
 /**
  * Fills in defaults and checks every value.
@@ -158,9 +213,10 @@ export function resolveConfig(options: TrainOptions): TrainConfig {
         where: { setting: key },
       });
     }
-    throw new PenumbraError('training/config', inWords(issue, options), {
-      where: { setting: issue.path.join('.') },
-    });
+    const setting = issue.path.join('.');
+    const words = inWords(issue, valueAt(options, issue.path));
+    const message = words === undefined ? `setting '${setting}': ${issue.message}` : `${setting} ${words}`;
+    throw new PenumbraError('training/config', message, { where: { setting } });
   }
   const config = { ...result.data, objective: formatObjective(parseObjective(result.data.objective)) };
   if (!modelNames().includes(config.model)) {

@@ -1,5 +1,11 @@
 export { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
-export { resolveConfig, settingNames, type TrainConfig, type TrainOptions } from './config.ts';
+export {
+  resolveConfig,
+  settingNames,
+  settingSchemas,
+  type TrainConfig,
+  type TrainOptions,
+} from './config.ts';
 export { embedRun, type RunFeatures } from './embed-run.ts';
 export {
   checkSubset,

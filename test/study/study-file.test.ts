@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { PenumbraError } from '../../src/errors.ts';
+import { parseJsonc } from '../../src/jsonc.ts';
 import { readStudyFile, resolveStudy, runConfig, slugOf } from '../../src/study/study-file.ts';
-import { studyJsonSchema } from '../../src/study/study-schema.ts';
+import { studyJsonSchema, studySchema } from '../../src/study/study-schema.ts';
 
 const least = {
   name: 'trial',
@@ -96,7 +98,31 @@ test.each([
   [{ judge: 'tset' }, "judge: there is no 'tset'", "'test'"],
   [{ embeddings: { pictures: ['tnse'] } }, "there is no 'tnse'", "'tsne'"],
   [{ embeddings: { samples: 10 } }, "there is no key 'samples'", "'sample'"],
-  [{ conformal: true }, 'conformal: expected false or object', undefined],
+  [{ conformal: true }, 'conformal: expected false or object', '"conformal": { "methods": ["lac", "aps"]'],
+  [{ centres: ['b'] }, 'centres.0 must be an object, and is "b"', '{ "name": "hospital B", "set": { "path"'],
+  [
+    { centres: [{ name: 'b', set: 'data/b' }] },
+    'centres.0.set must be an object',
+    '"set": { "path": "data/knee"',
+  ],
+  [{ centres: [{ set: { path: 'b' } }] }, 'centres.0.name: it is missing', '{ "name": "hospital B"'],
+  [{ sets: ['knee'] }, 'sets must be an object', '"sets": { "knee": { "path": "data/knee" } }'],
+  [{ sets: { knee: 'data/knee' } }, 'sets.knee must be an object', '"knee": { "path": "data/knee"'],
+  [{ networks: 'resnet18' }, 'networks must be a list, and is "resnet18"', '"networks": ["resnet18"]'],
+  [{ settings: { epochs: '5' } }, 'settings.epochs must be a number, and is "5"', '"settings": {'],
+  [{ settings: { epochs: 0 } }, 'settings.epochs must be at least 1, and is 0', undefined],
+  [{ bins: 0 }, 'bins must be at least 1, and is 0', undefined],
+  [
+    { methods: [{ objective: 'ols', options: { varient: 'paper' } }] },
+    "ols has no option 'varient'",
+    "'variant'",
+  ],
+  [{ methods: [{ objective: 'ls', options: { epsilon: 2 } }] }, 'epsilon must be in [0, 1', undefined],
+  [
+    { methods: [{ objective: 'ols:alpha=0.3', options: { alpha: 0.2 } }] },
+    'methods.0: options stand both',
+    '{ "objective": "ols", "options": { "alpha": 0.2 } }',
+  ],
   [{ centres: [{ name: 'b', set: { path: 'b' }, for: ['kne'] }] }, "data set 'kne'", "'knee'"],
   [{ calibration: ['temprature'] }, "calibration.0: there is no 'temprature'", "'temperature'"],
   [{ conformal: { methods: ['lca'] } }, "conformal.methods.0: there is no 'lca'", "'lac'"],
@@ -114,9 +140,61 @@ test.each([
   if (hint !== undefined) expect(error.hint).toContain(hint);
 });
 
+test('options of an objective may stand after a colon or by name', () => {
+  const { methods } = resolveStudy(
+    { ...least, methods: ['hard', { objective: 'ols', options: { variant: 'zero-start', alpha: 0.3 } }] },
+    file,
+  );
+  expect(methods[1]).toMatchObject({ id: 'ols:variant=zero-start,alpha=0.3' });
+});
+
+test('settings of parts from the command line join those of the file', () => {
+  const path = join(import.meta.dirname, '../../studies/example.jsonc');
+  const { config } = readStudyFile(
+    path,
+    {},
+    {
+      operating: { prevalence: 0.02 },
+      decision: { prevalence: 0.02 },
+      images: false,
+      certificates: { images: 5 },
+    },
+  );
+  expect(config.operating).toEqual({ rules: ['youden', 'sensitivity=0.9'], prevalence: 0.02 });
+  expect(config.decision).toEqual({ prevalence: 0.02 });
+  expect([config.images, config.certificates]).toEqual([false, false]);
+});
+
+test('the annotated example has every key of the schema, and is read', () => {
+  const path = join(import.meta.dirname, '../../studies/example.jsonc');
+  const study = readStudyFile(path);
+  expect(study.methods.length).toBeGreaterThan(2);
+  const keys = Object.keys(studySchema.shape);
+  expect(Object.keys(parseJsonc(readFileSync(path, 'utf8')) as object).sort()).toEqual(keys.sort());
+});
+
+test('every example that errors and editors show is read', () => {
+  let seen = 0;
+  const visit = (schema: z.ZodType) => {
+    for (const example of (z.globalRegistry.get(schema)?.examples as unknown[] | undefined) ?? []) {
+      seen++;
+      expect(schema.safeParse(example), JSON.stringify(example)).toMatchObject({ success: true });
+    }
+    const def = schema.def as unknown as Record<string, unknown>;
+    const inner = [
+      ...Object.values((def.shape ?? {}) as Record<string, z.ZodType>),
+      ...((def.options ?? []) as z.ZodType[]),
+      ...[def.element, def.valueType, def.innerType].filter((one) => one !== undefined),
+    ];
+    for (const one of inner) visit(one as z.ZodType);
+  };
+  visit(studySchema);
+  expect(seen).toBeGreaterThan(20);
+});
+
 test('files that are no study files', () => {
   expect(() => readStudyFile(join(import.meta.dirname, 'absent.json'))).toThrow('cannot be read');
   expect(() => readStudyFile(import.meta.filename)).toThrow('is no JSON');
-  expect(() => resolveStudy([], file)).toThrow('expected object');
+  expect(() => resolveStudy([], file)).toThrow('it must be an object, and is []');
   expect(() => resolveStudy(least, file, { kne: 'x' })).toThrow("--data kne: there is no data set 'kne'");
 });

@@ -67,7 +67,8 @@ export const calibratorsPart: Part<readonly CalibratorResult[], readonly string[
     .optional()
     .describe(
       'Calibrators that are fitted on the validation split on top of every method; [] or false for none. Default: temperature, vector scaling, isotonic regression and histogram binning; of findings all.',
-    ),
+    )
+    .meta({ examples: [['temperature', 'vector'], false] }),
   async measure(context) {
     const { kind } = context.judged;
     const usual = kind === 'findings' ? findingCalibratorNames : defaultCalibrators;

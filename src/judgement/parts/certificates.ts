@@ -75,7 +75,8 @@ export const certificatesPart: Part<CertificateResults, CertificateSettings> = {
       }),
     ])
     .default(false)
-    .describe('Certified confidence by randomized smoothing: images × samples forward passes for each run.'),
+    .describe('Certified confidence by randomized smoothing: images × samples forward passes for each run.')
+    .meta({ examples: [{ images: 100, samples: 1000, sigma: 0.25 }, false] }),
   async measure({ judged, settings, options, signal, tell }) {
     const { samples, sigma, delta, radii } = settings;
     const measured = new Map<string, Record<string, Statistic>[]>();

@@ -54,6 +54,9 @@ interface ConformalSettings {
 
 const EMPTY = shownAs('empty', 'Empty sets', ['%', 1, 'lower'], 'Share of images whose set holds no class.');
 
+/** `class-lac` is `lac` calibrated for each class by itself. */
+const PER_CLASS = 'class-';
+
 /**
  * Each run's sets are calibrated on its own validation outputs and measured on its judged ones. Probabilities are as the
  * networks give them: a calibrator that was fitted on the same images would spoil the coverage.
@@ -82,7 +85,8 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
       }),
     ])
     .prefault({})
-    .describe('Conformal prediction sets, calibrated on the validation split; false for none.'),
+    .describe('Conformal prediction sets, calibrated on the validation split; false for none.')
+    .meta({ examples: [{ methods: ['lac', 'aps'], alpha: 0.1 }, false] }),
   async measure({ judged, settings, options, tell }) {
     const { methods, noValidation = 'there are no validation outputs to calibrate on' } = judged;
     if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
@@ -174,9 +178,6 @@ function mean(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
   return known.length === 0 ? null : known.reduce((a, b) => a + b, 0) / known.length;
 }
-
-/** `class-lac` is `lac` calibrated for each class by itself. */
-const PER_CLASS = 'class-';
 
 /** Every registered kind of sets, over all classes together or for each by itself. */
 function kindNames(): string[] {

@@ -45,7 +45,8 @@ export const decisionPart: Part<
       }),
     ])
     .prefault({})
-    .describe('Net benefit of acting on the probabilities; false for none.'),
+    .describe('Net benefit of acting on the probabilities; false for none.')
+    .meta({ examples: [{ prevalence: 0.02 }, false] }),
   async measure({ judged, settings: { prevalence }, tell }) {
     const columns = shownColumns(judged.kind, judged.names);
     if (columns.length === 0)

@@ -73,7 +73,8 @@ export const embeddingsPart: Part<EmbeddingResults, EmbeddingSettings> = {
       }),
     ])
     .prefault({})
-    .describe('Measures and pictures of the penultimate features on the judged split; false for none.'),
+    .describe('Measures and pictures of the penultimate features on the judged split; false for none.')
+    .meta({ examples: [{ images: 5000, sample: 1000, pictures: ['umap'] }, false] }),
   async measure({ judged, settings, options, tell }) {
     const { methods } = judged;
     const featuresOf = methods[0]!.runs[0]!.network?.features;

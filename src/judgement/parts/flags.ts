@@ -50,7 +50,8 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
     .prefault({})
     .describe(
       'Flags of findings under which a risk is controlled, chosen on the validation split; false for none.',
-    ),
+    )
+    .meta({ examples: [{ alpha: 0.1 }, false] }),
   async measure({ judged, settings: { alpha }, options, tell }) {
     const { methods, noValidation = 'there are no validation outputs to choose on' } = judged;
     if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))

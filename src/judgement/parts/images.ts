@@ -43,7 +43,8 @@ export const imagesPart: Part<ImageResults, { readonly count: number }> = {
       }),
     ])
     .prefault({})
-    .describe('The surest errors and the least sure hits as small pictures; false for none.'),
+    .describe('The surest errors and the least sure hits as small pictures; false for none.')
+    .meta({ examples: [{ count: 8 }, false] }),
   async measure({ judged, settings: { count }, indices, tell }) {
     const { pictures } = judged;
     if (pictures === undefined) return { absent: 'no images were given', quiet: true };

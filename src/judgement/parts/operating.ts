@@ -85,7 +85,8 @@ export const operatingPart: Part<OperatingResults, Settings> = {
       }),
     ])
     .prefault({})
-    .describe('Sensitivity and specificity at thresholds chosen on validation; false for none.'),
+    .describe('Sensitivity and specificity at thresholds chosen on validation; false for none.')
+    .meta({ examples: [{ rules: ['youden', 'specificity=0.95'], prevalence: 0.02 }, false] }),
   async measure({ judged, settings, options, tell }) {
     const {
       methods,

@@ -70,7 +70,8 @@ export const shiftPart: Part<readonly ShiftResult[], ShiftSettings> = {
       }),
     ])
     .prefault({})
-    .describe('Conformal sets in other centres, weighted for the shift; false for none.'),
+    .describe('Conformal sets in other centres, weighted for the shift; false for none.')
+    .meta({ examples: [{ methods: ['lac'], alpha: 0.1 }, false] }),
   async measure({ judged, settings, options, tell }) {
     const { methods, centres = [] } = judged;
     if (centres.length === 0) return { absent: 'no other centre was named', quiet: true };

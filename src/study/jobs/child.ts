@@ -63,7 +63,8 @@ async function answer(request: Exclude<Request, { type: 'stop' }>): Promise<Repl
 async function open(source: JobSource): Promise<Map<string, OpenSet>> {
   if (source.kind === 'study') {
     for (const file of source.code) await importCode(file);
-    return new Map(openStudyData(source.study).map(({ id, dataset, path }) => [id, { dataset, path }]));
+    const opened = await openStudyData(source.study);
+    return new Map(opened.map(({ id, dataset, path }) => [id, { dataset, path }]));
   }
   for (const objective of source.objectives) await importObjective(objective);
   if (source.model !== undefined) await importModel(source.model);
