@@ -39,7 +39,7 @@ const study = resolveStudy(
   },
   'bench.json',
 );
-const sets = openStudyData(study);
+const sets = await openStudyData(study);
 const cores = availableParallelism();
 const root = mkdtempSync(join(tmpdir(), 'penumbra-bench-jobs-'));
 

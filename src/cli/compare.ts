@@ -20,6 +20,7 @@ import {
   addReportOptions,
   endWithReport,
   partSettings,
+  pictureFormats,
   type ReportFlags,
   textOptions,
 } from './report-end.ts';
@@ -135,7 +136,7 @@ export async function compareAndTell(comparison: Comparison): Promise<void> {
     ...(flags.split && { split: flags.split }),
     ...(flags.bins !== undefined && { bins: flags.bins }),
     parts: partSettings(flags),
-    png: flags.png ?? false,
+    pictures: pictureFormats(flags),
     ...(flags.replicates !== undefined && { replicates: flags.replicates }),
     ...(flags.jobs !== undefined && { jobs: { count: flags.jobs, open, objectives: named, model } }),
     signal,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { TextOptions } from '../judgement/report-text.ts';
+import type { PictureFormat } from '../study/study.ts';
 import { terminalOptions } from './values.ts';
 
 /** What every verb that ends with a report takes. */
@@ -9,6 +10,7 @@ export interface ReportFlags {
   open?: boolean;
   quiet?: boolean;
   png?: boolean;
+  pdf?: boolean;
   /** Of what is looked for: one share, or one for each class or finding. */
   prevalence?: number | Readonly<Record<string, number>>;
   images?: boolean;
@@ -18,7 +20,13 @@ export function addReportOptions(command: Command): Command {
   return command
     .option('--open', 'open the report in a browser')
     .option('--png', 'write the figures as PNG beside SVG')
+    .option('--pdf', 'write the figures as PDF beside SVG')
     .option('--quiet', 'print the verdict and where the report lies, nothing else');
+}
+
+/** What figures are written as besides SVG. */
+export function pictureFormats({ png, pdf }: ReportFlags): PictureFormat[] {
+  return [...(png ? (['png'] as const) : []), ...(pdf ? (['pdf'] as const) : [])];
 }
 
 /** What a report shows, where no study file says it. */

@@ -10,6 +10,7 @@ import {
   addReportOptions,
   endWithReport,
   partSettings,
+  pictureFormats,
   type ReportFlags,
   textOptions,
 } from './report-end.ts';
@@ -103,7 +104,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     command: `penumbra ${process.argv.slice(2).join(' ')}`,
     ...selection,
     partial: flags.partial ?? false,
-    png: flags.png ?? false,
+    pictures: pictureFormats(flags),
     jobs: flags.jobs,
     ...(flags.code !== undefined && { code: flags.code }),
     signal: interrupt.signal,

@@ -9,7 +9,7 @@ import { resolveConfig, type TrainOptions, writeAtomically } from '../training/i
 import { checkRuns } from './check-runs.ts';
 import { JOBS_FILE, type JobOptions } from './jobs/choose-jobs.ts';
 import { type PlannedRun, planStudy } from './plan.ts';
-import { runOpened, type StudyEvent, withJobs, writeFigures } from './study.ts';
+import { type PictureFormat, runOpened, type StudyEvent, withJobs, writeFigures } from './study.ts';
 import { judgedSplit, type OpenedSet } from './study-data.ts';
 import { resolveStudy } from './study-file.ts';
 
@@ -31,8 +31,8 @@ export interface CompareOptions {
   readonly bins?: number;
   /** Settings of parts of the report, as a study file takes them: `{ images: false }`. */
   readonly parts?: Readonly<Record<string, unknown>>;
-  /** Whether figures are written as PNG too. Default: false, as it takes a third of a second each. */
-  readonly png?: boolean;
+  /** What figures are written as besides SVG. Default: nothing; a PNG takes a third of a second. */
+  readonly pictures?: readonly PictureFormat[] | undefined;
   /** The command line, for the report. */
   readonly command: string;
   /**
@@ -58,7 +58,7 @@ export interface CompareFiles {
   readonly json: string;
   readonly markdown: string;
   readonly html: string;
-  /** Folder of the figures as .svg and .png. */
+  /** Folder of the figures: .svg, and what `pictures` asks for. */
   readonly figures: string;
 }
 
@@ -110,7 +110,7 @@ export async function compare(options: CompareOptions): Promise<CompareOutcome |
   const titled = { ...report, title, cells };
   // The cell's folder is this one: whoever takes its lock clears away what looks half written.
   using _lock = await waitForLock(join(folder, 'run.lock'), { what: folder, signal });
-  return { report: titled, files: await writeComparison(folder, titled, options.png), failed };
+  return { report: titled, files: await writeComparison(folder, titled, options), failed };
 }
 
 function jobsOf({ jobs, dataset, dataPath }: CompareOptions, id: string): JobOptions | undefined {
@@ -124,14 +124,18 @@ function jobsOf({ jobs, dataset, dataPath }: CompareOptions, id: string): JobOpt
 }
 
 /** Writes a comparison's result, its tables and its page into its folder. */
-async function writeComparison(folder: string, report: Report, png = false): Promise<CompareFiles> {
+async function writeComparison(
+  folder: string,
+  report: Report,
+  { pictures, onEvent }: Pick<CompareOptions, 'pictures' | 'onEvent'>,
+): Promise<CompareFiles> {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'result.md'),
     html: join(folder, 'report.html'),
     figures: join(folder, 'figures'),
   };
-  await writeFigures(files.figures, report, png);
+  await writeFigures(files.figures, report, pictures, onEvent);
   writeAtomically(
     files.json,
     `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) }, null, 1)}\n`,

@@ -15,6 +15,7 @@ import {
   tableLatex,
   tableMarkdown,
 } from '../judgement/index.ts';
+import { pdfOf } from '../page/pdf/index.ts';
 import { pngOf } from '../page/png.ts';
 import { engineInfo } from '../torch/index.ts';
 import { RunFolder, writeAtomically } from '../training/index.ts';
@@ -45,8 +46,8 @@ export interface StudyOptions extends Selection {
   readonly command: string;
   /** Judge what is finished, though the study is not. Default: false. */
   readonly partial?: boolean;
-  /** Whether figures are written as PNG too. Default: false, as it takes a third of a second each. */
-  readonly png?: boolean;
+  /** What figures are written as besides SVG. Default: nothing; a PNG takes a third of a second. */
+  readonly pictures?: readonly PictureFormat[] | undefined;
   /**
    * Trains so many runs at a time, each in a process of its own with its share of the cores; `auto` measures how many.
    * Default: one at a time, in this process, with all cores.
@@ -158,7 +159,7 @@ export async function runStudy(options: StudyOptions): Promise<StudyOutcome> {
   writeAtomically(join(folder, 'study.json'), `${JSON.stringify(describe(opened), null, 1)}\n`);
   const outcome = await runOpened(opened, { ...options, trainer: jobs.pool });
   return outcome.state === 'judged'
-    ? { ...outcome, files: await writeStudy(folder, outcome.report, options.png) }
+    ? { ...outcome, files: await writeStudy(folder, outcome.report, options.pictures, options.onEvent) }
     : outcome;
 }
 
@@ -251,7 +252,12 @@ async function cellLock(cell: PlannedCell, signal: AbortSignal | undefined): Pro
 }
 
 /** Writes a study's result, tables, figures and report into its folder. */
-export async function writeStudy(folder: string, report: Report, png = false): Promise<StudyFiles> {
+export async function writeStudy(
+  folder: string,
+  report: Report,
+  pictures?: readonly PictureFormat[],
+  onEvent?: (event: StudyEvent) => void,
+): Promise<StudyFiles> {
   const files = {
     json: join(folder, 'result.json'),
     markdown: join(folder, 'tables.md'),
@@ -264,7 +270,7 @@ export async function writeStudy(folder: string, report: Report, png = false): P
   for (const table of reportTables(report))
     for (const [ending, text] of Object.entries(formats))
       writeAtomically(join(files.tables, `${table.id}.${ending}`), text(table));
-  await writeFigures(files.figures, report, png);
+  await writeFigures(files.figures, report, pictures, onEvent);
   writeAtomically(files.markdown, reportMarkdown(report));
   writeAtomically(files.html, reportHtml(report));
   writeAtomically(files.json, `${JSON.stringify({ ...report, verdicts: reportVerdicts(report) })}\n`);
@@ -272,14 +278,37 @@ export async function writeStudy(folder: string, report: Report, png = false): P
 }
 
 /** Every figure as SVG and, where that is asked for and this machine has fonts, as PNG. */
-export async function writeFigures(folder: string, report: Report, png = false): Promise<void> {
+export async function writeFigures(
+  folder: string,
+  report: Report,
+  pictures: readonly PictureFormat[] = [],
+  onEvent: (event: StudyEvent) => void = () => {},
+): Promise<void> {
   makeFolder(folder);
+  const without: Record<PictureFormat, number> = { png: 0, pdf: 0 };
   for (const [name, svg] of reportFigures(report)) {
     writeAtomically(join(folder, name), svg);
-    const dots = png ? await pngOf(svg) : undefined;
-    if (dots !== undefined) writeWhole(join(folder, name.replace(/\.svg$/, '.png')), dots);
+    for (const format of pictures) {
+      const bytes = await PICTURES[format](svg);
+      if (bytes !== undefined) writeWhole(join(folder, name.replace(/\.svg$/, `.${format}`)), bytes);
+      else without[format]++;
+    }
   }
+  const reasons = {
+    png: 'this machine has no fonts',
+    pdf: "they have letters that PDF's standard fonts lack",
+  };
+  for (const format of pictures)
+    if (without[format] > 0)
+      onEvent({
+        type: 'notice',
+        message: `${without[format]} ${without[format] === 1 ? 'figure is' : 'figures are'} SVG alone, not ${format.toUpperCase()}: ${reasons[format]}`,
+      });
 }
+
+const PICTURES = { png: pngOf, pdf: pdfOf } as const;
+/** What figures are written as besides SVG. */
+export type PictureFormat = keyof typeof PICTURES;
 
 /** `study.json`: the study with every default filled in, and every run with its settings. */
 function describe({ study, sets, plan }: OpenedStudy): object {

@@ -31,7 +31,7 @@ const tiny = {
 const file = join(root, 'tiny.json');
 writeFileSync(file, JSON.stringify(tiny));
 const study = resolveStudy(tiny, file);
-const sets = openStudyData(study);
+const sets = await openStudyData(study);
 const source = { kind: 'study', study, code: [] } as const;
 
 function plan(folder: string, seeds = 4): PlannedRun[] {

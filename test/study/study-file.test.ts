@@ -150,7 +150,7 @@ test('options of an objective may stand after a colon or by name', () => {
 
 test('settings of parts from the command line join those of the file', () => {
   const path = join(import.meta.dirname, '../../studies/example.jsonc');
-  const { config } = readStudyFile(
+  const config: Readonly<Record<string, unknown>> = readStudyFile(
     path,
     {},
     {
@@ -159,7 +159,7 @@ test('settings of parts from the command line join those of the file', () => {
       images: false,
       certificates: { images: 5 },
     },
-  );
+  ).config;
   expect(config.operating).toEqual({ rules: ['youden', 'sensitivity=0.9'], prevalence: 0.02 });
   expect(config.decision).toEqual({ prevalence: 0.02 });
   expect([config.images, config.certificates]).toEqual([false, false]);

@@ -200,8 +200,8 @@ test('what is not finished is judged only when asked to', async () => {
   ]);
 }, 300_000);
 
-describe('the choice of runs', () => {
-  const plan = planStudy(study, openStudyData(study), join(root, 'never'));
+describe('the choice of runs', async () => {
+  const plan = planStudy(study, await openStudyData(study), join(root, 'never'));
   const chosen = (only: string[], shard?: string) =>
     selectRuns(plan, { only, shard }).map(({ method, seed }) => `${method} ${seed}`);
 

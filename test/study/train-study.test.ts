@@ -33,7 +33,7 @@ writeFileSync(file, JSON.stringify(tiny));
 const study = resolveStudy(tiny, file);
 
 test('a run that another process trains is passed over and looked at again', async () => {
-  const { runs } = planStudy(study, openStudyData(study), join(root, 'shared'));
+  const { runs } = planStudy(study, await openStudyData(study), join(root, 'shared'));
   const elsewhere = new RunFolder(runs[0]!.folder).lock();
   const states: string[] = [];
   const { finished } = await trainStudy(runs, {
@@ -76,7 +76,7 @@ test('a run that diverges leaves the others alone, and the result says so', asyn
 });
 
 test('the time that is left follows the speed of the runs', async () => {
-  const { runs } = planStudy(study, openStudyData(study), join(root, 'clock'));
+  const { runs } = planStudy(study, await openStudyData(study), join(root, 'clock'));
   const shares: number[] = [];
   let last: number | null = null;
   await trainStudy(runs, {
@@ -99,7 +99,7 @@ test('the cost that is expected comes from timed steps, then from finished runs'
   };
   const before = await cost('never');
   expect(before).toMatchObject({ runs: 2, finished: 0, size: 8, source: 'timed steps' });
-  expect(before.images).toBe(openStudyData(study)[0]!.dataset.splits.train!.length);
+  expect(before.images).toBe((await openStudyData(study))[0]!.dataset.splits.train!.length);
   expect(before.secondsLeft).toBeGreaterThan(0);
   expect(existsSync(join(root, 'never'))).toBe(false);
   expect(await cost('clock')).toMatchObject({

@@ -3,6 +3,11 @@ import { shorten } from './forest.ts';
 
 /** Up to so many classes the numbers are written into the squares, and the names beside them. */
 const NUMBERED = 12;
+/** Longer names are cut; one that does not fit under its column is tilted, and all with it. */
+const LONGEST = 12;
+/** In px, wider than most letters. */
+const LETTER = 6.8;
+const TILT = 40;
 /** Opacity of a row that is all in one square: ink stays readable on it. */
 const DARKEST = 0.55;
 
@@ -22,9 +27,12 @@ export function confusionPanel(
   const side = (width - left - 4) / k;
   const row = Math.min(side, 34);
   const bottom = top + row * k;
+  const longest = Math.max(...names.map((name) => [...name].length));
+  const level = longest * LETTER <= side;
   return drawing(
     width,
-    bottom + 16,
+    bottom +
+      (level || !named ? 16 : 14 + Math.min(LONGEST, longest) * LETTER * Math.sin((TILT * Math.PI) / 180)),
     label,
     tag('text', { class: 'axis', x: left + (side * k) / 2, y: 11, 'text-anchor': 'middle' }, 'said'),
     names.map((name, r) => {
@@ -79,9 +87,15 @@ export function confusionPanel(
       ? names.map((name, c) =>
           tag(
             'text',
-            { class: 'column', x: left + (c + 0.5) * side, y: bottom + 12, 'text-anchor': 'middle' },
+            level
+              ? { class: 'column', x: left + (c + 0.5) * side, y: bottom + 12, 'text-anchor': 'middle' }
+              : {
+                  class: 'column',
+                  transform: `translate(${(left + (c + 0.5) * side + 4).toFixed(1)} ${bottom + 11}) rotate(-${TILT})`,
+                  'text-anchor': 'end',
+                },
             tag('title', {}, name),
-            shorten(name, Math.max(3, Math.floor(side / 5.8))),
+            shorten(name, LONGEST),
           ),
         )
       : undefined,
