@@ -26,10 +26,10 @@ function failure(changes: object): PenumbraError {
   throw new Error('it was accepted');
 }
 
-test('the schema that is checked in is the one of the code', () => {
-  const path = new URL('../../studies/study.schema.json', import.meta.url);
-  // Where this fails: penumbra study --schema > studies/study.schema.json
-  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(JSON.parse(JSON.stringify(studyJsonSchema())));
+test('the schema that is checked in is the one of the code', async () => {
+  // Where this fails, after a new setting or objective: npm test -- test/study/study-file -u
+  const path = new URL('../../studies/study.schema.json', import.meta.url).pathname;
+  await expect(`${JSON.stringify(studyJsonSchema(), null, 2)}\n`).toMatchFileSnapshot(path);
 });
 
 test('fills in what is not said', () => {

@@ -6,25 +6,25 @@ import { openStudyData } from '../../src/study/study-data.ts';
 import { resolveStudy } from '../../src/study/study-file.ts';
 
 /** Runs as `method (role) < teacher's method`. */
-function planned(methods: readonly string[]): string[] {
+async function planned(methods: readonly string[]): Promise<string[]> {
   const file = join(tmpdir(), 'teachers.json');
   const sets = { virtual: { path: 'phantom', phantom: { images: 60, size: 32 } } };
   const study = resolveStudy({ name: 'teachers', sets, networks: ['resnet10'], methods, seeds: 1 }, file);
-  return planStudy(study, openStudyData(study), join(tmpdir(), 'never')).runs.map(
+  return planStudy(study, await openStudyData(study), join(tmpdir(), 'never')).runs.map(
     ({ method, role, teacher }) =>
       `${method} (${role})${teacher === undefined ? '' : ` < ${teacher.method}`}`,
   );
 }
 
-test('every teacher is trained with what its students need, once, and first; a method of the study serves', () => {
-  expect(planned(['tfkd-self', 'u-selftrained', 'u-ignore', 'ols'])).toEqual([
+test('every teacher is trained with what its students need, once, and first; a method of the study serves', async () => {
+  expect(await planned(['tfkd-self', 'u-selftrained', 'u-ignore', 'ols'])).toEqual([
     'hard (teacher)',
     'u-ignore (method)',
     'ols (method)',
     'tfkd-self (method) < hard',
     'u-selftrained (method) < u-ignore',
   ]);
-  expect(planned(['u-selftrained', 'hard'])).toEqual([
+  expect(await planned(['u-selftrained', 'hard'])).toEqual([
     'u-ignore (teacher)',
     'hard (method)',
     'u-selftrained (method) < u-ignore',
