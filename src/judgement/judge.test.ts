@@ -111,6 +111,31 @@ describe('a simulation whose truth is known', () => {
     }
   });
 
+  test('rare and common findings: their means are those of the findings', async () => {
+    const findings = simulated({
+      kind: 'findings',
+      names: ['a', 'b', 'c'],
+      frequencies: [0.01, 0.2, 0.04],
+      samples: 120,
+      seeds: 1,
+    });
+    const { parts } = await judge(findings, {
+      replicates: 20,
+      parts: { calibration: false, embeddings: false },
+    });
+    const results = parts.strata as readonly StratumResult[];
+    expect(results.map(({ value, classes }) => [value, classes])).toEqual([
+      ['rare, below 5 %', 2],
+      ['common, 5 % or more', 1],
+    ]);
+    const whole = (parts.figures as FigureResults).methods[0]!.figures.auroc!;
+    const [rare, common] = results.map(({ methods }) => methods[0]!.figures.auroc!);
+    expect(rare!.value).toBeCloseTo((whole.perFinding!.a!.value! + whole.perFinding!.c!.value!) / 2, 12);
+    expect(common!.value).toBeCloseTo(whole.perFinding!.b!.value!, 12);
+    expect(rare!.low).toBeLessThan(rare!.value!);
+    expect(results[0]!.methods[1]!.versus!.auroc).toBeDefined();
+  });
+
   test('centres: in minus out, each with an interval that holds it', () => {
     const results = part<readonly CentreResult[]>(judgement, 'centres');
     expect(results.map(({ calibrator, samples }) => [calibrator, samples])).toEqual([

@@ -74,6 +74,8 @@ export interface Judged {
   readonly groups?: ArrayLike<number> | undefined;
   /** Coarser names of each class, by what they tell (`modality`): K values each. */
   readonly strata?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** Findings: the share of the training samples that have each, of those where it is known; NaN where none is. */
+  readonly frequencies?: readonly number[] | undefined;
   /** What each judged sample is besides, by what it tells (`sex`): a place in `values` for each; −1 where it is not known. */
   readonly sampleStrata?: Readonly<
     Record<string, { readonly codes: ArrayLike<number>; readonly values: readonly string[] }>

@@ -47,7 +47,7 @@ const cases: Record<
   },
   'one method, no intervals': { simulation: { methods: METHODS.slice(0, 1) }, replicates: 0 },
   findings: {
-    simulation: { kind: 'findings', names: ['edema', 'no <finding>'], seeds: 1 },
+    simulation: { kind: 'findings', names: ['edema', 'no <finding>'], seeds: 1, frequencies: [0.2, 0.01] },
     parts: { calibration: ['platt'] },
   },
   'nine methods in two cells': {

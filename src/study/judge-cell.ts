@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { narrowSubset, type Subset, thumbnail } from '../data/index.ts';
+import { countFindings, narrowSubset, type Subset, type Targets, thumbnail } from '../data/index.ts';
 import { sampleFor } from '../embeddings/index.ts';
 import { type Judged, type JudgedRun, type Judgement, judge, partList } from '../judgement/index.ts';
 import { chooseMode, RunFolder, writeAtomically } from '../training/index.ts';
@@ -65,6 +65,7 @@ function judgementKey(study: StudySpec, cell: PlannedCell, runs: readonly Planne
     calibration: set.calibration && samplesKey(set.calibration),
     centres: set.centres.map(({ name, kind, subset }) => [name, kind, samplesKey(subset)]),
     strata: set.dataset.strata,
+    frequencies: frequenciesOf(set.dataset.splits.train?.targets),
     runs: runs.map(({ method, label, seed, folder }) => [method, label, seed, weightsKey(folder)]),
   };
   return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
@@ -82,6 +83,7 @@ function judgedOf(study: StudySpec, cell: PlannedCell, runs: readonly PlannedRun
     pairs: study.pairs,
     groups: dataset.splits[split]!.groups,
     strata: dataset.strata,
+    frequencies: frequenciesOf(dataset.splits.train?.targets),
     centres: centres.map(({ name, kind, subset }) => ({ name, kind, groups: subset.groups })),
     ...(dataset.splits[split]!.source && {
       pictures: (samples) => picturesOf(dataset.splits[split]!, samples),
@@ -92,6 +94,11 @@ function judgedOf(study: StudySpec, cell: PlannedCell, runs: readonly PlannedRun
       return { id, label: own[0]!.label, runs: own.map((run) => judgedRun(cell, run)) };
     }),
   };
+}
+
+function frequenciesOf(targets: Targets | undefined): number[] | undefined {
+  if (targets?.kind !== 'findings') return undefined;
+  return countFindings(targets).map(({ known, positive }) => positive / known);
 }
 
 function judgedRun({ set }: PlannedCell, { folder, seed }: PlannedRun): JudgedRun {
