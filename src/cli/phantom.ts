@@ -19,6 +19,7 @@ const CHEST_DIALS: Readonly<Record<ChestDial, string>> = {
   misses: 'how often the plain labeler loses a statement of presence',
   falseAlarms: 'how often the plain labeler hears a denial as presence',
   deafness: 'how often the plain labeler takes a hedge for a plain statement',
+  systematic: "share of the plain labeler's errors that fall on the same readers' phrases again and again",
 };
 
 const chestDials = Object.keys(CHEST_DIALS) as readonly ChestDial[];

@@ -51,7 +51,7 @@ beforeAll(() => {
     posterior.of(evidence.picture, 1, picture);
     const said = sayingsOf(reader, eye, new Random(1, study.index));
     const plain = new Int8Array(LATENT + 1);
-    plainLabels(said, CROWD, new Random(2, study.index), plain);
+    plainLabels(said, 0, CROWD, new Random(2, study.index), plain);
     return { present: study.present, reader, picture, said, plain };
   });
 }, 120_000);
@@ -374,6 +374,7 @@ test('the plain labeler errs as often as its dials say', () => {
     const random = new Random(i, 7);
     plainLabels(
       Int8Array.from({ length: LATENT }, (_, k) => [0, 8, 4, SILENT][k % 4]),
+      0,
       dials,
       random,
       out,
@@ -387,8 +388,32 @@ test('the plain labeler errs as often as its dials say', () => {
   expect(Math.abs(count.misses / n - 0.2)).toBeLessThan(0.03);
   expect(Math.abs(count.falseAlarms / n - 0.1)).toBeLessThan(0.025);
   expect(Math.abs(count.deaf / n - 0.4)).toBeLessThan(0.04);
-  plainLabels(new Int8Array(LATENT).fill(SILENT), dials, new Random(1), out);
+  plainLabels(new Int8Array(LATENT).fill(SILENT), 0, dials, new Random(1), out);
   expect(out[0]).toBe(1);
+});
+
+test('systematic errors fall on the same phrases of the same readers, as often as the others', () => {
+  const out = new Int8Array(LATENT + 1);
+  const said = new Int8Array(LATENT).fill(8);
+  const missed = (systematic: number) => {
+    const dials = dialsOf({ misses: 0.2, systematic });
+    return Array.from({ length: 200 }, (_, reader) =>
+      Array.from({ length: 40 }, (_one, i) => {
+        plainLabels(said, reader, dials, new Random(i, reader), out);
+        return out[3] === 0 ? 1 : 0;
+      }),
+    );
+  };
+  const share = (readers: number[][]) => readers.flat().reduce((a, b) => a + b, 0) / 8000;
+  const spread = (readers: number[][]) =>
+    readers.filter((own) => [0, 40].includes(own.reduce((a, b) => a + b, 0))).length;
+  const [chance, half, always] = [0, 0.5, 1].map(missed);
+  expect(Math.abs(share(chance) - 0.2)).toBeLessThan(0.02);
+  // 200 readers decide: two deviations are 0.06.
+  expect(Math.abs(share(always) - 0.2)).toBeLessThan(0.07);
+  expect(spread(always)).toBe(200);
+  expect(spread(half)).toBeLessThan(60);
+  expect(spread(chance)).toBeLessThan(5);
 });
 
 test('reports read as reports: varied, whole sentences, and nothing of the machine', () => {

@@ -78,7 +78,7 @@ export function* seeClinic(
     const said = sayingsOf(readerPosterior, reader, words);
     const text = writeReport({ reader, said, evidence: evidence.reader, places, before }, words);
     const plain = new Int8Array(LATENT + 1);
-    plainLabels(said, dials, stream(STREAM.labeler), plain);
+    plainLabels(said, reader.number, dials, stream(STREAM.labeler), plain);
     yield {
       index,
       patient,

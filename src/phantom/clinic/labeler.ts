@@ -1,6 +1,6 @@
-import type { Random } from '../../random.ts';
+import { Random } from '../../random.ts';
 import { CLINIC_FINDINGS, LATENT } from './findings.ts';
-import type { Dials } from './options.ts';
+import { type Dials, STREAM } from './options.ts';
 import { SILENT } from './readers.ts';
 
 /** No label: the report does not speak of the finding. */
@@ -13,13 +13,27 @@ export const NO_LABEL = -2;
  * probability `deafness` they are taken for plain presence (3 and above) or absence (2). No Finding is 1 where no pathology
  * is 1 or −1, and has no label otherwise, as CheXpert's.
  *
+ * `systematic` is the share of these errors that fall on the same finding, certainty and reader, and so on the same favourite
+ * phrases, again and again, as a real labeler's do; the others fall by chance. It leaves their number as it is.
+ *
+ * @param reader the reader's number.
  * @param out K + 1 labels, No Finding first.
  */
-export function plainLabels(said: Int8Array, dials: Dials, random: Random, out: Int8Array): void {
+export function plainLabels(
+  said: Int8Array,
+  reader: number,
+  dials: Dials,
+  random: Random,
+  out: Int8Array,
+): void {
   out[0] = 1;
   for (let k = 0; k < LATENT; k++) {
-    const chance = random.uniform();
     const level = said[k];
+    const own = random.uniform();
+    const chance =
+      dials.systematic > 0 && level !== SILENT && random.uniform() < dials.systematic
+        ? new Random(dials.seed, STREAM.habits, k, level, reader).uniform()
+        : own;
     let label: number;
     if (level === SILENT) label = NO_LABEL;
     else if (level < 2) label = chance < dials.falseAlarms ? 1 : 0;

@@ -32,6 +32,8 @@ export interface ClinicOptions {
   readonly falseAlarms?: number;
   /** How often the plain labeler takes a hedge for a plain statement. 0 to 1. Default: 0.3. */
   readonly deafness?: number;
+  /** Share of the plain labeler's errors that fall on the same finding, certainty and reader again and again. 0 to 1. Default: 0. */
+  readonly systematic?: number;
 }
 
 export type Dials = Required<ClinicOptions>;
@@ -53,6 +55,7 @@ export const DIALS: Readonly<Record<keyof ClinicOptions, readonly [number, numbe
   misses: [0.05, 0, 0.5, false],
   falseAlarms: [0.02, 0, 0.5, false],
   deafness: [0.3, 0, 1, false],
+  systematic: [0, 0, 1, false],
 };
 
 /** @throws {PenumbraError} `phantom/option` for a dial outside its range. */
@@ -87,4 +90,5 @@ export const STREAM = {
   dictation: 41,
   labeler: 42,
   split: 43,
+  habits: 44,
 } as const;
