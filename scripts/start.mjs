@@ -39,16 +39,8 @@ const jobs = [
     folder: join(folder, 'reports'),
     result: join(folder, 'reports', 'networks'),
     args: [
-      ...[
-        'rep-gls',
-        'phantom',
-        '--objectives',
-        'hard,ls,gls:rates=data',
-        '--model',
-        'resnet10',
-        '--jobs',
-        'auto',
-      ],
+      ...['rep-gls', 'phantom', '--objectives', 'hard,ls,gls:rates=data', '--model', 'resnet10'],
+      ...['--optimizer', 'adam', '--learning-rate', '0.001', '--batch-size', '16', '--jobs', 'auto'],
       ...(full
         ? ['--phantom-images', '8000', '--seeds', '3', '--epochs', '12']
         : ['--phantom-images', '2000', '--phantom-conspicuity', '1.5', '--seeds', '1', '--epochs', '10']),
