@@ -51,7 +51,7 @@ export function register(program: Command): void {
       'patients whose reports hedge with one of these phrases (comma-separated) make the test split',
     )
     .option('--image-column <name>', 'tables: the image')
-    .option('--report-column <name>', 'tables: the id of the report')
+    .option('--report-column <name>', 'tables: the id of the report, or ids of several readings: r1|r2|r3')
     .option('--patient-column <name>', 'tables: the patient')
     .option('--split-column <name>', 'tables: train, val or test')
     .option('--val <share>', 'share of the patients for validation, where there are no splits', Number, 0.1)

@@ -238,3 +238,40 @@ test('the page and the card hold the figures, fetch nothing, and escape what the
   expect(card).toContain('1 images without a report, 1 reports without an image');
   expect(JSON.parse(readFileSync(at('<b>out/dataset.json'), 'utf8'))).toEqual(summary);
 });
+
+test('several readings of an image are one: the mean of what they express, and how far they are apart', async () => {
+  const rows = await rowsOf({
+    a: 'Probable pneumonia. No effusion.',
+    b: 'No pneumonia. No effusion.',
+    c: 'Cardiomegaly.',
+    d: 'Effusion.',
+  });
+  writeFileSync(
+    at('images.csv'),
+    'image,report,patient,split\nx.png,a|b|c,p1,train\ny.png,d,p2,train\nz.png,d|gone,p3,train\n',
+  );
+  const summary = await buildDataset(at('data'), { rows: [rows], images: at('images.csv') });
+  expect(summary.images).toBe(3);
+  expect(summary.notes.at(-1)).toMatch(/^2 images have several reports/);
+  expect(summary.leftOut.reportsWithoutImage).toBe(0);
+  const [header, ...lines] = parseCsv(readFileSync(at('data/labels.csv'), 'utf8'));
+  const of = (image: string, column: string) =>
+    lines.find(([name]) => name === image)![header!.indexOf(column)];
+  const probable = 0.785;
+  expect(Number(of('x.png', 'Pneumonia p'))).toBeCloseTo(probable / 2, 4);
+  expect(of('x.png', 'Pneumonia y')).toBe('0');
+  expect(Number(of('x.png', 'Pneumonia r'))).toBeCloseTo(probable, 4);
+  expect(Number(of('x.png', 'Pleural Effusion p'))).toBe(0);
+  expect(Number(of('x.png', 'Cardiomegaly p'))).toBe(1);
+  expect(of('x.png', 'Fracture y')).toBe('');
+  expect(Number(of('y.png', 'Pleural Effusion p'))).toBe(1);
+  expect(Number(of('z.png', 'Pleural Effusion p'))).toBe(1);
+  await withDuckDB(async ({ run, source }) => {
+    const [[status, deviation, words]] = (await run(
+      `SELECT t.Pneumonia.status, t.Pneumonia.deviation, len(t.Pneumonia.evidence) FROM (SELECT * FROM read_parquet(${source(at('data/dataset.parquet'))})) t WHERE image = 'x.png'`,
+    )) as [[string, number, unknown]];
+    expect(status).toBe('uncertain');
+    expect(Number(deviation)).toBeGreaterThan(probable / 2 - 0.001);
+    expect(Number(words)).toBeGreaterThanOrEqual(2);
+  });
+});

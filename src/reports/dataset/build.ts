@@ -10,6 +10,7 @@ import { type Run, type Tables, withDuckDB } from '../io/tables.ts';
 import { defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
 import { type RatePolicy, rateSql, wordingRates } from '../rate.ts';
 import { dataCard } from './card.ts';
+import { mergeReadings } from './consensus.ts';
 import { datasetPage } from './page.ts';
 import { type RowPolicies, rowKind, rowKinds, settlePolicies } from './policy.ts';
 import { type ImageColumns, readImages } from './sources.ts';
@@ -92,9 +93,12 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         step('reading images');
         const images = await readImages(tables, options.images, columns);
         step('joining');
+        const shared = await mergeReadings(run, rates);
         const leftOut = await joinImages(run, policies);
         const givenSplits = images.givenSplits && options.resplit !== true && hedges.length === 0;
         const notes = await assignSplits(run, { val, test, seed, given: givenSplits, hedges });
+        if (shared > 0)
+          notes.push(`${shared} images have several reports: their probabilities are means over those`);
         step('writing');
         await write(run, draft, findings);
         const counts = await figures(run, findings, options.lexicon ?? defaultLexicon());
