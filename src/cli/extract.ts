@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
+import '../rates/register.ts';
 import { extractorNames } from '../reports/extract/registry.ts';
 import type { LlmFlags } from '../reports/llm/options.ts';
 
@@ -53,6 +54,7 @@ export function register(program: Command): void {
       '--server <url>',
       'OpenAI-compatible server (vLLM, llama.cpp, Ollama …), such as http://localhost:8000/v1',
     )
+    .option('--network <folder>', 'rgn: the network that penumbra rates train wrote')
     .option('--proxy <url>', 'a proxy for the server; proxies from the environment are never used')
     .option('--gguf <file>', 'a local GGUF model instead of a server (needs the package node-llama-cpp)')
     .option('--model <name>', 'name of the model on the server', 'Qwen/Qwen3-4B')
@@ -72,7 +74,8 @@ Examples:
   $ penumbra extract reports.csv --out rows.jsonl
   $ penumbra extract mimic-cxr-reports.zip --out rows.parquet
   $ penumbra extract files/ --out rows-3.jsonl --shard 3/16
-  $ penumbra extract reports.jsonl --out rows.jsonl --extractor llm+rules --server http://localhost:8000/v1`,
+  $ penumbra extract reports.jsonl --out rows.jsonl --extractor llm+rules --server http://localhost:8000/v1
+  $ penumbra extract reports.csv --out rows.jsonl --extractor rgn --network runs/rgn`,
     )
     .action(extractVerb);
 }
@@ -85,6 +88,7 @@ interface Flags extends LlmFlags {
   extendFindings?: string;
   lexicon?: string;
   extendLexicon?: string;
+  network?: string;
   idColumn?: string;
   textColumn?: string;
   encoding?: string;
@@ -107,7 +111,23 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
       hint: 'Give the most characters that one report may have, such as 1000000.',
     });
   }
-  if (flags.extractor === 'rules') {
+  if (flags.extractor === 'rgn' && flags.stable === 'mask') {
+    throw new PenumbraError(
+      'usage/extractor',
+      '--stable is for the rules, and a network reads the reports.',
+      {
+        hint: 'Train the network on rows of rules that masked it.',
+      },
+    );
+  }
+  if (flags.network !== undefined && flags.extractor !== 'rgn') {
+    throw new PenumbraError(
+      'usage/extractor',
+      `--network is for a rate generation network, and ${flags.extractor} reads the reports.`,
+      { hint: 'Add --extractor rgn, or leave it out.' },
+    );
+  }
+  if (!flags.extractor.startsWith('llm')) {
     const forModels = [
       'server',
       'gguf',
@@ -122,7 +142,7 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
       const flag = (named ?? 'disagreements').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
       throw new PenumbraError(
         'usage/extractor',
-        `--${flag} is for a language model, and the rules read the reports.`,
+        `--${flag} is for a language model, and ${flags.extractor === 'rgn' ? 'a network reads' : 'the rules read'} the reports.`,
         {
           hint: 'Add --extractor llm or --extractor llm+rules, or leave it out.',
         },

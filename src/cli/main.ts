@@ -16,6 +16,7 @@ import { register as registerLexicon } from './lexicon.ts';
 import { asksForMethods, loadMethodsHelp } from './methods-help.ts';
 import { register as registerPhantom } from './phantom.ts';
 import { register as registerPredict } from './predict.ts';
+import { register as registerRates } from './rates.ts';
 import { register as registerRepGls } from './rep-gls.ts';
 import { register as registerReports } from './reports.ts';
 import { register as registerSetup } from './setup.ts';
@@ -38,6 +39,7 @@ const verbs: ((program: Command) => void)[] = [
   registerDataset,
   registerLexicon,
   registerReports,
+  registerRates,
   registerSetup,
   registerDoctor,
 ];

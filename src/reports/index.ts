@@ -39,6 +39,7 @@ export {
 export { type ReportExample, reportsWithTargets } from './io/join.ts';
 export { type InputItem, type InputOptions, readableReports, readReports } from './io/reports-in.ts';
 export { type ReportTargets, readRows, reportKey, statusCodes } from './io/rows-in.ts';
+export type { Language } from './lexicon/language.ts';
 export {
   type CueKind,
   type Direction,
@@ -77,11 +78,14 @@ export {
   type ReportScore,
   scoreMentions,
   scoreReports,
+  spearman,
 } from './score/score.ts';
-export type {
-  Evidence,
-  FindingRow,
-  Report,
-  Section,
-  Status,
+export { type ReportSentence, SentenceReader } from './text/sentences.ts';
+export {
+  type Evidence,
+  type FindingRow,
+  type Report,
+  type Section,
+  type Status,
+  sectionNames,
 } from './types.ts';

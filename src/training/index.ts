@@ -29,6 +29,7 @@ export { type NoiseOptions, type NoisyConfidences, noisyConfidences } from './no
 export { importCode, importModel, importObjective, type OwnCode } from './own-code.ts';
 export {
   type NetworkOutput,
+  inMode,
   outputOf,
   type PredictOptions,
   predict,
@@ -43,5 +44,6 @@ export {
   RunFolder,
   writeAtomically,
 } from './run-folder.ts';
+export { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 export { loadTeacher, teacherFingerprint, teacherWeights } from './teacher.ts';
 export type { ValFigures } from './val-figures.ts';

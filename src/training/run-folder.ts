@@ -195,13 +195,13 @@ export class RunFolder {
   }
 
   /** Lines of `metrics.jsonl` up to `epochs`; the rest belongs to work that was lost and is done again. */
-  metrics(epochs = Number.POSITIVE_INFINITY): EpochMetrics[] {
+  metrics<M extends { readonly epoch: number } = EpochMetrics>(epochs = Number.POSITIVE_INFINITY): M[] {
     const path = this.file('metrics.jsonl');
     if (!existsSync(path)) return [];
-    const lines: EpochMetrics[] = [];
+    const lines: M[] = [];
     for (const line of readFileSync(path, 'utf8').split('\n')) {
       try {
-        if (line !== '') lines.push(JSON.parse(line) as EpochMetrics);
+        if (line !== '') lines.push(JSON.parse(line) as M);
       } catch {
         break; // The last line of a run that was killed while writing it.
       }
@@ -209,11 +209,11 @@ export class RunFolder {
     return lines.filter((metrics) => metrics.epoch <= epochs);
   }
 
-  resetMetrics(lines: readonly EpochMetrics[]): void {
+  resetMetrics(lines: readonly object[]): void {
     writeAtomically(this.file('metrics.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   }
 
-  appendMetrics(metrics: EpochMetrics): void {
+  appendMetrics(metrics: object): void {
     appendToLog(this.file('metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
   }
 

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { PenumbraError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+
+/** Every setting of a rate generation network with its default and the reason for it. */
+const schema = z.strictObject({
+  seed: z.int().min(0).default(0),
+  epochs: z.int().min(1).default(8),
+  batchSize: z.int().min(1).max(4096).default(32),
+  /** AdamW's: for batches of 32. */
+  learningRate: z.number().positive().default(0.002),
+  weightDecay: z.number().min(0).default(0.01),
+  /** Epochs of linear warm-up; then half a cosine to nothing. */
+  warmUp: z.number().min(0).default(0.5),
+  /** Numbers a piece, and heads: small, so that one core reads hundreds of reports a second. */
+  width: z.int().min(8).max(2048).default(64),
+  heads: z.int().min(1).default(4),
+  depth: z.int().min(1).max(24).default(2),
+  dropout: z.number().min(0).lt(1).default(0.1),
+  /** Most pieces of the tokenizer. */
+  vocabulary: z.int().min(64).max(60_000).default(4096),
+  /** Share of the words that fall into pieces in training (BPE-dropout): so unknown words have a meaning. */
+  pieceDropout: z.number().min(0).max(1).default(0.1),
+  /** Share of the words that are hidden in training: no single word decides, and what is around a hedge counts too. */
+  wordDropout: z.number().min(0).lt(1).default(0.1),
+  /** Share of the reports in which one finding's words are exchanged for another's, with what was said of it. */
+  findingSwap: z.number().min(0).max(1).default(0.3),
+  /** Weight of the ranking of phrases, where there is one, beside the rows. */
+  rankingWeight: z.number().min(0).default(0.3),
+  device: z.string().default('auto'),
+  precision: z.enum(['auto', 'float32', 'bfloat16']).default('auto'),
+  threads: z.int().min(1).max(1024).nullable().default(null),
+  /** A checkpoint every so many seconds inside an epoch, besides the one at its end. */
+  checkpointSeconds: z.number().min(0).default(300),
+});
+
+/** Every setting, complete. */
+export type RateConfig = z.output<typeof schema>;
+/** Settings that differ from the defaults. */
+export type RateOptions = z.input<typeof schema>;
+
+/**
+ * Fills in defaults and checks every value.
+ * @throws `rates/config` naming the setting
+ */
+export function resolveRateConfig(options: RateOptions): RateConfig {
+  const result = schema.safeParse(options);
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    if (issue.code === 'unrecognized_keys') {
+      const key = issue.keys[0]!;
+      throw new PenumbraError('rates/config', `there is no setting '${key}'`, {
+        hint: `did you mean '${nearest(key, Object.keys(schema.shape))}'?`,
+        where: { setting: key },
+      });
+    }
+    const setting = issue.path.join('.');
+    throw new PenumbraError('rates/config', `${setting}: ${issue.message}`, { where: { setting } });
+  }
+  const { width, heads } = result.data;
+  if (width % heads !== 0) {
+    throw new PenumbraError('rates/config', `a width of ${width} does not divide into ${heads} heads`, {
+      hint: 'make the width a multiple of the heads',
+      where: { setting: 'width' },
+    });
+  }
+  return result.data;
+}

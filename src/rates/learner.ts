@@ -1,0 +1,218 @@
+/** What one step of training does, and how a network agrees with rows. */
+import { Random } from '../random.ts';
+import { spearman } from '../reports/index.ts';
+import { aten, autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';
+import type { Mode } from '../training/index.ts';
+import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
+import type { RateConfig } from './config.ts';
+import { piecesOf, type WordSentence } from './corpus.ts';
+import type { RateData, RateExample } from './data.ts';
+import type { FindingSwap } from './finding-swap.ts';
+import type { RateFigures } from './folder.ts';
+import type { NetworkOutput, RateNetwork } from './network.ts';
+import { LARGEST_VARIANCE, LEAST_VARIANCE, sigmoid, varianceOf } from './outputs.ts';
+import type { Carriers, CarrierWriter, Rankings } from './rankings.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** Phrases that one step compares. */
+const PHRASES_A_STEP = 8;
+/** Weight of the variance beside the probability: it follows, and must not lead. */
+const DOUBT_WEIGHT = 0.1;
+/** Streams of random numbers. */
+const TEXTS = 2;
+const PHRASES = 3;
+
+/** A report as an epoch shows it. */
+interface Shown {
+  readonly pieces: readonly Pieces[];
+  /** K each. */
+  readonly said: Uint8Array;
+  readonly unknown: Uint8Array;
+  readonly probability: Float32Array;
+}
+
+export interface LearnerParts {
+  readonly data: RateData;
+  readonly config: RateConfig;
+  readonly tokenizer: Tokenizer;
+  readonly network: RateNetwork;
+  readonly mode: Mode;
+  readonly swap: FindingSwap | undefined;
+  readonly ranking: { readonly rankings: Rankings; readonly carriers: CarrierWriter } | undefined;
+}
+
+export class Learner {
+  private readonly parts: LearnerParts;
+
+  constructor(parts: LearnerParts) {
+    this.parts = parts;
+  }
+
+  /**
+   * Gradients of one batch, added to the network's.
+   * @param members numbers of training reports
+   * @returns the mean loss, without that of the ranking
+   */
+  addGradients(members: Int32Array, epoch: number, batch: number): number {
+    const { config, ranking } = this.parts;
+    const shown = Array.from(members, (i) => this.shown(i, epoch));
+    return tidy(() => {
+      const loss = rowsLoss(this.read(shown.map(({ pieces }) => pieces)), shown);
+      let whole = loss;
+      if (ranking !== undefined) {
+        const drawn = ranking.carriers.draw(PHRASES_A_STEP, new Random(config.seed, PHRASES, epoch, batch));
+        const output = this.read(drawn.reports);
+        whole = loss.add(rankingLoss(output, drawn, ranking.rankings).mul(config.rankingWeight));
+      }
+      whole.backward();
+      return loss.item();
+    });
+  }
+
+  /** A training report with this epoch's changes. */
+  private shown(i: number, epoch: number): Shown {
+    const { data, config, swap, tokenizer } = this.parts;
+    const { targets, splits, corpus } = data;
+    const k = targets.findings.length;
+    const { row, sentences: original } = splits.train[i]!;
+    const random = new Random(config.seed, TEXTS, epoch, i);
+    const said = targets.said.slice(row * k, (row + 1) * k);
+    const unknown = targets.unknown.slice(row * k, (row + 1) * k);
+    const probability = targets.probability.slice(row * k, (row + 1) * k);
+    let sentences: readonly WordSentence[] = original;
+    if (swap !== undefined && random.uniform() < config.findingSwap) {
+      const swapped = swap.apply(sentences, said, random);
+      if (swapped !== undefined) {
+        const { from, to } = swapped;
+        sentences = swapped.sentences;
+        for (const values of [said, unknown, probability]) exchange(values, from, to);
+      }
+    }
+    const { pieceDropout, wordDropout } = config;
+    return {
+      pieces: piecesOf(sentences, corpus.words, tokenizer, { pieceDropout, wordDropout, random }),
+      said,
+      unknown,
+      probability,
+    };
+  }
+
+  private read(reports: readonly (readonly Pieces[])[]): NetworkOutput {
+    const { network, mode } = this.parts;
+    const inputs = tensorsOf(tokenBatch(reports), mode.device);
+    if (mode.precision === 'float32') return network.read(inputs);
+    return autocast(() => network.read(inputs), { device: mode.device, dtype: mode.precision });
+  }
+
+  /** How the network agrees with the rows of some reports, as they stand. */
+  figures(examples: readonly RateExample[]): RateFigures {
+    const { data, tokenizer } = this.parts;
+    const { targets, corpus } = data;
+    const k = targets.findings.length;
+    const [mine, theirs]: [number[], number[]] = [[], []];
+    let [both, onlyMine, onlyTheirs, far, squares] = [0, 0, 0, 0, 0];
+    for (let at = 0; at < examples.length; at += 64) {
+      const some = examples.slice(at, at + 64);
+      const pieces = some.map(({ sentences }) => piecesOf(sentences, corpus.words, tokenizer));
+      const [mentioned, certainty, doubt] = tidy(() =>
+        noGrad(() => {
+          const output = this.read(pieces);
+          return [output.mentioned, output.certainty, output.doubt].map((x) => x.contiguous().toTypedArray());
+        }),
+      ) as [Float32Array, Float32Array, Float32Array];
+      for (const [i, { row }] of some.entries()) {
+        for (let f = 0; f < k; f++) {
+          const cell = row * k + f;
+          if (targets.unknown[cell] === 1) continue;
+          const said = targets.said[cell] === 1;
+          const heard = mentioned[i * k + f]! >= 0;
+          if (said && heard) both++;
+          else if (said) onlyTheirs++;
+          else if (heard) onlyMine++;
+          if (!said) continue;
+          const p = sigmoid(certainty[i * k + f]!);
+          const difference = p - targets.probability[cell]!;
+          mine.push(p);
+          theirs.push(targets.probability[cell]!);
+          far += Math.abs(difference);
+          squares += difference ** 2 / varianceOf(doubt[i * k + f]!);
+        }
+      }
+    }
+    const n = Math.max(1, mine.length);
+    return {
+      reports: examples.length,
+      mentionedF1: (2 * both) / Math.max(1, 2 * both + onlyMine + onlyTheirs),
+      spearman: spearman(mine, theirs),
+      meanDifference: far / n,
+      deviationRatio: Math.sqrt(squares / n),
+    };
+  }
+}
+
+function exchange(values: Uint8Array | Float32Array, a: number, b: number): void {
+  const kept = values[a]!;
+  values[a] = values[b]!;
+  values[b] = kept;
+}
+
+/**
+ * Three losses over cells: cross-entropy of "mentioned" over all that are known; cross-entropy of the certainty against p, and
+ * the Gaussian negative log-likelihood of its error under the network's own variance, both where something is said. The
+ * error counts as given there: the variance learns from it, and the probability not from the variance.
+ */
+function rowsLoss({ mentioned, certainty, doubt }: NetworkOutput, shown: readonly Shown[]): Tensor {
+  const shape = mentioned.shape;
+  const matrix = (of: (one: Shown) => Uint8Array | Float32Array) => {
+    const values = new Float32Array(mentioned.size);
+    shown.forEach((one, i) => {
+      values.set(of(one), i * shape[1]!);
+    });
+    return fromTypedArray(values, { shape }).to({ device: mentioned.device });
+  };
+  const said = matrix((one) => one.said);
+  const known = matrix((one) => one.unknown)
+    .mul(-1)
+    .add(1);
+  const p = matrix((one) => one.probability);
+  const mean = (losses: Tensor, mask: Tensor) => losses.mul(mask).sum().div(mask.sum().clamp_min(1));
+  const cross = (logits: Tensor, target: Tensor) =>
+    aten.binary_cross_entropy_with_logits(logits, target, null, null, NO_REDUCTION);
+  const error = certainty.detach().sigmoid().sub(p).square();
+  const variance = doubt
+    .sigmoid()
+    .mul(LARGEST_VARIANCE - LEAST_VARIANCE)
+    .add(LEAST_VARIANCE);
+  return mean(cross(mentioned, said), known)
+    .add(mean(cross(certainty, p), said))
+    .add(mean(variance.log().add(error.div(variance)), said).mul(DOUBT_WEIGHT / 2));
+}
+
+/** at::Reduction. */
+const NO_REDUCTION = 0;
+
+/** Bradley and Terry: cross-entropy of σ(cᵢ − cⱼ) against how often people put phrase i above phrase j, over all pairs. */
+function rankingLoss({ certainty }: NetworkOutput, drawn: Carriers, { likelier, phrases }: Rankings): Tensor {
+  const n = drawn.phrases.length;
+  const said = certainty.select(1, drawn.finding);
+  const above = new Float32Array(n * n);
+  const compared = new Float32Array(n * n);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < n; j++) {
+      const p = likelier[drawn.phrases[i]! * phrases.length + drawn.phrases[j]!]!;
+      if (Number.isNaN(p)) continue;
+      above[i * n + j] = p;
+      compared[i * n + j] = 1;
+    }
+  const matrix = (values: Float32Array) =>
+    fromTypedArray(values, { shape: [n, n] }).to({ device: certainty.device });
+  const mask = matrix(compared);
+  const losses = aten.binary_cross_entropy_with_logits(
+    said.unsqueeze(1).sub(said.unsqueeze(0)),
+    matrix(above),
+    null,
+    null,
+    NO_REDUCTION,
+  );
+  return losses.mul(mask).sum().div(mask.sum().clamp_min(1));
+}
