@@ -3,13 +3,29 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { distance, type Summary, summary, weights } from '../../test/oracle/fill.ts';
 import { unreleased } from '../../test/unreleased.ts';
-import { fromTypedArray, Generator, grad, noGrad, Scope, setThreads, type Tensor, tidy } from '../torch/index.ts';
+import {
+  fromTypedArray,
+  Generator,
+  grad,
+  noGrad,
+  Scope,
+  setThreads,
+  type Tensor,
+  tidy,
+} from '../torch/index.ts';
 import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
 import { RateNetwork } from './network.ts';
 
 const reports: readonly (readonly Pieces[])[] = [
-  [[4, 12, 13, 14], [5, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 11], [4, 12, 13, 14]],
-  [[4, 12, 13, 14], [3, 15]],
+  [
+    [4, 12, 13, 14],
+    [5, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 11],
+    [4, 12, 13, 14],
+  ],
+  [
+    [4, 12, 13, 14],
+    [3, 15],
+  ],
   [],
   [[5, ...Array.from({ length: 40 }, (_, i) => 10 + (i % 20))]],
 ];
@@ -24,7 +40,13 @@ beforeAll(() => setThreads(1));
 
 function network(): RateNetwork {
   const made = new RateNetwork({
-    vocabulary: 30, findings: 3, width: 8, depth: 2, heads: 2, dropout: 0, generator: new Generator(0),
+    vocabulary: 30,
+    findings: 3,
+    width: 8,
+    depth: 2,
+    heads: 2,
+    dropout: 0,
+    generator: new Generator(0),
   });
   const state = Array.from(made.stateDict(), ([name, { shape }]): [string, Tensor] => {
     const values = weights(name, shape);
@@ -48,18 +70,21 @@ describe('a rate network', () => {
     recorded.reports.forEach(({ numbers, attention }, report) => {
       for (const [i, name] of (['mentioned', 'certainty', 'doubt'] as const).entries()) {
         const mine = values(output[name].select(0, report));
-        mine.forEach((x, k) => expect(x).toBeCloseTo(numbers[i]![k]!, 4));
+        for (const [k, x] of mine.entries()) expect(x).toBeCloseTo(numbers[i]![k]!, 4);
       }
       const mine = values(output.attention.select(0, report));
       attention.forEach((row, k) => {
         const own = mine.slice(k * length, (k + 1) * length);
-        row.forEach((share, r) => expect(own[r]).toBeCloseTo(share, 5));
+        for (const [r, share] of row.entries()) expect(own[r]).toBeCloseTo(share, 5);
         expect(Math.max(0, ...own.slice(row.length))).toBe(0);
       });
     });
     const sum = output.mentioned.sum().add(output.certainty.sum().mul(2)).sub(output.doubt.sum());
     const names = [...net.namedParameters()];
-    const found = grad([sum], names.map(([, tensor]) => tensor));
+    const found = grad(
+      [sum],
+      names.map(([, tensor]) => tensor),
+    );
     expect(names.map(([name]) => name).sort()).toEqual(Object.keys(recorded.gradients).sort());
     names.forEach(([name], i) => {
       const mine = summary(name, found[i]!.contiguous().toTypedArray() as Float32Array);
@@ -105,7 +130,11 @@ describe('a rate network', () => {
 describe('a batch', () => {
   test('computes a sentence once, however often it stands', () => {
     const { groups, places, length } = tokenBatch(reports);
-    expect(groups.map(({ sentences, length: longest }) => [sentences, longest])).toEqual([[2, 4], [1, 12], [1, 41]]);
+    expect(groups.map(({ sentences, length: longest }) => [sentences, longest])).toEqual([
+      [2, 4],
+      [1, 12],
+      [1, 41],
+    ]);
     expect(length).toBe(41);
     const first = Array.from(places.subarray(0, length));
     expect(first.slice(0, 4)).toEqual(first.slice(16, 20));
@@ -117,7 +146,10 @@ describe('a batch', () => {
     const all = [0, ...groups.flatMap(({ ids }) => [...ids])];
     for (let report = 0; report < n; report++) {
       const wanted = reports[report]!.flatMap((sentence) => Array.from(sentence));
-      const found = Array.from(places.subarray(report * length, report * length + wanted.length), (at) => all[at]);
+      const found = Array.from(
+        places.subarray(report * length, report * length + wanted.length),
+        (at) => all[at],
+      );
       expect(found).toEqual(wanted);
     }
   });

@@ -75,8 +75,11 @@ export class RateNetwork extends Module {
     const dropoutGenerator = options.dropoutGenerator ?? generator;
     this.heads = heads;
     this.findings = findings;
-    const small = { generator, init: normal_(0.05) };
-    this.tokens = this.child('tokens', new Embedding(vocabulary, width, { ...small, padding: PAD }));
+    const small = { generator, init: normal_(0.2) };
+    this.tokens = this.child(
+      'tokens',
+      new Embedding(vocabulary, width, { generator, init: normal_(1), padding: PAD }),
+    );
     this.positions = this.child('positions', new Embedding(LONGEST_SENTENCE, width, small));
     this.encoder = this.child(
       'encoder',

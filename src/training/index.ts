@@ -28,8 +28,8 @@ export { chooseMode, type Mode } from './mode.ts';
 export { type NoiseOptions, type NoisyConfidences, noisyConfidences } from './noisy-confidences.ts';
 export { importCode, importModel, importObjective, type OwnCode } from './own-code.ts';
 export {
-  type NetworkOutput,
   inMode,
+  type NetworkOutput,
   outputOf,
   type PredictOptions,
   predict,

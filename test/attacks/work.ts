@@ -106,6 +106,17 @@ export const verbs: readonly Verb[] = [
     appearsWhole: false,
   },
   {
+    name: 'rates train',
+    args: (folder, out) => [
+      ...['rates', 'train', join(folder, 'few.jsonl'), '--rows', join(folder, 'rows.jsonl'), '--epochs', '2'],
+      ...['--width', '16', '--depth', '1', '--threads', '1', '--precision', 'float32', '--out', out],
+    ],
+    output: 'rgn',
+    digest: async (out) =>
+      existsSync(join(out, 'done.json')) ? hash(readFileSync(join(out, 'model.safetensors'))) : undefined,
+    appearsWhole: false,
+  },
+  {
     name: 'judge',
     args: (folder, out) => [
       ...['judge', `a=${join(folder, 'a.csv')}`, `b=${join(folder, 'b.csv')}`, '--replicates', '200'],

@@ -1,0 +1,151 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { register as registerExtract } from './extract.ts';
+import { register as registerRates } from './rates.ts';
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 }); // for a busy machine
+
+const folder = mkdtempSync(join(tmpdir(), 'penumbra-rates-'));
+const at = (name: string) => join(folder, name);
+let [said, told] = ['', ''];
+
+async function penumbra(...args: string[]): Promise<string> {
+  [said, told] = ['', ''];
+  const program = new Command('penumbra').exitOverride();
+  for (const register of [registerExtract, registerRates]) register(program);
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => (said += text) !== '');
+  const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => (told += text) !== '');
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } finally {
+    out.mockRestore();
+    err.mockRestore();
+  }
+  return said;
+}
+
+const sentences = [
+  'No edema.',
+  'Probable edema.',
+  'No pneumothorax.',
+  'Possible pneumothorax.',
+  'Pneumonia is present.',
+];
+
+beforeAll(async () => {
+  const lines = Array.from(
+    { length: 80 },
+    (_, i) => `r${i},p${i >> 1},${sentences[i % 5]} ${sentences[(i >> 2) % 5]}`,
+  );
+  writeFileSync(at('r.csv'), `id,patient,text\n${lines.join('\n')}\n`);
+  await penumbra('extract', at('r.csv'), '--out', at('rows.jsonl'));
+  const small = ['--epochs', '2', '--width', '16', '--depth', '1', '--batch-size', '16', '--threads', '1'];
+  writeFileSync(at('ranking.csv'), 'phrase,mu,sigma\nprobable,39,1\npossible,23,1\nversus,15,1\n');
+  const train = [
+    'rates',
+    'train',
+    at('r.csv'),
+    '--rows',
+    at('rows.jsonl'),
+    '--out',
+    at('rgn'),
+    '--rankings',
+    at('ranking.csv'),
+  ];
+  expect(await penumbra(...train, ...small)).toBe(`${at('rgn')}\n`);
+  expect(told).toContain('not ranked, since they stand between two findings: 1 phrases');
+  expect(told).toMatch(/rgn: epoch 2\/2 {2}loss \d\.\d+/);
+  expect(told).toMatch(/note: nothing is said of Fracture/);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('a trained network reads reports', async () => {
+  const args = [
+    'extract',
+    at('r.csv'),
+    '--out',
+    at('rgn.jsonl'),
+    '--extractor',
+    'rgn',
+    '--network',
+    at('rgn'),
+  ];
+  expect(await penumbra(...args)).toContain('80 reports extracted');
+  const rows = readFileSync(at('rgn.jsonl'), 'utf8').trim().split('\n');
+  expect(rows).toHaveLength(80 * 14);
+  expect(JSON.parse(rows[0]!)).toMatchObject({ id: 'r0', extractor: 'rgn' });
+});
+
+test('a trained network is judged beside its teacher', async () => {
+  writeFileSync(
+    at('truth.csv'),
+    `report,Edema\n${Array.from({ length: 80 }, (_, i) => `r${i},0.${1 + (i % 8)}`).join('\n')}\n`,
+  );
+  const args = ['rates', 'evaluate', at('rgn'), at('r.csv'), '--rows', at('rows.jsonl'), '--split', 'all'];
+  const shown = await penumbra(
+    ...args,
+    '--truth',
+    at('truth.csv'),
+    '--json',
+    at('f.json'),
+    '--disagreements',
+    at('d.jsonl'),
+  );
+  expect(shown).toMatch(/^80 reports\n\nfinding +both say +only network/);
+  expect(shown).toMatch(/\nEdema +\d+/);
+  expect(shown).toMatch(/\nall +\d+/);
+  const figures = JSON.parse(readFileSync(at('f.json'), 'utf8'));
+  expect(figures.findings.map(({ finding }: { finding: string }) => finding)).toContain('Edema');
+  expect(figures.disagreements).toBeUndefined();
+  for (const line of readFileSync(at('d.jsonl'), 'utf8').split('\n').filter(Boolean))
+    expect(Object.keys(JSON.parse(line))).not.toContain('text');
+  writeFileSync(
+    at('g.csv'),
+    `report,Edema\n${Array.from({ length: 80 }, (_, i) => `r${i},${i % 2}`).join('\n')}\n`,
+  );
+  expect(await penumbra(...args, '--gold', at('g.csv'), '--hedges', 'probable,possible')).toContain(
+    'against people',
+  );
+});
+
+test.each([
+  [['extract', 'r.csv', '--out', 'x.jsonl', '--network', 'rgn'], 'usage/extractor'],
+  [['extract', 'r.csv', '--out', 'x.jsonl', '--extractor', 'rgn'], 'usage/network'],
+  [
+    ['extract', 'r.csv', '--out', 'x.jsonl', '--extractor', 'rgn', '--network', 'rgn', '--stable', 'mask'],
+    'usage/extractor',
+  ],
+  [
+    ['extract', 'r.csv', '--out', 'x.jsonl', '--extractor', 'rgn', '--network', 'rgn', '--gguf', 'm'],
+    'usage/extractor',
+  ],
+  [
+    [
+      'extract',
+      'r.csv',
+      '--out',
+      'x.jsonl',
+      '--extractor',
+      'rgn',
+      '--network',
+      'rgn',
+      '--findings',
+      'chestxray14',
+    ],
+    'rates/findings',
+  ],
+  [['rates', 'evaluate', 'rgn', 'r.csv', '--rows', 'rows.jsonl', '--split', 'all the rest'], 'usage/split'],
+  [['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--width', '30'], 'rates/config'],
+  [
+    ['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--hold-out-hedges', 'probable,,'],
+    'usage/phrase',
+  ],
+])('%j is refused', async (args, code) => {
+  const placed = args.map((arg) => (/^(r\.csv|rows\.jsonl|x\.jsonl|y|rgn)$/.test(arg) ? at(arg) : arg));
+  const extractor = placed.indexOf('--extractor');
+  if (extractor >= 0) placed[extractor + 1] = 'rgn';
+  await expect(penumbra(...placed)).rejects.toMatchObject({ code });
+});
