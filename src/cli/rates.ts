@@ -41,7 +41,7 @@ export function register(program: Command): void {
     .option('--encoding <name>', 'of text files, where it is not UTF-8')
     .option('--epochs <n>', 'default: 8', positive)
     .option('--batch-size <n>', 'reports a step (default: 32)', positive)
-    .option('--learning-rate <x>', "AdamW's (default: 0.002)", number)
+    .option('--learning-rate <x>', "AdamW's (default: 0.003)", number)
     .option('--width <n>', 'numbers a piece of text (default: 64)', positive)
     .option('--depth <n>', 'layers (default: 2)', positive)
     .option('--vocabulary <n>', 'most pieces of the tokenizer (default: 4096)', positive)
@@ -312,6 +312,8 @@ function render({ reports, all, findings, gold }: RateComparison): string {
       ['ρ truth: network', ({ truth }) => figure(truth?.network)],
       ['teacher', ({ truth }) => figure(truth?.teacher)],
       ['bound', ({ truth }) => figure(truth?.bound)],
+      ['ρ said: network', ({ truth }) => figure(truth?.networkReads)],
+      ['teacher', ({ truth }) => figure(truth?.teacherReads)],
       [
         'nearer: network/teacher',
         ({ truth }) => (truth === undefined ? '–' : `${truth.networkNearer}/${truth.teacherNearer}`),
@@ -341,7 +343,7 @@ function render({ reports, all, findings, gold }: RateComparison): string {
   ];
   if (all.truth !== undefined)
     lines.push(
-      'bound: ρ of the certainty that was put into words: no reader of the text alone has reason to reach more. nearer: which is nearer to the truth where they differ by more than 0.25.',
+      'bound: ρ of the certainty that was put into words with the truth. ρ said: with that certainty. nearer: which is nearer to the truth where they differ by more than 0.25.',
     );
   if (gold !== undefined) {
     const macro = (score: typeof gold.network) =>

@@ -8,7 +8,7 @@ const schema = z.strictObject({
   epochs: z.int().min(1).default(8),
   batchSize: z.int().min(1).max(4096).default(32),
   /** AdamW's: for batches of 32. */
-  learningRate: z.number().positive().default(0.002),
+  learningRate: z.number().positive().default(0.003),
   weightDecay: z.number().min(0).default(0.01),
   /** Epochs of linear warm-up; then half a cosine to nothing. */
   warmUp: z.number().min(0).default(0.5),
@@ -22,7 +22,7 @@ const schema = z.strictObject({
   /** Share of the words that fall into pieces in training (BPE-dropout): so unknown words have a meaning. */
   pieceDropout: z.number().min(0).max(1).default(0.1),
   /** Share of the words that are hidden in training: no single word decides, and what is around a hedge counts too. */
-  wordDropout: z.number().min(0).lt(1).default(0.1),
+  wordDropout: z.number().min(0).lt(1).default(0.05),
   /** Share of the reports in which one finding's words are exchanged for another's, with what was said of it. */
   findingSwap: z.number().min(0).max(1).default(0.3),
   /** Weight of the ranking of phrases, where there is one, beside the rows. */

@@ -61,8 +61,11 @@ export interface Agreement {
     /** Spearman's correlation with the true probability. */
     readonly network: number | null;
     readonly teacher: number | null;
-    /** The same of the certainty that was put into words. */
+    /** The same of the certainty that was put into words: what a text can tell. */
     readonly bound: number | null;
+    /** Spearman's correlation with that certainty: how well the words were read. */
+    readonly networkReads: number | null;
+    readonly teacherReads: number | null;
     /** Mean |p − truth|. */
     readonly networkError: number;
     readonly teacherError: number;
@@ -81,10 +84,10 @@ export interface RateComparison {
   /** Against people: the network, and its teacher. */
   readonly gold?: { readonly network: ReportScore; readonly teacher: ReportScore };
   /** Disagreements, the largest first; no text. */
-  readonly disagreements: readonly Disagreement[];
+  readonly disagreements: readonly RateDisagreement[];
 }
 
-export interface Disagreement {
+export interface RateDisagreement {
   readonly id: string;
   readonly finding: string;
   readonly teacher: number | null;
@@ -199,7 +202,8 @@ function agreementOf(cells: readonly Cell[]): Agreement {
     apart: Math.abs(row.probability! - teacher!),
   }));
   const disputed = errors.filter(({ apart }) => apart > DISAGREE);
-  const spoken = known.filter(({ said }) => said !== undefined);
+  const allSaid = known.every(({ said }) => said !== undefined);
+  const network = ({ row }: Cell) => row.probability!;
   const marked = both.filter(({ gold }, i) => gold !== undefined && same[i] === 0);
   const right = marked.filter(({ row, gold }) => row.label === (gold! >= 0.5 ? 1 : 0)).length;
   return {
@@ -213,21 +217,27 @@ function agreementOf(cells: readonly Cell[]): Agreement {
     ...(known.length > 0 && {
       truth: {
         n: known.length,
-        network: spearman(
-          known.map(({ row }) => row.probability!),
-          known.map(({ truth }) => truth!),
+        network: ranked(known, network, ({ truth }) => truth!),
+        teacher: ranked(
+          known,
+          ({ teacher }) => teacher!,
+          ({ truth }) => truth!,
         ),
-        teacher: spearman(
-          known.map(({ teacher }) => teacher!),
-          known.map(({ truth }) => truth!),
-        ),
-        bound:
-          spoken.length < known.length
-            ? null
-            : spearman(
-                known.map(({ said }) => said!),
-                known.map(({ truth }) => truth!),
-              ),
+        bound: allSaid
+          ? ranked(
+              known,
+              ({ said }) => said!,
+              ({ truth }) => truth!,
+            )
+          : null,
+        networkReads: allSaid ? ranked(known, network, ({ said }) => said!) : null,
+        teacherReads: allSaid
+          ? ranked(
+              known,
+              ({ teacher }) => teacher!,
+              ({ said }) => said!,
+            )
+          : null,
         networkError: mean(errors.map(({ network }) => network))!,
         teacherError: mean(errors.map(({ teacher }) => teacher))!,
         networkNearer: disputed.filter(({ network, teacher }) => network < teacher).length,
@@ -238,6 +248,10 @@ function agreementOf(cells: readonly Cell[]): Agreement {
       gold: { networkRight: right, teacherRight: marked.length - right },
     }),
   };
+}
+
+function ranked(cells: readonly Cell[], a: (cell: Cell) => number, b: (cell: Cell) => number): number | null {
+  return spearman(cells.map(a), cells.map(b));
 }
 
 function scored(
@@ -272,7 +286,7 @@ function scored(
   };
 }
 
-function disagreementsOf(cells: readonly Cell[]): Disagreement[] {
+function disagreementsOf(cells: readonly Cell[]): RateDisagreement[] {
   return cells
     .map((cell) => ({
       cell,

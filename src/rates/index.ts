@@ -6,6 +6,8 @@
  * const { extract } = ratesExtractor(loadRates('runs/rgn'));
  * extract({ id: '1', text: 'IMPRESSION: Probable pneumonia.' }); // a row per finding
  */
+import './register.ts';
+
 export { type RateConfig, type RateOptions, resolveRateConfig } from './config.ts';
 export {
   type RateData,
@@ -17,10 +19,10 @@ export {
 } from './data.ts';
 export {
   type Agreement,
-  type Disagreement,
   type EvaluateRatesOptions,
   evaluateRates,
   type RateComparison,
+  type RateDisagreement,
   readTruth,
   type Truth,
 } from './evaluate.ts';
@@ -34,7 +36,7 @@ export {
   RateFolder,
   readSplits,
 } from './folder.ts';
-export { type NetworkOptions, type NetworkOutput, RateNetwork } from './network.ts';
+export { RateNetwork, type RateNetworkOptions, type RateOutput } from './network.ts';
 export { type Meaning, meaningOf } from './outputs.ts';
 export { type RankedPhrase, type Rankings, readRankings } from './rankings.ts';
 export { Tokenizer, type TokenizerOptions, trainTokenizer } from './tokenizer.ts';

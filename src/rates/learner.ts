@@ -9,7 +9,7 @@ import { piecesOf, type WordSentence } from './corpus.ts';
 import type { RateData, RateExample } from './data.ts';
 import type { FindingSwap } from './finding-swap.ts';
 import type { RateFigures } from './folder.ts';
-import type { NetworkOutput, RateNetwork } from './network.ts';
+import type { RateNetwork, RateOutput } from './network.ts';
 import { LARGEST_VARIANCE, LEAST_VARIANCE, sigmoid, varianceOf } from './outputs.ts';
 import type { Carriers, CarrierWriter, Rankings } from './rankings.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -97,7 +97,7 @@ export class Learner {
     };
   }
 
-  private read(reports: readonly (readonly Pieces[])[]): NetworkOutput {
+  private read(reports: readonly (readonly Pieces[])[]): RateOutput {
     const { network, mode } = this.parts;
     const inputs = tensorsOf(tokenBatch(reports), mode.device);
     if (mode.precision === 'float32') return network.read(inputs);
@@ -161,7 +161,7 @@ function exchange(values: Uint8Array | Float32Array, a: number, b: number): void
  * the Gaussian negative log-likelihood of its error under the network's own variance, both where something is said. The
  * error counts as given there: the variance learns from it, and the probability not from the variance.
  */
-function rowsLoss({ mentioned, certainty, doubt }: NetworkOutput, shown: readonly Shown[]): Tensor {
+function rowsLoss({ mentioned, certainty, doubt }: RateOutput, shown: readonly Shown[]): Tensor {
   const shape = mentioned.shape;
   const matrix = (of: (one: Shown) => Uint8Array | Float32Array) => {
     const values = new Float32Array(mentioned.size);
@@ -192,7 +192,7 @@ function rowsLoss({ mentioned, certainty, doubt }: NetworkOutput, shown: readonl
 const NO_REDUCTION = 0;
 
 /** Bradley and Terry: cross-entropy of σ(cᵢ − cⱼ) against how often people put phrase i above phrase j, over all pairs. */
-function rankingLoss({ certainty }: NetworkOutput, drawn: Carriers, { likelier, phrases }: Rankings): Tensor {
+function rankingLoss({ certainty }: RateOutput, drawn: Carriers, { likelier, phrases }: Rankings): Tensor {
   const n = drawn.phrases.length;
   const said = certainty.select(1, drawn.finding);
   const above = new Float32Array(n * n);

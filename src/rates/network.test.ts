@@ -50,7 +50,7 @@ function network(): RateNetwork {
   });
   const state = Array.from(made.stateDict(), ([name, { shape }]): [string, Tensor] => {
     const values = weights(name, shape);
-    if (name === 'tokens.weight') values.fill(0, 0, shape[1]!);
+    if (name === 'tokens.weight') (values as Float32Array).fill(0, 0, shape[1]!);
     return [name, fromTypedArray(values, { shape })];
   });
   made.loadStateDict(new Map(state));

@@ -11,7 +11,7 @@ import {
 import { type BatchTensors, LONGEST_SENTENCE } from './batch.ts';
 import { PAD } from './tokenizer.ts';
 
-export interface NetworkOptions {
+export interface RateNetworkOptions {
   /** Ids of the tokenizer. */
   readonly vocabulary: number;
   /** K. */
@@ -29,7 +29,7 @@ export interface NetworkOptions {
 }
 
 /** What the network says of B reports and K findings. All [B, K], float32 where nothing else is said. */
-export interface NetworkOutput {
+export interface RateOutput {
   /** Logit of "the report says something of it". */
   readonly mentioned: Tensor;
   /** Logit of P(finding), as the wording means it. */
@@ -69,7 +69,7 @@ export class RateNetwork extends Module {
   private readonly heads: number;
   private readonly findings: number;
 
-  constructor(options: NetworkOptions) {
+  constructor(options: RateNetworkOptions) {
     super();
     const { vocabulary, findings, width, heads, generator, dropout } = options;
     const dropoutGenerator = options.dropoutGenerator ?? generator;
@@ -110,7 +110,7 @@ export class RateNetwork extends Module {
     throw new Error('a rate network reads batches: call read');
   }
 
-  read({ groups, places }: BatchTensors): NetworkOutput {
+  read({ groups, places }: BatchTensors): RateOutput {
     const { heads, findings } = this;
     const [batch, length] = places.shape as [number, number];
     const made = tidy(() => {

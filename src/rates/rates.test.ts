@@ -9,6 +9,7 @@ import { Random } from '../random.ts';
 import {
   createAssessor,
   extract,
+  type FindingRow,
   findingSet,
   openExtractor,
   parseFindings,
@@ -167,7 +168,7 @@ describe('training', () => {
     const again = await run('parts');
     expect(again.events).toEqual([]);
     expect(again.result.epochs).toHaveLength(2);
-  }, 120_000);
+  }, 300_000);
 
   test('refuses the folder of another network, and of anything else', async () => {
     const data = await read();
@@ -304,12 +305,7 @@ describe('rows', () => {
     fc.assert(
       fc.property(hostile, (text) => {
         using _scope = new Scope();
-        const rows = readOne({ id: '', text }) as {
-          rate: number | null;
-          label: number | null;
-          probability: number | null;
-          evidence: { phrase: string; start: number; end: number }[];
-        }[];
+        const rows = readOne({ id: '', text }) as FindingRow[];
         return (
           rows.length === set.findings.length &&
           rows.every(
@@ -332,7 +328,7 @@ describe('rows', () => {
       { id: 'long', text: 'x'.repeat(200_001) },
       { id: 'book', text: 'No pneumothorax. '.repeat(3000) },
       { id: 'nothing' },
-    ]) as { status: string; reason?: string }[][];
+    ]) as FindingRow[][];
     expect(rows.map((own) => own.length)).toEqual([14, 1, 14, 14]);
     expect(rows[1]![0]).toMatchObject({
       status: 'failed',
@@ -450,6 +446,9 @@ describe('judging', () => {
     expect(of('Pneumothorax').truth!.teacher).toBeCloseTo(1, 9);
     expect(of('Pneumothorax').truth!.network).toBeCloseTo(of('Pneumothorax').spearman!, 9);
     expect(of('Pneumothorax').truth!.teacherError).toBeCloseTo(0, 6);
+    expect(of('Pneumothorax').truth!.bound).toBeGreaterThan(0.95);
+    expect(of('Pneumothorax').truth!.teacherReads).toBeCloseTo(of('Pneumothorax').truth!.bound!, 9);
+    expect(of('Edema').truth!.bound).toBeLessThan(-0.95);
     expect(of('Edema').truth!.network).toBeLessThan(-0.5);
     expect(of('Pneumonia').truth).toBeUndefined();
     expect(found.all.sameLabel).toBeGreaterThan(0.9);
