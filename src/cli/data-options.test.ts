@@ -41,6 +41,11 @@ test('findings, their policies and what is known of the data reach the reader', 
   expect(open('--uncertain', '0.25').train.values[4]).toBe(0.25);
   const rate = open('--uncertain', 'rate=-0.5').train;
   expect([rate.values[4], rate.rates![4]]).toEqual([1, -0.5]);
+  writeFileSync(join(folder, 'errors.json'), '{"Mass":{"miss":0.1}}');
+  expect(open('--errors', join(folder, 'errors.json')).train.errors).toEqual([
+    { falsePositive: 0, miss: 0, hedged: 0 },
+    { falsePositive: 0, miss: 0.1, hedged: 0 },
+  ]);
   const p = open('--values', 'probabilities', '--blank', 'zeros').train;
   expect([...p.values].map((value) => Number(value.toFixed(3)))).toEqual([0.8, 0, 0.1, 1, 0, 1]);
   expect(p.mask).toBeUndefined();

@@ -1,7 +1,5 @@
 import { type Command, Option } from 'commander';
-import { PenumbraError } from '../errors.ts';
 import { type RowPolicy, rowPolicies } from '../reports/dataset/policy.ts';
-import type { LabelErrors } from '../reports/index.ts';
 
 export function register(program: Command): void {
   program
@@ -42,9 +40,12 @@ export function register(program: Command): void {
         .default('drop'),
     )
     .option(
-      '--label-errors <present=e,absent=e,uncertain=e>',
-      'measured error rates of the labels: rates are corrected for them, and negative for sure wording',
-      labelErrors,
+      '--errors <figures>',
+      'how often labels are wrong, kept for objectives that correct for it: the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
+    )
+    .option(
+      '--audit <file>',
+      'follow the --json of reports audit: hedges that the truth does not follow are labels, others are recalibrated, errors are kept',
     )
     .option(
       '--hold-out-hedges <phrases>',
@@ -65,6 +66,7 @@ export function register(program: Command): void {
 Examples:
   $ penumbra dataset build mimic-cxr-jpg/ --rows rows.parquet --out uncertainty/
   $ penumbra dataset build images.csv --rows rows-*.jsonl --out uncertainty/ --report-column accession
+  $ penumbra dataset build images.csv --rows rows.parquet --out audited/ --audit audit.json
   $ penumbra dataset build images.csv --rows rows.parquet --out by-hedge/ --hold-out-hedges "cannot be excluded,possible"`,
     )
     .action(build);
@@ -79,7 +81,8 @@ interface Flags {
   unverified: RowPolicy;
   disagreeing: RowPolicy;
   failed: 'mask' | 'drop';
-  labelErrors?: LabelErrors;
+  errors?: string;
+  audit?: string;
   holdOutHedges?: string;
   imageColumn?: string;
   reportColumn?: string;
@@ -94,14 +97,18 @@ interface Flags {
 
 async function build(images: string, flags: Flags): Promise<void> {
   const { buildDataset } = await import('../reports/dataset/index.ts');
-  const { correctedRates, openRules } = await import('../reports/index.ts');
+  const { openRules, readLabelErrors } = await import('../reports/index.ts');
+  const { readHedging } = await import('../reports/dataset/hedging.ts');
+  const { findings } = openRules(flags);
+  const errors = flags.errors ?? flags.audit;
   const summary = await buildDataset(flags.out, {
     rows: flags.rows,
     images,
-    findings: openRules(flags).findings,
+    findings,
     policies: { unverified: flags.unverified, disagreeing: flags.disagreeing, failed: flags.failed },
     ...(flags.extractor !== undefined && { extractor: flags.extractor }),
-    ...(flags.labelErrors !== undefined && { rates: correctedRates(flags.labelErrors) }),
+    ...(errors !== undefined && { errors: readLabelErrors(errors, findings.findings) }),
+    ...(flags.audit !== undefined && { hedging: readHedging(flags.audit) }),
     ...(flags.holdOutHedges !== undefined && {
       holdOutHedges: flags.holdOutHedges.split(',').map((phrase) => phrase.trim()),
     }),
@@ -128,19 +135,4 @@ async function build(images: string, flags: Flags): Promise<void> {
       kinds.map((kind) => `${rowCounts[kind].rows} ${kind} rows ${done[policies[kind]]}\n`).join('') +
       summary.notes.map((note) => `note: ${note}\n`).join(''),
   );
-}
-
-/** `present=0.02,absent=0.01`; kinds that are not named have no error. */
-export function labelErrors(value: string): LabelErrors {
-  const errors = { present: 0, absent: 0, uncertain: 0 };
-  for (const part of value.split(',')) {
-    const [kind, e] = part.split('=').map((x) => x.trim());
-    if (kind === undefined || !Object.hasOwn(errors, kind) || !/^0?\.?\d+$/.test(e ?? '')) {
-      throw new PenumbraError('usage/rates', `--label-errors: "${part}" is no error rate.`, {
-        hint: 'Write present=0.02,absent=0.01,uncertain=0 with measured shares below 0.5.',
-      });
-    }
-    errors[kind as keyof typeof errors] = Number(e);
-  }
-  return errors;
 }

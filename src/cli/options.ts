@@ -10,6 +10,7 @@ import {
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { readRegular } from '../files/index.ts';
+import { readLabelErrors } from '../reports/score/label-errors.ts';
 import type { TrainOptions } from '../training/index.ts';
 import { optimizerNames } from '../training/optimizer-names.ts';
 import { tellDataset } from './check-data.ts';
@@ -39,6 +40,7 @@ export interface DataFlags {
   blank?: NonNullable<FindingsOptions['blank']>;
   values?: NonNullable<FindingsOptions['values']>;
   judgeBy?: string;
+  errors?: NonNullable<FindingsOptions['errors']>;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -103,6 +105,11 @@ export function addDataOptions(command: Command): Command {
       '--judge-by <data>',
       'a data set of the same images whose labels judge the test split, where those trained on are not the truth',
     )
+    .option(
+      '--errors <file>',
+      "findings: how often labels are wrong, for objectives that correct for it: the --json of reports score or audit (default: the data's own)",
+      (file: string) => readLabelErrors(file),
+    )
     .option('--skip-missing', "leave a table's rows out whose files are not there")
     .option(
       '--skip-duplicates',
@@ -146,11 +153,12 @@ export function openOptions(flags: DataFlags): OpenOptions {
     ...(flags.val !== undefined && { val: flags.val }),
     ...(flags.test !== undefined && { test: flags.test }),
   };
-  const { uncertain, blank, values } = flags;
+  const { uncertain, blank, values, errors } = flags;
   const findings = {
     ...(uncertain !== undefined && { uncertain }),
     ...(blank !== undefined && { blank }),
     ...(values !== undefined && { values }),
+    ...(errors !== undefined && { errors }),
   };
   const columns = columnNames(flags);
   return {

@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
-import type { LabelErrors } from '../reports/index.ts';
-import { labelErrors } from './dataset.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addJobsOption,
@@ -43,10 +41,10 @@ export function register(program: Command): void {
         .default('keep'),
     )
     .option(
-      '--label-errors <present=e,absent=e,uncertain=e>',
-      'measured error rates of the labels: rates are corrected for them, and negative for sure wording',
-      labelErrors,
+      '--errors <figures>',
+      'how often labels are wrong, for objectives that correct for it (forward, gls:rates=data): the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
     )
+    .option('--audit <file>', 'follow the --json of reports audit, as penumbra dataset build does')
     .option('--image-column <name>', 'tables of images: the image')
     .option('--report-column <name>', 'tables of images: the id of the report')
     .option('--patient-column <name>', 'tables of images: the patient')
@@ -104,7 +102,8 @@ type Flags = Record<string, unknown> &
     idColumn?: string;
     textColumn?: string;
     stable: 'keep' | 'mask';
-    labelErrors?: LabelErrors;
+    errors?: string;
+    audit?: string;
     imageColumn?: string;
     reportColumn?: string;
     patientColumn?: string;
@@ -204,6 +203,8 @@ async function hear(source: Source, flags: Flags, signal: AbortSignal) {
   });
   const progress = createProgress({ label: '2 reports', total: 0, unit: 'reports' });
   const { imageColumn, reportColumn, patientColumn, splitColumn } = flags;
+  const labelErrors = flags.errors ?? flags.audit;
+  const { readHedging } = await import('../reports/dataset/hedging.ts');
   try {
     const heard = await hearReports({
       ...source,
@@ -223,7 +224,8 @@ async function hear(source: Source, flags: Flags, signal: AbortSignal) {
         },
         val: flags.val,
         test: flags.test,
-        ...(flags.labelErrors !== undefined && { rates: reports.correctedRates(flags.labelErrors) }),
+        ...(labelErrors !== undefined && { errors: reports.readLabelErrors(labelErrors, findings.findings) }),
+        ...(flags.audit !== undefined && { hedging: readHedging(flags.audit) }),
       },
       signal,
       onReports: (p) => progress.update(p.seen, info()),

@@ -2,11 +2,14 @@ import type { Command } from 'commander';
 import { PenumbraError } from '../errors.ts';
 import { writeResult } from '../files/index.ts';
 import type { MentionScore, ReportScore } from '../reports/index.ts';
+import { addAudit } from './reports-audit.ts';
 
 export function register(program: Command): void {
-  program
+  const reports = program
     .command('reports')
-    .description('Scores what was read from reports.')
+    .description('Scores what was read from reports, and what it is worth.');
+  addAudit(reports);
+  reports
     .command('score')
     .description('Scores the rules, or rows that were extracted before, against a gold file.')
     .argument(

@@ -52,8 +52,7 @@ export {
 } from './lexicon/lexicon.ts';
 export { type Candidate, checkCoverage, checkExamples, mineLexicon } from './mine/index.ts';
 export {
-  correctedRates,
-  type LabelErrors,
+  correctedRate,
   probabilityToRate,
   type RatePolicy,
   wordingRates,
@@ -68,7 +67,28 @@ export {
   type MentionAssessment,
 } from './rules/assess.ts';
 export { openRules, type RuleFiles } from './rules/open.ts';
+export {
+  type Audit,
+  type AuditOptions,
+  audit,
+  type FindingAudit,
+  type Recommendation,
+} from './score/audit.ts';
 export { type Gold, type GoldFields, readGold } from './score/gold.ts';
+export {
+  type LabelCase,
+  type LabelErrorFigures,
+  labelErrors,
+  readLabelErrors,
+  type Share,
+} from './score/label-errors.ts';
+export {
+  type FindingLabelerErrors,
+  type LabelerCase,
+  type LabelerErrors,
+  labelerErrors,
+} from './score/labeler.ts';
+export { type Recalibration, recalibrate } from './score/recalibration.ts';
 export {
   type FindingScore,
   type GoldLabel,

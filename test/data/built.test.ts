@@ -1,7 +1,14 @@
 import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { BatchLoader, csvLine, type Findings, openDataset, parseCsv } from '../../src/data/index.ts';
+import {
+  BatchLoader,
+  csvLine,
+  datasetIdentity,
+  type Findings,
+  openDataset,
+  parseCsv,
+} from '../../src/data/index.ts';
 import { buildDataset } from '../../src/reports/dataset/index.ts';
 import { createAssessor, extract, rulesExtractor } from '../../src/reports/index.ts';
 import { folderMaker, pictures } from './folder-maker.ts';
@@ -77,6 +84,36 @@ describe('what dataset build writes opens as it is', () => {
     await using loader = new BatchLoader(train!, { batchSize: 3, size: 8 });
     for await (const { targets } of loader.epoch(0)) expect((targets as Findings).rates).toEqual(rates);
     expect(loader.broken).toEqual([]);
+  });
+
+  test('errors of labels come with the card, and those that are given are in their place', async () => {
+    const folder = make({ ...images, 'set/images.csv': table });
+    const out = join(folder, 'out');
+    const rows = [await rowsOf(folder, reports)];
+    const errors = { Pneumonia: { falsePositive: 0.02, miss: 0.1, hedged: 0 } };
+    await buildDataset(out, { rows, images: join(folder, 'set/images.csv'), errors });
+    const opened = openDataset(out);
+    const of = (data: typeof opened) => (data.splits.train!.targets as Findings).errors;
+    expect(of(opened)!).toHaveLength(14);
+    expect(of(opened)![opened.classes.indexOf('Pneumonia')]).toEqual(errors.Pneumonia);
+    expect(of(opened)![0]).toEqual({ falsePositive: 0, miss: 0, hedged: 0 });
+    expect(of(openDataset(out, { classes: ['Pneumonia'] }))).toEqual([errors.Pneumonia]);
+    const given = { Pneumonia: { falsePositive: 0, miss: 0.3, hedged: 0.1 } };
+    expect(of(openDataset(out, { classes: ['Pneumonia'], findings: { errors: given } }))).toEqual([
+      given.Pneumonia,
+    ]);
+    expect(of(openDataset(out, { findings: { values: 'probabilities' } }))).toBeUndefined();
+    expect(() =>
+      openDataset(out, { findings: { errors: { Pneumonia: { falsePositive: 0.7, miss: 0, hedged: 0 } } } }),
+    ).toThrow(
+      expect.objectContaining({
+        code: 'data/findings-option',
+        message: expect.stringContaining('Pneumonia'),
+      }),
+    );
+    expect(datasetIdentity(opened)).not.toBe(
+      datasetIdentity(openDataset(out, { findings: { errors: given } })),
+    );
   });
 
   test('probabilities, chosen findings, the table itself, another root', async () => {

@@ -80,6 +80,10 @@ test('extract, score, dataset build: from reports to a data set', async () => {
     kind: 'reports',
     macroF1: 1,
     missing: 0,
+    errors: [
+      { finding: 'Pneumonia', hedged: { count: 0, n: 1 } },
+      { finding: 'Pleural Effusion', present: { count: 0, n: 1 }, falsePositive: { count: 0, n: 1 } },
+    ],
   });
 
   writeFileSync(
@@ -99,6 +103,107 @@ test('extract, score, dataset build: from reports to a data set', async () => {
   expect(built).toMatch(/4 images, 4 reports, 4 patients/);
   for (const file of ['dataset.parquet', 'labels.csv', 'dataset.json', 'README.md', 'report.html'])
     expect(existsSync(at(`set/${file}`))).toBe(true);
+});
+
+test('reports audit: from marked cases to a data set that follows it', async () => {
+  // Pneumonia's hedges mean what they say; those of Lung Lesion are habit. Fractures are missed.
+  const texts: string[] = [];
+  const truth: string[] = [];
+  for (let i = 0; i < 240; i++) {
+    const likely = i % 2 === 0;
+    const pneumonia = likely ? i % 5 !== 0 : i % 5 === 1;
+    const lesion = i % 4 < 2;
+    const fracture = i % 3 === 0;
+    const told = fracture && i % 4 !== 0;
+    texts.push(
+      `${likely ? 'Probable pneumonia' : 'Pneumonia is unlikely'}. ${i % 2 === 0 ? 'Probable lung mass' : 'Lung mass is unlikely'}. ${told ? 'Rib fracture' : 'No fracture'}.`,
+    );
+    truth.push(`s${i},${Number(pneumonia)},${Number(lesion)},${Number(fracture)}`);
+  }
+  writeFileSync(at('r.csv'), `id,text\n${texts.map((text, i) => `s${i},${text}`).join('\n')}\n`);
+  await penumbra('extract', at('r.csv'), '--out', at('rows.jsonl'));
+  writeFileSync(at('gold.csv'), `report,Pneumonia,Lung Lesion,Fracture\n${truth.join('\n')}\n`);
+  const said = await penumbra(
+    'reports',
+    'audit',
+    at('rows.jsonl'),
+    '--gold',
+    at('gold.csv'),
+    '--json',
+    at('audit.json'),
+  );
+  expect(said).toMatch(
+    /^Train on the expressed probability: Pneumonia, Fracture\.\nOn labels: Lung Lesion\.\nCorrect the labels’ errors: Fracture\./,
+  );
+  expect(said).toContain('--objective forward');
+  expect(said).toMatch(/\nFracture +240 +80 +0 +– /);
+  expect(said).toMatch(/Lung Lesion: Its 240 hedges say little about the truth/);
+
+  writeFileSync(
+    at('images.csv'),
+    `image,report,patient\n${texts.map((_, i) => `${i}.png,s${i},p${i}`).join('\n')}\n`,
+  );
+  const build = ['dataset', 'build', at('images.csv'), '--rows', at('rows.jsonl'), '--out'];
+  await penumbra(...build, at('plain'));
+  await penumbra(...build, at('audited'), '--audit', at('audit.json'));
+  const card = JSON.parse(readFileSync(at('audited/dataset.json'), 'utf8'));
+  expect(card.hedging).toMatchObject({ Pneumonia: 'as-written', 'Lung Lesion': 'as-labels' });
+  expect(card.errors.Fracture.miss).toBeGreaterThan(0.1);
+  expect(card.errors.Pneumonia).toEqual({ falsePositive: 0, miss: 0, hedged: 0 });
+  const rates = (set: string, finding: string) => {
+    const [head, ...lines] = readFileSync(at(`${set}/labels.csv`), 'utf8')
+      .trim()
+      .split('\n');
+    const column = head!.split(',').indexOf(`${finding} r`);
+    return lines.map((line) => Number(line.split(',')[column]));
+  };
+  expect(Math.min(...rates('plain', 'Lung Lesion'))).toBeGreaterThan(0);
+  expect(Math.max(...rates('audited', 'Lung Lesion'))).toBe(0);
+  expect(Math.min(...rates('audited', 'Pneumonia'))).toBeGreaterThan(0);
+});
+
+test('a recalibration of hedges moves their probability, label and rate alike', async () => {
+  writeFileSync(
+    at('r.csv'),
+    'id,text\ns0,Probable pneumonia.\ns1,Possible pneumonia.\ns2,Pneumonia.\ns3,No pneumonia.\n',
+  );
+  await penumbra('extract', at('r.csv'), '--out', at('rows.jsonl'));
+  writeFileSync(
+    at('images.csv'),
+    `image,report,patient\n${[0, 1, 2, 3].map((i) => `${i}.png,s${i},p${i}`).join('\n')}\n`,
+  );
+  const recommendation = {
+    targets: 'soft',
+    recalibration: { intercept: 0.5, slope: 2 },
+    errors: { falsePositive: 0, miss: 0, hedged: 0 },
+  };
+  writeFileSync(
+    at('audit.json'),
+    JSON.stringify({ kind: 'audit', findings: [{ finding: 'Pneumonia', recommendation }] }),
+  );
+  await penumbra(
+    'dataset',
+    'build',
+    at('images.csv'),
+    '--rows',
+    at('rows.jsonl'),
+    '--out',
+    at('set'),
+    '--audit',
+    at('audit.json'),
+  );
+  const [head, ...lines] = readFileSync(at('set/labels.csv'), 'utf8').trim().split('\n');
+  const cell = (line: string, what: string) =>
+    Number(line.split(',')[head!.split(',').indexOf(`Pneumonia ${what}`)]);
+  const moved = (p: number) => 1 / (1 + Math.exp(-(0.5 + 2 * Math.log(p / (1 - p)))));
+  const expected = [moved(0.785), moved(0.456), 1, 0];
+  lines.forEach((line, i) => {
+    const p = expected[i]!;
+    expect(cell(line, 'p')).toBeCloseTo(p, 5);
+    expect(cell(line, 'y')).toBe(Number(p >= 0.5));
+    expect(cell(line, 'r')).toBeCloseTo(2 * Math.min(p, 1 - p), 5);
+  });
+  expect(readFileSync(at('set/README.md'), 'utf8')).toContain('Of Pneumonia the audit recalibrated');
 });
 
 test('reports score on mentions writes macroF1', async () => {

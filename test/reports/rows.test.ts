@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildDataset } from '../../src/reports/dataset/index.ts';
 import {
-  correctedRates,
   createAssessor,
   extract,
   type FindingRow,
@@ -214,16 +213,17 @@ describe('data sets say what was done with doubtful rows', () => {
     expect(masked.findings[0]!.positives).toBe(0);
     expect(masked.rowCounts.disagreeing.rows).toBe(560);
   });
-  test('rates by a policy that is stored; the version covers what the labels do not show', async () => {
+  test('errors of labels are stored, and rates stay the wording’s; the version covers what the labels do not show', async () => {
     const rows = rowsWith(undefined);
     const plain = await build(rows);
     expect(plain.rates).toEqual({ name: 'wording', version: 1 });
-    const corrected = await build(rows, {
-      rates: correctedRates({ present: 0.05, absent: 0, uncertain: 0 }),
-    });
-    expect(corrected.rates).toMatchObject({ name: 'corrected', version: 1, errors: { present: 0.05 } });
-    expect(corrected.findings[0]!.meanRate).toBeCloseTo(-0.111111, 6);
-    expect(corrected.version).not.toBe(plain.version);
+    const table = labels();
+    const errors = { [findings[0]!]: { falsePositive: 0.05, miss: 0.1, hedged: 0 } };
+    const told = await build(rows, { errors });
+    expect(told).toMatchObject({ rates: plain.rates, errors });
+    expect(labels()).toEqual(table);
+    expect(readFileSync(at('set/README.md'), 'utf8')).toMatch(/5\.0 % false positives, 10\.0 % misses/);
+    expect(told.version).not.toBe(plain.version);
     const before = readFileSync(rows, 'utf8');
     writeFileSync(
       rows,

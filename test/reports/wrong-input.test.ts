@@ -82,7 +82,10 @@ test.each<[string, string[], RegExp]>([
   ['rows of other findings', [...build, '--findings', 'chestxray14'], /not of the findings chestxray14/],
   ['an extractor that made none', [...build, '--extractor', 'llm'], /none of the extractor "llm"/],
   ['a hedge that nobody wrote', [...build, '--hold-out-hedges', 'perchance'], /"perchance"/],
-  ['label errors that are none', [...build, '--label-errors', 'present=2'], /label-errors|error rate/],
+  ['label errors that are none', [...build, '--errors', 'miss=2'], /error rate|'miss'/],
+  ['label errors of a missing file', [...build, '--errors', 'missing.json'], /missing\.json/],
+  ['an audit that is none', [...build, '--audit', 'a.csv'], /a\.csv/],
+  ['a truth that is missing', ['reports', 'audit', 'a.csv', '--gold', 'missing.csv'], /missing\.csv/],
   ['shares of everything', [...build, '--val', '0.6', '--test', '0.6'], /nothing to train on/],
 ])('%s', async (_, args, what) => {
   const files = readdirSync('.').sort();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
+import type { LabelErrors } from '../../data/targets.ts';
 import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { removeFromDraft, shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
@@ -11,6 +12,7 @@ import { defaultLexicon, type Lexicon } from '../lexicon/lexicon.ts';
 import { type RatePolicy, rateSql, wordingRates } from '../rate.ts';
 import { dataCard } from './card.ts';
 import { mergeReadings } from './consensus.ts';
+import { type HedgePolicy, hardenHedges, recalibrateHedges } from './hedging.ts';
 import { datasetPage } from './page.ts';
 import { type RowPolicies, rowKind, rowKinds, settlePolicies } from './policy.ts';
 import { type ImageColumns, readImages } from './sources.ts';
@@ -37,8 +39,10 @@ export interface BuildOptions {
   policies?: RowPolicies;
   /** Only the rows of this extractor, where the files hold those of several. */
   extractor?: string;
-  /** How p becomes the rate; default `wordingRates`. */
-  rates?: RatePolicy;
+  /** How often labels are wrong, by finding: kept with the data, for objectives that correct for it. */
+  errors?: Readonly<Record<string, LabelErrors>>;
+  /** What is done with the hedges of each finding; default: they are taken as they are written. */
+  hedging?: Readonly<Record<string, HedgePolicy>>;
   overwrite?: boolean;
   onStep?: (what: string) => void;
 }
@@ -62,7 +66,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
   const step = options.onStep ?? (() => {});
   const { findings } = options.findings ?? findingSet();
   const policies = settlePolicies(options.policies);
-  const rates = options.rates ?? wordingRates;
+  const { errors, hedging } = options;
   const hedges = options.holdOutHedges ?? [];
   if (!(val >= 0 && test >= 0 && val + test < 1)) {
     throw new PenumbraError(
@@ -89,7 +93,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         step('reading rows');
         const extractors = await loadRows(tables, options.rows, options.extractor);
         await checkFindings(run, options.findings ?? findingSet());
-        const rowCounts = await applyPolicies(run, policies, rates);
+        const rowCounts = await applyPolicies(run, policies, hedging ?? {});
         step('reading images');
         const images = await readImages(tables, options.images, columns);
         step('joining');
@@ -102,7 +106,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         step('writing');
         await write(run, draft, findings);
         const counts = await figures(run, findings, options.lexicon ?? defaultLexicon());
-        const version = await versionOf(run, findings, rates);
+        const version = await versionOf(run, findings, { rates: wordingRates, errors, hedging });
         return {
           version,
           name: out.split(/[\\/]/).filter(Boolean).at(-1) ?? out,
@@ -122,7 +126,9 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
           hedgesHeldOut: hedges,
           policies,
           rowCounts,
-          rates,
+          rates: wordingRates,
+          ...(errors && { errors }),
+          ...(hedging && { hedging }),
           notes,
           ...counts,
         };
@@ -216,7 +222,7 @@ async function checkFindings(run: Run, set: FindingSet): Promise<void> {
 async function applyPolicies(
   run: Run,
   policies: Required<RowPolicies>,
-  rates: RatePolicy,
+  hedging: Readonly<Record<string, HedgePolicy>>,
 ): Promise<DatasetSummary['rowCounts']> {
   await run(`CREATE OR REPLACE TABLE rows AS SELECT *, ${rowKind} AS kind FROM rows`);
   const masked = rowKinds.filter((kind) => kind !== 'stable' && policies[kind] !== 'keep').map(sqlText);
@@ -230,7 +236,9 @@ async function applyPolicies(
   }
   await run('ALTER TABLE rows ADD COLUMN masked VARCHAR');
   await run(`UPDATE rows SET masked = kind WHERE kind IN (${["'stable'", ...masked].join(', ')})`);
-  await run(`UPDATE rows SET rate = ${rateSql('probability', rates)} WHERE probability IS NOT NULL`);
+  await recalibrateHedges(run, hedging);
+  await run(`UPDATE rows SET rate = ${rateSql('probability')} WHERE probability IS NOT NULL`);
+  await hardenHedges(run, hedging);
   return Object.fromEntries(
     rowKinds.map((kind) => {
       const row = counted.find(([name]) => name === kind);
@@ -366,7 +374,11 @@ async function figures(
 }
 
 /** A hash of all that the data set says of its images: splits, statuses, numbers, evidence and its sentences. */
-async function versionOf(run: Run, findings: readonly string[], rates: RatePolicy): Promise<string> {
+async function versionOf(
+  run: Run,
+  findings: readonly string[],
+  settings: Pick<BuildOptions, 'errors' | 'hedging'> & { rates: RatePolicy },
+): Promise<string> {
   const rows = await run(
     `SELECT sha256(string_agg(hash, '' ORDER BY image)) FROM (
        SELECT j.image, sha256(concat_ws(chr(31), j.image, j.patient, j.report, j.split, CAST(w AS VARCHAR))) AS hash
@@ -374,7 +386,7 @@ async function versionOf(run: Run, findings: readonly string[], rates: RatePolic
   );
   const hash = createHash('sha256').update(String(rows[0]![0]));
   return hash
-    .update(JSON.stringify([findings, rates]))
+    .update(JSON.stringify([findings, settings.rates, settings.errors, settings.hedging]))
     .digest('hex')
     .slice(0, 16);
 }

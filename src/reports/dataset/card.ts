@@ -1,3 +1,4 @@
+import type { HedgePolicy } from './hedging.ts';
 import type { DatasetSummary } from './summary.ts';
 
 const sources = {
@@ -91,7 +92,7 @@ ${table(
 
 - \`dataset.parquet\`: one row per image: \`image, patient, report, split, view\`, and a column per finding: \`{status, probability, label, rate, deviation, masked, evidence, given}\`.
 - \`labels.csv\`: the same without status and evidence; columns \`<finding> y\`, \`<finding> p\`, \`<finding> r\`.
-- p is the probability that the wording expresses, y = 1 where p ≥ 0.5. The rate r is by the policy \`${s.rates.name}\`, version ${s.rates.version}: ${s.rates.errors === undefined ? 'r = 2·min(p, 1−p), so the smoothed target (1−r)·y + r/2 is p' : `r = (r* − 2e)/(1 − 2e) with r* = 2·min(p, 1−p) and label errors e of ${s.rates.errors.present} (present), ${s.rates.errors.absent} (absent), ${s.rates.errors.uncertain} (uncertain)`}.
+- p is the probability that the wording expresses, y = 1 where p ≥ 0.5. The rate r is by the policy \`${s.rates.name}\`, version ${s.rates.version}: r = 2·min(p, 1−p), so the smoothed target (1−r)·y + r/2 is p.${auditNote(s)}
 - \`deviation\`: standard deviation of p from the hedge's place in the ranking. \`masked\`: why a row has no label although the report speaks of the finding.
 - Empty cells: the report does not speak of the finding. That is not a negative.
 
@@ -101,4 +102,33 @@ ${table(
 - Probabilities of hedges come from a published ranking of 42 phrases and from neighbours placed beside it; they are the same for all findings and writers.
 - The table holds words of reports (evidence). It falls under the terms of the reports it was made from.
 `;
+}
+
+/** What an audit had the build do with hedges, and what is known of the labels' errors. */
+function auditNote({ hedging = {}, errors }: DatasetSummary): string {
+  const named = (of: (policy: HedgePolicy) => boolean) =>
+    Object.keys(hedging)
+      .filter((finding) => of(hedging[finding]!))
+      .join(', ');
+  const hardened = named((policy) => policy === 'as-labels');
+  const recalibrated = named((policy) => typeof policy === 'object');
+  const share = (e: number) => `${(100 * e).toFixed(1)} %`;
+  return [
+    hardened === ''
+      ? ''
+      : ` By an audit, hedges of ${hardened} have r = 0: the truth was not seen to follow them.`,
+    recalibrated === ''
+      ? ''
+      : ` Of ${recalibrated} the audit recalibrated the hedges' p, y and r (\`dataset.json\`, \`hedging\`).`,
+    errors === undefined
+      ? ''
+      : `\n- Labels are known to be wrong, for objectives that correct for it (\`forward\`, \`gls:rates=data\`): ${Object.entries(
+          errors,
+        )
+          .map(
+            ([finding, e]) =>
+              `${finding} ${share(e.falsePositive)} false positives, ${share(e.miss)} misses, ${share(e.hedged)} of hedges`,
+          )
+          .join('; ')}.`,
+  ].join('');
 }

@@ -1,4 +1,6 @@
+import type { LabelErrors } from '../../data/targets.ts';
 import type { RatePolicy } from '../rate.ts';
+import type { HedgePolicy } from './hedging.ts';
 import type { RowPolicies, rowKinds } from './policy.ts';
 import type { Images } from './sources.ts';
 
@@ -38,6 +40,10 @@ export interface DatasetSummary {
   >;
   /** How p became the rate. */
   readonly rates: RatePolicy;
+  /** How often labels are wrong, by finding, where the build was told: for objectives that correct for it. */
+  readonly errors?: Readonly<Record<string, LabelErrors>>;
+  /** What an audit had the build do with hedges, by finding. */
+  readonly hedging?: Readonly<Record<string, HedgePolicy>>;
   /** What a reader should know, such as an empty split. */
   readonly notes: readonly string[];
   readonly findings: readonly FindingSummary[];

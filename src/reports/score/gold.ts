@@ -24,7 +24,8 @@ export type Gold =
 /**
  * Reads a gold file. Mentions: JSON lines `{id, text, span: [start, end], finding, status}`; lines with another status
  * than positive, negated and uncertain are left out and counted. Reports: JSON lines or CSV `report,finding,label`, or a
- * CSV with one row per report (first column its id) and one column per finding; empty cells are not scored.
+ * CSV with one row per report (`report`, or the first column, its id) and one column per finding (`image`, `patient`,
+ * `split` and `view` are none); empty cells are not scored.
  * Labels: 1 present, 0 absent or not coded, −1 uncertain, or a probability.
  * @throws PenumbraError `reports/gold` naming file and line.
  */
@@ -127,6 +128,9 @@ function readLabels(
   return { kind: 'reports', labels };
 }
 
+/** Columns of a table of images that stand beside its findings. */
+const NO_FINDINGS = new Set(['image', 'patient', 'split', 'view']);
+
 function readTable(text: string, path: string): GoldLabel[] {
   const rows = parseCsv(text, separatorOf(text));
   const header = rows[0]!.map((name) => name.trim());
@@ -148,10 +152,11 @@ function readTable(text: string, path: string): GoldLabel[] {
       });
       return;
     }
-    for (let c = 1; c < header.length; c++) {
+    const id = Math.max(at.report, 0);
+    for (let c = 0; c < header.length; c++) {
       const cell = (row[c] ?? '').trim();
-      if (cell !== '')
-        labels.push({ report: row[0]!, finding: header[c]!, label: labelOf(cell, path, line) });
+      if (c !== id && cell !== '' && !NO_FINDINGS.has(header[c]!))
+        labels.push({ report: row[id]!, finding: header[c]!, label: labelOf(cell, path, line) });
     }
   });
   return labels;

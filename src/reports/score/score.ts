@@ -1,6 +1,7 @@
 import { PenumbraError } from '../../errors.ts';
 import type { Assessor } from '../rules/assess.ts';
 import type { FindingRow } from '../types.ts';
+import { type LabelCase, type LabelErrorFigures, labelErrors } from './label-errors.ts';
 
 export const goldStatuses = ['positive', 'negated', 'uncertain'] as const;
 export type GoldStatus = (typeof goldStatuses)[number];
@@ -60,6 +61,8 @@ export interface MentionScore extends ConfusionFigures {
    */
   readonly asTruth: ConfusionFigures;
   readonly probabilities: ProbabilityFigures;
+  /** How often labels are wrong, by finding, against mentions marked positive or negated. */
+  readonly errors: readonly LabelErrorFigures[];
   readonly disagreements: readonly {
     id: string;
     finding: string;
@@ -76,6 +79,7 @@ export function scoreMentions(gold: readonly GoldMention[], assessor: Assessor):
   const byTruth = emptyConfusion();
   const disagreements: MentionScore['disagreements'][number][] = [];
   const points: Point[] = [];
+  const cases: LabelCase[] = [];
   for (const mention of gold) {
     const got = assessor.assessMention(mention.text, mention.span);
     byScope[mention.status][got.polarity]++;
@@ -91,6 +95,8 @@ export function scoreMentions(gold: readonly GoldMention[], assessor: Assessor):
     }
     if (got.probability !== null) {
       const known = { positive: 1, negated: 0, uncertain: null }[mention.status];
+      if (known !== null)
+        cases.push({ finding: mention.finding, probability: got.probability, truth: known === 1 });
       points.push({
         p: got.probability,
         status: mention.status,
@@ -105,6 +111,7 @@ export function scoreMentions(gold: readonly GoldMention[], assessor: Assessor):
     ...confusionFigures(byScope),
     asTruth: confusionFigures(byTruth),
     probabilities: probabilityFigures(points),
+    errors: labelErrors(cases),
     disagreements,
   };
 }
@@ -151,6 +158,8 @@ export interface ReportScore {
   readonly minPositives: number;
   readonly findings: readonly FindingScore[];
   readonly probabilities: ProbabilityFigures;
+  /** How often labels are wrong, by finding, against the gold's 1 and 0. */
+  readonly errors: readonly LabelErrorFigures[];
 }
 
 /** Scores rows against labels that people gave to whole reports. */
@@ -173,6 +182,7 @@ export function scoreReports(
     { tp: number; fp: number; fn: number; ltp: number; lfp: number; lfn: number; by: Record<string, number> }
   >();
   const points: Point[] = [];
+  const cases: LabelCase[] = [];
   const reports = new Set<string>();
   let missing = 0;
   for (const { report, finding, label } of gold) {
@@ -195,6 +205,8 @@ export function scoreReports(
     else if (positive) t.lfn++;
     else if (labelled) t.lfp++;
     if (row?.probability != null) {
+      if (label === 0 || label === 1)
+        cases.push({ finding, probability: row.probability, truth: label === 1 });
       const status: GoldStatus = label === -1 ? 'uncertain' : label >= 0.5 ? 'positive' : 'negated';
       const between = label > 0 && label < 1;
       points.push({
@@ -241,6 +253,7 @@ export function scoreReports(
     minPositives,
     findings,
     probabilities: probabilityFigures(points),
+    errors: labelErrors(cases),
   };
 }
 
