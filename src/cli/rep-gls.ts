@@ -44,7 +44,6 @@ export function register(program: Command): void {
       '--errors <figures>',
       'how often labels are wrong, for objectives that correct for it (forward, gls:rates=data): the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
     )
-    .option('--audit <file>', 'follow the --json of reports audit, as penumbra dataset build does')
     .option('--image-column <name>', 'tables of images: the image')
     .option('--report-column <name>', 'tables of images: the id of the report')
     .option('--patient-column <name>', 'tables of images: the patient')
@@ -103,7 +102,6 @@ type Flags = Record<string, unknown> &
     textColumn?: string;
     stable: 'keep' | 'mask';
     errors?: string;
-    audit?: string;
     imageColumn?: string;
     reportColumn?: string;
     patientColumn?: string;
@@ -203,8 +201,7 @@ async function hear(source: Source, flags: Flags, signal: AbortSignal) {
   });
   const progress = createProgress({ label: '2 reports', total: 0, unit: 'reports' });
   const { imageColumn, reportColumn, patientColumn, splitColumn } = flags;
-  const labelErrors = flags.errors ?? flags.audit;
-  const { readHedging } = await import('../reports/dataset/hedging.ts');
+  const { errors } = flags;
   try {
     const heard = await hearReports({
       ...source,
@@ -224,8 +221,7 @@ async function hear(source: Source, flags: Flags, signal: AbortSignal) {
         },
         val: flags.val,
         test: flags.test,
-        ...(labelErrors !== undefined && { errors: reports.readLabelErrors(labelErrors, findings.findings) }),
-        ...(flags.audit !== undefined && { hedging: readHedging(flags.audit) }),
+        ...(errors !== undefined && { errors: reports.readLabelErrors(errors, findings.findings) }),
       },
       signal,
       onReports: (p) => progress.update(p.seen, info()),

@@ -10,15 +10,15 @@ export interface OneOfK {
 }
 
 /**
- * How often the labels of a finding are wrong: shares of the cases that are truly so, as a correction needs them, not of
- * the labels that say so. Each in [0, 0.5).
+ * How often the labels of a finding are wrong, as a correction needs it: shares of what reports truly say, not of what
+ * labels say, and of errors that do not depend on the image, such as an extractor's. Each in [0, 0.5).
  */
 export interface LabelErrors {
-  /** Of absent findings: those that a definite statement (r = 0) is taken to call present, P(y′ = 1 | y = 0). */
+  /** Of plain denials (r = 0): those that are taken for presence, P(y′ = 1 | y = 0). */
   readonly falsePositive: number;
-  /** Of present findings: those that a definite statement is taken to call absent, P(y′ = 0 | y = 1). */
+  /** Of plain statements of presence: those that are taken for absence, P(y′ = 0 | y = 1). */
   readonly miss: number;
-  /** Of hedged statements (r > 0): those that are taken for their opposite, whichever they are. */
+  /** Of hedged statements (r > 0): those that are taken for their opposite, whichever way they lean. */
   readonly hedged: number;
 }
 

@@ -33,7 +33,7 @@ export interface HearOptions {
   /** How rows become labels and rates. */
   readonly build?: Pick<
     BuildOptions,
-    'columns' | 'policies' | 'rates' | 'val' | 'test' | 'seed' | 'holdOutHedges'
+    'columns' | 'policies' | 'errors' | 'hedging' | 'val' | 'test' | 'seed' | 'holdOutHedges'
   >;
   readonly signal?: AbortSignal;
   readonly onReports?: (progress: ExtractProgress) => void;

@@ -74,6 +74,7 @@ export {
   type FindingAudit,
   type Recommendation,
 } from './score/audit.ts';
+export { auditRows, auditText } from './score/audit-rows.ts';
 export { type Gold, type GoldFields, readGold } from './score/gold.ts';
 export {
   type LabelCase,

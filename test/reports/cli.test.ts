@@ -123,19 +123,26 @@ test('reports audit: from marked cases to a data set that follows it', async () 
   writeFileSync(at('r.csv'), `id,text\n${texts.map((text, i) => `s${i},${text}`).join('\n')}\n`);
   await penumbra('extract', at('r.csv'), '--out', at('rows.jsonl'));
   writeFileSync(at('gold.csv'), `report,Pneumonia,Lung Lesion,Fracture\n${truth.join('\n')}\n`);
+  // Say the reports had the fractures, and the extractor lost them.
+  writeFileSync(
+    at('read.csv'),
+    `report,Fracture\n${truth.map((row) => `${row.split(',')[0]},${row.at(-1)}`).join('\n')}\n`,
+  );
   const said = await penumbra(
     'reports',
     'audit',
     at('rows.jsonl'),
     '--gold',
     at('gold.csv'),
+    '--read',
+    at('read.csv'),
     '--json',
     at('audit.json'),
   );
   expect(said).toMatch(
-    /^Train on the expressed probability: Pneumonia, Fracture\.\nOn labels: Lung Lesion\.\nCorrect the labels’ errors: Fracture\./,
+    /^Train on the expressed probability: Pneumonia\.\nOn labels: Lung Lesion, Fracture\.\nCorrect the extractor’s errors: Fracture\./,
   );
-  expect(said).toContain('--objective forward');
+  expect(said).toContain('--objective forward\n');
   expect(said).toMatch(/\nFracture +240 +80 +0 +– /);
   expect(said).toMatch(/Lung Lesion: Its 240 hedges say little about the truth/);
 

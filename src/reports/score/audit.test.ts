@@ -31,7 +31,15 @@ function draw(finding: string, change: Partial<World>, seed: number): LabelCase[
   });
 }
 
-const one = (change: Partial<World>, seed = 1) => audit(draw('x', change, seed)).findings[0]!;
+/** Marked by the truth, which the radiologist knew: what the report says is what is true, or what it leans to. */
+const one = (change: Partial<World>, seed = 1) => {
+  const cases = draw('x', change, seed);
+  const read = cases.map((each) => {
+    const hedged = each.probability > 0 && each.probability < 1;
+    return hedged ? { ...each, truth: each.probability >= 0.5 } : each;
+  });
+  return audit(cases, { read }).findings[0]!;
+};
 
 test('recommends what the world asks for', () => {
   expect(one({}).recommendation).toMatchObject({ objective: 'soft', correct: false, recalibration: null });
@@ -82,11 +90,12 @@ test('a finding of few hedges follows all findings together', () => {
 
 test('corrects nothing where errors are few, not shown, or more than the finding bears', () => {
   expect(one({ miss: 0.02, n: 1000 }).recommendation.correct).toBe(false);
-  const unsure = audit([
+  const few = [
     ...new Array<LabelCase>(9).fill({ finding: 'x', probability: 1, truth: true }),
     { finding: 'x', probability: 0, truth: true },
     ...new Array<LabelCase>(50).fill({ finding: 'x', probability: 0, truth: false }),
-  ]).findings[0]!;
+  ];
+  const unsure = audit(few, { read: few }).findings[0]!;
   expect(unsure.recommendation.correct).toBe(true); // 10 % [1.8, 40.4]: shown not to be 0
   expect(unsure.recommendation.errors.miss).toBeLessThan(0.02);
   // A finding of 1 % with 8 % false positives: most that is called present is wrong.
@@ -95,13 +104,32 @@ test('corrects nothing where errors are few, not shown, or more than the finding
   expect(rare.reasons.join(' ')).toMatch(/Mend the extraction/);
 });
 
-test('errors against a reading are the extractor’s alone; against the truth, the radiologist’s too', () => {
+test('what the radiologist missed is no error of the extractor, and without a reading nothing is corrected', () => {
   const cases = draw('x', { miss: 0.2, n: 600 }, 5);
   // The extractor was right each time: it was the radiologist who missed.
   const read = cases.map((each) => ({ ...each, truth: each.probability >= 0.5 }));
   const [truth, reading] = [audit(cases), audit(cases, { read })];
   expect([truth.errorsOf, reading.errorsOf]).toEqual(['labels', 'extraction']);
-  expect(truth.findings[0]!.recommendation.correct).toBe(true);
+  expect(truth.errors[0]!.miss.value).toBeGreaterThan(0.15);
+  expect(truth.findings[0]!.recommendation.correct).toBe(false);
+  expect(truth.recommendation.sentences.join(' ')).toMatch(/not known: mark what the reports say/);
+  expect(reading.errors[0]!.miss.value).toBe(0);
   expect(reading.findings[0]!.recommendation.correct).toBe(false);
   expect(reading.findings[0]!.slope).toEqual(truth.findings[0]!.slope);
+});
+
+test('hedges that are taken for their opposite are corrected, against a reading', () => {
+  const random = new Random(8);
+  const read = draw('x', { n: 600, hedged: 0.8 }, 6).map((each) => ({
+    ...each,
+    truth: each.probability >= 0.5,
+  }));
+  const heard = read.map((each) => {
+    const reversed = each.probability > 0 && each.probability < 1 && random.uniform() < 0.15;
+    return reversed ? { ...each, probability: 1 - each.probability } : each;
+  });
+  const { recommendation } = audit(heard, { read: heard }).findings[0]!;
+  expect(recommendation.objective).toBe('forward');
+  expect(recommendation.errors.hedged).toBeGreaterThan(0.08);
+  expect(recommendation.errors.hedged).toBeLessThan(0.15);
 });

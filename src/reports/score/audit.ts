@@ -12,8 +12,9 @@ const MOST_OF_POSITIVES = 0.5;
 
 export interface AuditOptions {
   /**
-   * What the reports say of the same cases, as people read them: then errors are the extractor's. Without it they are
-   * those of the label against the truth, the radiologist's own among them.
+   * What people read in the same reports, `truth` being which way the report leans: errors of the extractor are counted
+   * against it. Against the truth they cannot be: a case that is there and plainly denied is mostly one that the radiologist
+   * did not see, and that depends on the image. Without it nothing is corrected.
    */
   readonly read?: readonly LabelCase[];
 }
@@ -52,7 +53,7 @@ export interface FindingAudit {
 export interface Audit {
   readonly kind: 'audit';
   readonly cases: number;
-  /** Whether errors are of the extractor, against what people read, or of labels, against the truth. */
+  /** Whether `errors` are of the extractor, against what people read, or of labels, against the truth. */
   readonly errorsOf: 'extraction' | 'labels';
   /** Of the hedges of all findings together. */
   readonly slope: Estimate;
@@ -65,8 +66,8 @@ export interface Audit {
 }
 
 /**
- * Whether wording is worth training on, from cases whose truth was marked: does truth follow the hedges, and how often are
- * labels wrong. The rules stand in docs/rates.md. Cases are taken for independent: mark one report a patient.
+ * Whether wording is worth training on, from cases whose truth was marked: does truth follow the hedges, and how often is
+ * the extractor wrong. The rules stand in docs/rates.md. Cases are taken for independent: mark one report a patient.
  */
 export function audit(cases: readonly LabelCase[], options: AuditOptions = {}): Audit {
   const { read } = options;
@@ -100,7 +101,7 @@ export function audit(cases: readonly LabelCase[], options: AuditOptions = {}): 
     recalibration: pooled ?? null,
     findings,
     errors,
-    recommendation: recommendAll(findings),
+    recommendation: recommendAll(findings, read !== undefined),
   };
 }
 
@@ -125,11 +126,10 @@ function emptyErrors(finding: string): LabelErrorFigures {
     miss: none,
     hedged: none,
     expected: null,
-    flip: NOT_TOLD,
+    flip: { value: null, low: null, high: null },
   };
 }
 
-const NOT_TOLD: LabelErrorFigures['flip'] = { value: null, low: null, high: null };
 const NO_ERRORS: LabelErrors = { falsePositive: 0, miss: 0, hedged: 0 };
 
 /** The rules, in words at docs/rates.md. */
@@ -148,9 +148,9 @@ function recommend(
     follows !== undefined && shape(follows) !== ''
       ? { intercept: follows.intercept, slope: follows.slope }
       : null;
-  // Against the truth, hedges that are flipped and hedges that mean little look alike: the slope has them already.
-  const flip = isRead ? errors.flip : NOT_TOLD;
-  const corrected = correctionOf(own, { ...errors, flip }, reasons);
+  const corrected = isRead ? correctionOf(own, errors, reasons) : undefined;
+  if (!isRead)
+    reasons.push('What people read in these reports was not given: no error of the extractor is known.');
   const objective =
     corrected === undefined
       ? targets === 'soft'
@@ -178,6 +178,10 @@ function followed(
 ): Recalibration | undefined {
   const interval = ({ slope, low, high }: Recalibration) =>
     `slope ${slope.toFixed(2)} [${bound(low)}, ${bound(high)}]`;
+  if (hedges === 0) {
+    reasons.push('It was never hedged: its labels are its probabilities.');
+    return undefined;
+  }
   if (fit !== undefined && hedges >= FEW_HEDGES) {
     if (fit.low > 0) {
       reasons.push(`Truth follows its ${hedges} hedges: ${interval(fit)}.${shape(fit)}`);
@@ -191,7 +195,7 @@ function followed(
     }
     reasons.push(`Its ${hedges} hedges leave both open: ${interval(fit)}.`);
   } else {
-    reasons.push(hedges === 0 ? 'It was never hedged.' : `It was hedged ${hedges} times, too few to say.`);
+    reasons.push(`It was hedged ${hedges} times, too few to say.`);
   }
   if (pooled !== undefined && pooled.low > 0) {
     reasons.push(`All findings together follow theirs: ${interval(pooled)}.${shape(pooled)}`);
@@ -214,7 +218,7 @@ function shape({ low, high }: Recalibration): string {
 
 function correctionOf(
   own: readonly LabelCase[],
-  { falsePositive, miss, flip }: LabelErrorFigures,
+  { falsePositive, miss, hedged }: LabelErrorFigures,
   reasons: string[],
 ): LabelErrors | undefined {
   const called = own.filter(({ probability }) => probability >= 0.5).length / Math.max(1, own.length);
@@ -222,19 +226,15 @@ function correctionOf(
   const words = (one: Share, what: string) =>
     `${percent(one.value)} of its ${one.n} ${what} [${percent(one.low)}, ${percent(one.high)}]`;
   const wrong = [
-    ...(large(falsePositive) ? [words(falsePositive, 'absent cases are called present')] : []),
-    ...(large(miss) ? [words(miss, 'present cases are called absent')] : []),
-    ...(large(flip)
-      ? [
-          `${percent(flip.value)} of its hedges are taken for their opposite [${percent(flip.low)}, ${percent(flip.high)}]`,
-        ]
-      : []),
+    ...(large(falsePositive) ? [words(falsePositive, 'plain denials are taken for presence')] : []),
+    ...(large(miss) ? [words(miss, 'plain statements of presence are taken for absence')] : []),
+    ...(large(hedged) ? [words(hedged, 'hedges are taken for their opposite')] : []),
   ];
   if (wrong.length === 0) {
-    const none = falsePositive.n + miss.n === 0;
+    const none = falsePositive.n + miss.n + hedged.n === 0;
     reasons.push(
       none
-        ? 'It has no definite statement whose errors could be counted.'
+        ? 'Nobody read what its reports say.'
         : `No error is shown to be ${100 * WORTH_CORRECTING} % or more: nothing to correct.`,
     );
     return undefined;
@@ -242,7 +242,7 @@ function correctionOf(
   const errors = {
     falsePositive: large(falsePositive) ? falsePositive.low! : 0,
     miss: large(miss) ? miss.low! : 0,
-    hedged: large(flip) ? flip.low! : 0,
+    hedged: large(hedged) ? hedged.low! : 0,
   };
   if (Object.values(errors).some((e) => e >= 0.5) || errors.falsePositive > MOST_OF_POSITIVES * called) {
     reasons.push(
@@ -255,7 +255,7 @@ function correctionOf(
 }
 
 /** One objective for all findings: those that want less have no errors, or no rates, in the data. */
-function recommendAll(findings: readonly FindingAudit[]): Audit['recommendation'] {
+function recommendAll(findings: readonly FindingAudit[], isRead: boolean): Audit['recommendation'] {
   const wanting = (of: (one: Recommendation) => boolean) =>
     findings.filter(({ recommendation }) => of(recommendation)).map(({ finding }) => finding);
   const soft = wanting(({ targets }) => targets === 'soft');
@@ -277,9 +277,11 @@ function recommendAll(findings: readonly FindingAudit[]): Audit['recommendation'
     ...(soft.length > 0 && soft.length < findings.length
       ? [`On labels: ${some(wanting(({ targets }) => targets === 'hard'))}.`]
       : []),
-    corrected.length === 0
-      ? `Correct nothing: no error is shown to be ${100 * WORTH_CORRECTING} % or more.`
-      : `Correct the labels’ errors: ${some(corrected)}.`,
+    !isRead
+      ? 'Whether to correct labels is not known: mark what the reports say (--read).'
+      : corrected.length === 0
+        ? `Correct nothing: no error of the extractor is shown to be ${100 * WORTH_CORRECTING} % or more.`
+        : `Correct the extractor’s errors: ${some(corrected)}.`,
   ];
   return { objective, sentences };
 }

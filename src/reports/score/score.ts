@@ -158,7 +158,7 @@ export interface ReportScore {
   readonly minPositives: number;
   readonly findings: readonly FindingScore[];
   readonly probabilities: ProbabilityFigures;
-  /** How often labels are wrong, by finding, against the gold's 1 and 0. */
+  /** How often labels are wrong, by finding, against what the gold leans to; −1 is left out. */
   readonly errors: readonly LabelErrorFigures[];
 }
 
@@ -205,8 +205,8 @@ export function scoreReports(
     else if (positive) t.lfn++;
     else if (labelled) t.lfp++;
     if (row?.probability != null) {
-      if (label === 0 || label === 1)
-        cases.push({ finding, probability: row.probability, truth: label === 1 });
+      if (label >= 0 && label !== 0.5)
+        cases.push({ finding, probability: row.probability, truth: label > 0.5 });
       const status: GoldStatus = label === -1 ? 'uncertain' : label >= 0.5 ? 'positive' : 'negated';
       const between = label > 0 && label < 1;
       points.push({
