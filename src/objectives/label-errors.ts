@@ -9,10 +9,10 @@ const share = (what: string) => z.number().min(0).lt(0.5).optional().describe(wh
 /** Options of objectives that correct labels. Left out, the data's own errors count. */
 export const errorFields = {
   error: share(
-    'how often a label is wrong, whatever it says, in place of what the data say of it; 0 corrects nothing',
+    'how often the label is not what the report says, whatever it is, in place of what the data know of it; 0 corrects nothing',
   ),
-  falsePositive: share('the same apart: of absent findings, the share whose label says present'),
-  miss: share('and of present findings, the share whose label says absent'),
+  falsePositive: share('the same apart: of what is said to be absent, the share whose label is 1'),
+  miss: share('and of what is said to be present, the share whose label is 0'),
 };
 
 export interface ErrorOptions {

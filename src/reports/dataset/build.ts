@@ -97,7 +97,8 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         step('reading images');
         const images = await readImages(tables, options.images, columns);
         step('joining');
-        const shared = await mergeReadings(run, rates);
+        const shared = await mergeReadings(run);
+        await hardenHedges(run, hedging ?? {});
         const leftOut = await joinImages(run, policies);
         const givenSplits = images.givenSplits && options.resplit !== true && hedges.length === 0;
         const notes = await assignSplits(run, { val, test, seed, given: givenSplits, hedges });
@@ -238,7 +239,6 @@ async function applyPolicies(
   await run(`UPDATE rows SET masked = kind WHERE kind IN (${["'stable'", ...masked].join(', ')})`);
   await recalibrateHedges(run, hedging);
   await run(`UPDATE rows SET rate = ${rateSql('probability')} WHERE probability IS NOT NULL`);
-  await hardenHedges(run, hedging);
   return Object.fromEntries(
     rowKinds.map((kind) => {
       const row = counted.find(([name]) => name === kind);

@@ -1,5 +1,5 @@
 import type { Run } from '../io/tables.ts';
-import { type RatePolicy, rateSql } from '../rate.ts';
+import { rateSql } from '../rate.ts';
 
 /** Between the ids of the reports of one image that several people read. */
 export const AND_REPORT = '|';
@@ -11,7 +11,7 @@ export const AND_REPORT = '|';
  * Readings that could not be read do not count.
  * @returns how many images have several
  */
-export async function mergeReadings(run: Run, rates: RatePolicy): Promise<number> {
+export async function mergeReadings(run: Run): Promise<number> {
   await run(`CREATE TEMP TABLE readings AS
     SELECT DISTINCT report AS whole, trim(unnest(string_split(report, '${AND_REPORT}'))) AS report
     FROM images WHERE contains(report, '${AND_REPORT}') AND report NOT IN (SELECT report FROM rows)`);
@@ -28,7 +28,7 @@ export async function mergeReadings(run: Run, rates: RatePolicy): Promise<number
       p AS probability,
       CASE WHEN p IS NULL THEN NULL ELSE round(spread, 6) END AS deviation,
       CASE WHEN p IS NULL THEN NULL WHEN p >= 0.5 THEN 1 ELSE 0 END AS label,
-      CASE WHEN p IS NULL THEN NULL ELSE ${rateSql('p', rates)} END AS rate,
+      CASE WHEN p IS NULL THEN NULL ELSE ${rateSql('p')} END AS rate,
       words AS evidence,
       CASE WHEN p IS NULL THEN one.masked ELSE NULL END AS masked)
     FROM means JOIN (SELECT DISTINCT ON (report, finding) * FROM read ORDER BY report, finding, probability IS NULL) one

@@ -144,13 +144,14 @@ function recommend(
   const reasons: string[] = [];
   const follows = followed(hedges, fit, pooled, reasons);
   const targets = follows === undefined ? 'hard' : 'soft';
-  const recalibration =
-    follows !== undefined && shape(follows) !== ''
-      ? { intercept: follows.intercept, slope: follows.slope }
-      : null;
-  const corrected = isRead ? correctionOf(own, errors, reasons) : undefined;
+  const corrected = isRead ? correctionOf(own, errors, targets === 'soft', reasons) : undefined;
   if (!isRead)
     reasons.push('What people read in these reports was not given: no error of the extractor is known.');
+  // Hedges that are reversed at times have a smaller slope for that alone: once corrected, they are not recalibrated too.
+  const reversed = (corrected?.hedged ?? 0) > 0;
+  const off = follows !== undefined && !reversed ? shape(follows) : '';
+  if (off !== '') reasons.push(off);
+  const recalibration = off === '' ? null : { intercept: follows!.intercept, slope: follows!.slope };
   const objective =
     corrected === undefined
       ? targets === 'soft'
@@ -184,7 +185,7 @@ function followed(
   }
   if (fit !== undefined && hedges >= FEW_HEDGES) {
     if (fit.low > 0) {
-      reasons.push(`Truth follows its ${hedges} hedges: ${interval(fit)}.${shape(fit)}`);
+      reasons.push(`Truth follows its ${hedges} hedges: ${interval(fit)}.`);
       return fit;
     }
     if (fit.high < 1) {
@@ -198,7 +199,7 @@ function followed(
     reasons.push(`It was hedged ${hedges} times, too few to say.`);
   }
   if (pooled !== undefined && pooled.low > 0) {
-    reasons.push(`All findings together follow theirs: ${interval(pooled)}.${shape(pooled)}`);
+    reasons.push(`All findings together follow theirs: ${interval(pooled)}.`);
     return pooled;
   }
   reasons.push(
@@ -211,14 +212,15 @@ function followed(
 
 /** What a soft target would gain from another table of probabilities. */
 function shape({ low, high }: Recalibration): string {
-  if (low > 1) return ' They mean more than the table has them: it is recalibrated.';
-  if (high < 1) return ' They mean less than the table has them: it is recalibrated.';
+  if (low > 1) return 'Hedges mean more than the table has them: p is recalibrated.';
+  if (high < 1) return 'Hedges mean less than the table has them: p is recalibrated.';
   return '';
 }
 
 function correctionOf(
   own: readonly LabelCase[],
   { falsePositive, miss, hedged }: LabelErrorFigures,
+  isSoft: boolean,
   reasons: string[],
 ): LabelErrors | undefined {
   const called = own.filter(({ probability }) => probability >= 0.5).length / Math.max(1, own.length);
@@ -228,7 +230,7 @@ function correctionOf(
   const wrong = [
     ...(large(falsePositive) ? [words(falsePositive, 'plain denials are taken for presence')] : []),
     ...(large(miss) ? [words(miss, 'plain statements of presence are taken for absence')] : []),
-    ...(large(hedged) ? [words(hedged, 'hedges are taken for their opposite')] : []),
+    ...(isSoft && large(hedged) ? [words(hedged, 'hedges are taken for their opposite')] : []),
   ];
   if (wrong.length === 0) {
     const none = falsePositive.n + miss.n + hedged.n === 0;
@@ -242,7 +244,7 @@ function correctionOf(
   const errors = {
     falsePositive: large(falsePositive) ? falsePositive.low! : 0,
     miss: large(miss) ? miss.low! : 0,
-    hedged: large(hedged) ? hedged.low! : 0,
+    hedged: isSoft && large(hedged) ? hedged.low! : 0,
   };
   if (Object.values(errors).some((e) => e >= 0.5) || errors.falsePositive > MOST_OF_POSITIVES * called) {
     reasons.push(
