@@ -1,10 +1,11 @@
 import { type Command, Option } from 'commander';
+import type { DatasetSummary } from '../reports/dataset/index.ts';
 import { type RowPolicy, rowPolicies } from '../reports/dataset/policy.ts';
+import type { RuleFiles } from '../reports/index.ts';
 
 export function register(program: Command): void {
-  program
-    .command('dataset')
-    .description('Data sets with uncertainty from reports.')
+  const dataset = program.command('dataset').description('Data sets with uncertainty from reports.');
+  dataset
     .command('build')
     .description(
       'Joins extracted rows with images: labels, probabilities, rates and evidence per image, with a data card and charts.',
@@ -40,6 +41,19 @@ export function register(program: Command): void {
         .default('drop'),
     )
     .option(
+      '--views <names>',
+      'only images of these views: frontal, lateral, or PA,AP as the table has them',
+      list,
+    )
+    .addOption(
+      new Option(
+        '--silent <what>',
+        'images whose report speaks of no finding, so that nothing about them is known',
+      )
+        .choices(['keep', 'drop'])
+        .default('keep'),
+    )
+    .option(
       '--errors <figures>',
       'how often labels are wrong, kept for objectives that correct for it: the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
     )
@@ -65,11 +79,52 @@ export function register(program: Command): void {
       `
 Examples:
   $ penumbra dataset build mimic-cxr-jpg/ --rows rows.parquet --out uncertainty/
+  $ penumbra dataset build mimic-cxr-jpg/ --rows rows.parquet --out frontal/ --views frontal --silent drop
   $ penumbra dataset build images.csv --rows rows-*.jsonl --out uncertainty/ --report-column accession
   $ penumbra dataset build images.csv --rows rows.parquet --out audited/ --audit audit.json
   $ penumbra dataset build images.csv --rows rows.parquet --out by-hedge/ --hold-out-hedges "cannot be excluded,possible"`,
     )
     .action(build);
+  registerRelease(dataset);
+}
+
+function registerRelease(dataset: Command): void {
+  dataset
+    .command('release')
+    .description(
+      'Writes what a built data set may give to others: the word database with counts, ids with rates, and where the evidence stands; never text of a report.',
+    )
+    .argument('<built>', 'the folder that dataset build wrote')
+    .requiredOption('--out <folder>', 'what is released')
+    .option('--findings <name>', 'the set that the rows were extracted with', 'chexpert14')
+    .option('--extend-findings <file>', 'the findings file that was added to it')
+    .option('--lexicon <path>', 'the lexicon that they were extracted with, where it is not the shipped one')
+    .option('--extend-lexicon <path>', 'the lexicon file that was added to it')
+    .option('--overwrite', 'replace the folder')
+    .addHelpText(
+      'after',
+      `
+What is derived from reports may fall under their terms, also without a word of them: ask whoever gave you the reports.
+Ids are those of the data set: replace those of a hospital before anybody else gets them.
+
+Example:
+  $ penumbra dataset release uncertainty/ --out release/`,
+    )
+    .action(release);
+}
+
+async function release(
+  built: string,
+  flags: RuleFiles & { out: string; overwrite?: boolean },
+): Promise<void> {
+  const { releaseDataset } = await import('../reports/dataset/index.ts');
+  const { openRules } = await import('../reports/index.ts');
+  const { overwrite = false, out } = flags;
+  const done = await releaseDataset(built, out, { ...openRules(flags), overwrite });
+  process.stdout.write(
+    `${out}: ${done.images} images of ${done.reports} reports; ${done.words.used} of ${done.words.all} phrases occur; ${done.places} places of evidence\n` +
+      `held back: every text of the reports, and the words of ${done.otherPlaces} places that are not of the word database\n`,
+  );
 }
 
 interface Flags {
@@ -83,6 +138,8 @@ interface Flags {
   failed: 'mask' | 'drop';
   errors?: string;
   audit?: string;
+  views?: string[];
+  silent: 'keep' | 'drop';
   holdOutHedges?: string;
   imageColumn?: string;
   reportColumn?: string;
@@ -106,6 +163,8 @@ async function build(images: string, flags: Flags): Promise<void> {
     images,
     findings,
     policies: { unverified: flags.unverified, disagreeing: flags.disagreeing, failed: flags.failed },
+    silent: flags.silent,
+    ...(flags.views !== undefined && { views: flags.views }),
     ...(flags.extractor !== undefined && { extractor: flags.extractor }),
     ...(errors !== undefined && { errors: readLabelErrors(errors, findings.findings) }),
     ...(flags.audit !== undefined && { hedging: readHedging(flags.audit) }),
@@ -130,9 +189,25 @@ async function build(images: string, flags: Flags): Promise<void> {
   const kinds = (['unverified', 'disagreeing', 'failed'] as const).filter((kind) => rowCounts[kind].rows > 0);
   process.stdout.write(
     `${summary.images} images, ${summary.reports} reports, ${summary.patients} patients in ${flags.out} (version ${summary.version})\n` +
+      `${stepLines(summary.steps)}` +
       `left out: ${leftOut.imagesWithoutReport} images without a report, ${leftOut.reportsWithoutImage} reports without an image, ${leftOut.failedReports} failed reports\n` +
       `${summary.splits.map((s) => `${s.split} ${s.images}`).join(', ')}; charts in ${flags.out}/report.html\n` +
       kinds.map((kind) => `${rowCounts[kind].rows} ${kind} rows ${done[policies[kind]]}\n`).join('') +
       summary.notes.map((note) => `note: ${note}\n`).join(''),
   );
+}
+
+/** What was left after each step, and how many the step took. */
+function stepLines(steps: DatasetSummary['steps']): string {
+  const width = Math.max(...steps.map(({ images }) => String(images).length));
+  return steps
+    .map(({ step, images }, i) => {
+      const gone = i === 0 ? 0 : steps[i - 1]!.images - images;
+      return `  ${String(images).padStart(width)} images ${step}${gone > 0 ? ` (−${gone})` : ''}\n`;
+    })
+    .join('');
+}
+
+function list(text: string): string[] {
+  return text.split(',').map((name) => name.trim());
 }

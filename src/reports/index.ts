@@ -9,9 +9,13 @@
 export {
   type BuildOptions,
   buildDataset,
+  type DatasetStep,
   type DatasetSummary,
+  type ReleaseOptions,
+  type ReleaseSummary,
   type RowPolicies,
   type RowPolicy,
+  releaseDataset,
 } from './dataset/index.ts';
 export {
   type ExtractOptions,

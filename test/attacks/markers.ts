@@ -88,6 +88,8 @@ export async function plantMarkers(count: number, folder: string): Promise<Tally
         at('o9.jsonl'),
       ],
       ['dataset', 'build', images, '--rows', rows, '--out', at('set'), '--val', '0', '--test', '0'],
+      ['dataset', 'release', at('set'), '--out', at('release')],
+      ['dataset', 'release', folder, '--out', at('s0')],
       [
         'dataset',
         'build',
@@ -180,16 +182,22 @@ export async function plantMarkers(count: number, folder: string): Promise<Tally
         () => `${command.slice(0, 2).join(' ')} tells ${told.length}: ${`${out}\n${err}`.slice(0, 400)}`,
       );
     }
-    for (const name of ['README.md', 'report.html', 'dataset.json', 'manifest.json']) {
-      const path = join(folder, 'set', name);
-      tally.check(existsSync(path), () => `the good data set has no ${name}`);
-      if (existsSync(path))
-        tally.check(!MARKER.test(readFileSync(path, 'utf8')), () => `${name} tells a marker`);
-      MARKER.lastIndex = 0;
-    }
+    const whole = {
+      set: ['README.md', 'report.html', 'dataset.json', 'manifest.json'],
+      // Its tables have ids.
+      release: ['README.md', 'words.csv', 'release.json', 'manifest.json'],
+    };
+    for (const [set, names] of Object.entries(whole))
+      for (const name of names) {
+        const path = join(folder, set, name);
+        tally.check(existsSync(path), () => `the good ${set} has no ${name}`);
+        if (existsSync(path))
+          tally.check(!MARKER.test(readFileSync(path, 'utf8')), () => `${set}/${name} tells a marker`);
+        MARKER.lastIndex = 0;
+      }
     for (const name of readdirSync(folder)) {
       // Nothing but inputs and outputs that were asked for: no log of ours lies about.
-      const known = /^(o\d\.jsonl|set|r\d|s\d|.*\.(csv|jsonl|parquet|txt|xml))$/.test(name);
+      const known = /^(o\d\.jsonl|set|release|r\d|s\d|.*\.(csv|jsonl|parquet|txt|xml))$/.test(name);
       tally.check(known && statSync(join(folder, name)).size >= 0, () => `left: ${name}`);
     }
   }

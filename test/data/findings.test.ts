@@ -121,6 +121,7 @@ describe('a column per finding', () => {
     ],
     ['a text', 'file,A,B\na.png,yes,0\n', { classes: ['A', 'B'] }, 'data/finding-value', { line: 2 }],
     ['a rate above 1', 'file,A,A r\na.png,1,1.5\n', {}, 'data/finding-value', { finding: 'A' }],
+    ['a rate below −1', 'file,A,A r\na.png,1,0\nb.png,0,-1.5\n', {}, 'data/finding-value', { line: 3 }],
     [
       'a finding that is not there',
       'file,A,B\na.png,1,0\n',

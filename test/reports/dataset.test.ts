@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type BuildOptions, buildDataset } from '../../src/reports/dataset/index.ts';
+import { type BuildOptions, buildDataset, releaseDataset } from '../../src/reports/dataset/index.ts';
 import { createAssessor, extract, rulesExtractor } from '../../src/reports/index.ts';
 import { parseCsv } from '../../src/reports/io/csv.ts';
 import { withDuckDB } from '../../src/reports/io/tables.ts';
@@ -273,5 +273,118 @@ test('several readings of an image are one: the mean of what they express, and h
     expect(status).toBe('uncertain');
     expect(Number(deviation)).toBeGreaterThan(probable / 2 - 0.001);
     expect(Number(words)).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe('from all images to pairs', () => {
+  test('every step is counted: views, reports, failed and silent ones', async () => {
+    const rows = await rowsOf({ ...texts, s50000003: 'Of this image nothing is said.' });
+    const summary = await buildDataset(at('out'), {
+      rows: [rows],
+      images: mimic(true),
+      views: ['frontal'],
+      silent: 'drop',
+    });
+    expect(summary.steps).toEqual([
+      { step: 'in the tables of images', images: 6, reports: 5, patients: 4 },
+      { step: 'of the views frontal', images: 5, reports: 5, patients: 4 },
+      { step: 'with a report among the rows', images: 4, reports: 4, patients: 3 },
+      { step: 'whose report could be read and is kept', images: 4, reports: 4, patients: 3 },
+      { step: 'whose report speaks of a finding', images: 3, reports: 3, patients: 3 },
+    ]);
+    expect(summary).toMatchObject({ images: 3, leftOut: { imagesOfOtherViews: 1, silentReports: 1 } });
+    expect(readFileSync(at('out/README.md'), 'utf8')).toContain('| of the views frontal | 5 | 5 | 4 |');
+  });
+
+  test('without a choice all are kept, and views that are not there are named', async () => {
+    const rows = await rowsOf({ ...texts, s50000003: 'Of this image nothing is said.' });
+    const { steps, leftOut } = await buildDataset(at('out'), { rows: [rows], images: mimic(false) });
+    expect(steps.map(({ images }) => images)).toEqual([6, 5, 5]);
+    expect(leftOut).toMatchObject({ imagesOfOtherViews: 0, silentReports: 0 });
+    await expect(
+      buildDataset(at('other'), { rows: [rows], images: mimic(false), views: ['oblique'] }),
+    ).rejects.toMatchObject({ code: 'data/view', hint: expect.stringContaining('LATERAL') });
+  });
+});
+
+describe('a release', () => {
+  /** Built from reports with words that are nobody else's, and a quotation as a language model makes one. */
+  async function built(): Promise<string> {
+    const rows = await rowsOf({ ...texts, s50000001: 'Zyxoword: probable pneumonia. No effusion.' });
+    const lines = readFileSync(rows, 'utf8').replaceAll(
+      '"phrase":"Effusion"',
+      '"phrase":"Quoteword effusion"',
+    );
+    expect(lines).toContain('Quoteword');
+    writeFileSync(rows, lines);
+    await buildDataset(at('built'), { rows: [rows], images: mimic(true) });
+    return at('built');
+  }
+  const table = (name: string) => parseCsv(readFileSync(at(`release/${name}`), 'utf8'));
+
+  test('holds no word of a report but those of the word database', async () => {
+    const released = await releaseDataset(await built(), at('release'));
+    expect(released).toMatchObject({ images: 5, reports: 4, otherPlaces: 1 });
+    expect(readdirSync(at('release')).sort()).toEqual([
+      'README.md',
+      'evidence.csv',
+      'manifest.json',
+      'rates.csv',
+      'rates.parquet',
+      'release.json',
+      'words.csv',
+    ]);
+    const columns = await withDuckDB(({ run }) =>
+      run(`SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet('${at('release/rates.parquet')}')`),
+    );
+    const all = [
+      JSON.stringify(columns),
+      ...readdirSync(at('release')).map((name) => readFileSync(at(`release/${name}`), 'latin1')),
+    ].join();
+    for (const text of ['Zyxoword', 'Quoteword', 'No effusion', 'Clear lungs'])
+      expect(all).not.toContain(text);
+    // The data set itself has them: the test would see them.
+    expect(
+      JSON.stringify(
+        await withDuckDB(({ run }) =>
+          run(`SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet('${at('built/dataset.parquet')}')`),
+        ),
+      ),
+    ).toMatch(/Zyxoword.*Quoteword/s);
+  });
+
+  test('the word database counts reports, offsets lead to the words, and rates are those of the data set', async () => {
+    await releaseDataset(await built(), at('release'));
+    const [heads, ...words] = table('words.csv');
+    expect(heads).toEqual(
+      'phrase,kind,finding,probability,deviation,source,reports,present,absent,uncertain'.split(','),
+    );
+    const probable = words.find(([phrase]) => phrase === 'probable')!;
+    expect([probable[1], probable[3], ...probable.slice(6)]).toEqual(['hedge', '0.785', '1', '0', '0', '1']);
+    expect(words.some(([phrase, , , , , , reports]) => phrase === 'possible' && reports === '0')).toBe(true);
+
+    const [, ...places] = table('evidence.csv');
+    const text = 'Zyxoword: probable pneumonia. No effusion.';
+    const of = places.filter(([report, finding]) => /50000001$/.test(report!) && finding === 'Pneumonia');
+    expect(of.map(([, , status, , start, end]) => [status, text.slice(Number(start), Number(end))])).toEqual(
+      expect.arrayContaining([
+        ['uncertain', 'pneumonia'],
+        ['uncertain', 'probable'],
+      ]),
+    );
+
+    const labels = parseCsv(readFileSync(at('built/labels.csv'), 'utf8'));
+    expect(table('rates.csv')).toEqual(labels);
+  });
+
+  test('of what is no built data set, and over what is not ours, is refused', async () => {
+    mkdirSync(at('empty'));
+    await expect(releaseDataset(at('empty'), at('release'))).rejects.toMatchObject({
+      code: 'dataset/release',
+    });
+    mkdirSync(at('release'));
+    writeFileSync(at('release/mine.txt'), 'mine');
+    await expect(releaseDataset(await built(), at('release'))).rejects.toThrow();
+    expect(readFileSync(at('release/mine.txt'), 'utf8')).toBe('mine');
   });
 });

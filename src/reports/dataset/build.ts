@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import type { LabelErrors } from '../../data/targets.ts';
+import { ViewFilter } from '../../data/views.ts';
 import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { removeFromDraft, shapeOf, spreadsheetCellSql, writeFolder, writeWhole } from '../../files/index.ts';
@@ -17,7 +18,7 @@ import { datasetPage } from './page.ts';
 import { type RowPolicies, rowKind, rowKinds, settlePolicies } from './policy.ts';
 import { type ImageColumns, readImages } from './sources.ts';
 import { assignSplits } from './splits.ts';
-import type { DatasetSummary } from './summary.ts';
+import type { DatasetStep, DatasetSummary } from './summary.ts';
 
 export interface BuildOptions {
   /** Rows of `extract`: `.jsonl` (one or several, as the shards wrote them) or `.parquet`. */
@@ -37,6 +38,10 @@ export interface BuildOptions {
   holdOutHedges?: readonly string[];
   /** What is done with unverified, disagreeing and failed rows. */
   policies?: RowPolicies;
+  /** Only images of these views: `frontal`, `lateral`, or as the tables spell them (`PA`, `AP`). Default: all. */
+  views?: readonly string[];
+  /** Images whose report speaks of no finding: all their labels are unknown. Default `keep`. */
+  silent?: 'keep' | 'drop';
   /** Only the rows of this extractor, where the files hold those of several. */
   extractor?: string;
   /** How often labels are wrong, by finding: kept with the data, for objectives that correct for it. */
@@ -97,9 +102,14 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         step('reading images');
         const images = await readImages(tables, options.images, columns);
         step('joining');
+        const steps: DatasetStep[] = [await countStep(run, 'in the tables of images', 'images')];
+        const imagesOfOtherViews = await onlyViews(run, options.views, options.images, steps);
         const shared = await mergeReadings(run);
         await hardenHedges(run, hedging ?? {});
-        const leftOut = await joinImages(run, policies);
+        const leftOut = {
+          imagesOfOtherViews,
+          ...(await joinImages(run, policies, options.silent ?? 'keep', steps)),
+        };
         const givenSplits = images.givenSplits && options.resplit !== true && hedges.length === 0;
         const notes = await assignSplits(run, { val, test, seed, given: givenSplits, hedges });
         if (shared > 0)
@@ -118,6 +128,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
             bytes: statSync(file).size,
           })),
           extractors,
+          steps,
           leftOut,
           splitBy: givenSplits
             ? ('given' as const)
@@ -247,17 +258,53 @@ async function applyPolicies(
   ) as DatasetSummary['rowCounts'];
 }
 
+/** How many images, reports and patients a table has. */
+async function countStep(run: Run, step: string, table: string): Promise<DatasetStep> {
+  const [row] = await run(`SELECT count(*), count(DISTINCT report), count(DISTINCT patient) FROM ${table}`);
+  const [images, reports, patients] = row!.map(Number) as [number, number, number];
+  return { step, images, reports, patients };
+}
+
+/** Leaves images of other views out of the table `images`. @returns how many */
+async function onlyViews(
+  run: Run,
+  views: readonly string[] | undefined,
+  source: string,
+  steps: DatasetStep[],
+): Promise<number> {
+  if (views === undefined) return 0;
+  const filter = new ViewFilter(views);
+  const spelled = (await run("SELECT DISTINCT coalesce(view, '') FROM images ORDER BY ALL")).map(([view]) =>
+    String(view),
+  );
+  const wanted = spelled.filter((view) => filter.has(view));
+  filter.check(source);
+  await run(`DELETE FROM images WHERE coalesce(view, '') NOT IN (${wanted.map(sqlText).join(', ')})`);
+  const before = steps.at(-1)!.images;
+  steps.push(await countStep(run, `of the views ${views.join(', ')}`, 'images'));
+  return before - steps.at(-1)!.images;
+}
+
 /** Table `joined`: images that have a report. */
-async function joinImages(run: Run, policies: Required<RowPolicies>): Promise<DatasetSummary['leftOut']> {
+async function joinImages(
+  run: Run,
+  policies: Required<RowPolicies>,
+  silent: 'keep' | 'drop',
+  steps: DatasetStep[],
+): Promise<Omit<DatasetSummary['leftOut'], 'imagesOfOtherViews'>> {
   const dropped = rowKinds.filter(
     (kind) => kind !== 'stable' && kind !== 'failed' && policies[kind] === 'drop',
   );
   const drop = dropped.length === 0 ? 'false' : `bool_or(kind IN (${dropped.map(sqlText).join(', ')}))`;
   await run(`CREATE TABLE reports AS SELECT report, bool_or(kind = 'failed' AND finding = '') AS unread,
-      ${policies.failed === 'drop' ? "bool_or(kind = 'failed' AND finding = '')" : 'false'} OR ${drop} AS failed FROM rows GROUP BY report`);
-  await run(
-    'CREATE TABLE joined AS SELECT i.* FROM images i JOIN reports r ON i.report = r.report WHERE NOT r.failed',
-  );
+      ${policies.failed === 'drop' ? "bool_or(kind = 'failed' AND finding = '')" : 'false'} OR ${drop} AS failed, bool_and(status = 'not_mentioned') AS silent FROM rows GROUP BY report`);
+  const joined = (where: string) =>
+    `SELECT i.* FROM images i JOIN reports r ON i.report = r.report WHERE ${where}`;
+  steps.push(await countStep(run, 'with a report among the rows', `(${joined('true')})`));
+  const kept = silent === 'drop' ? 'NOT r.failed AND NOT r.silent' : 'NOT r.failed';
+  await run(`CREATE TABLE joined AS ${joined(kept)}`);
+  steps.push(await countStep(run, 'whose report could be read and is kept', `(${joined('NOT r.failed')})`));
+  if (silent === 'drop') steps.push(await countStep(run, 'whose report speaks of a finding', 'joined'));
   const one = async (sql: string): Promise<number> => Number((await run(sql))[0]![0]);
   const leftOut = {
     imagesWithoutReport: await one(
@@ -268,6 +315,7 @@ async function joinImages(run: Run, policies: Required<RowPolicies>): Promise<Da
     ),
     failedReports: await one('SELECT count(*) FROM reports WHERE unread AND failed'),
     droppedReports: await one('SELECT count(*) FROM reports WHERE failed AND NOT unread'),
+    silentReports: silent === 'drop' ? steps.at(-2)!.reports - steps.at(-1)!.reports : 0,
   };
   if ((await one('SELECT count(*) FROM joined')) === 0) {
     const [image] = (await run('SELECT report FROM images WHERE report IS NOT NULL LIMIT 1')) as [string][];

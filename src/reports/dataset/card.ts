@@ -1,4 +1,5 @@
 import type { HedgePolicy } from './hedging.ts';
+import type { ReleaseSummary } from './release.ts';
 import type { DatasetSummary } from './summary.ts';
 
 const sources = {
@@ -10,11 +11,59 @@ const sources = {
 const percent = (part: number, whole: number): string =>
   whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`;
 
+const table = (header: string[], rows: (string | number)[][]): string =>
+  [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+
+/** How p became r, in words. */
+function rateText({ rates }: DatasetSummary): string {
+  return `The rate r is by the policy \`${rates.name}\`, version ${rates.version}: r = 2·min(p, 1−p), so the smoothed target (1−r)·y + r/2 is p.`;
+}
+
+/** The card of what is given to others: numbers, and no text. */
+export function releaseCard(s: DatasetSummary, released: ReleaseSummary): string {
+  const n = (value: number) => value.toLocaleString('en');
+  return `# ${s.name}: rates and words, without reports
+
+What reports say of ${n(released.images)} chest images of ${n(released.reports)} reports, as numbers: made by \`penumbra dataset release\` from the data set of version \`${released.version}\`. It holds no word of any report but those of the word database, which are the same for every report.
+
+## Files
+
+- \`words.csv\`: the word database, ${n(released.words.all)} phrases: \`phrase, kind, finding, probability, deviation, source\`, and how many reports are judged by each (\`reports\`, and of these \`present\`, \`absent\`, \`uncertain\`). ${n(released.words.used)} of them occur.
+- \`rates.csv\`, \`rates.parquet\`: one row per image: \`image, patient, report, split\`, and \`<finding> y\`, \`<finding> p\`, \`<finding> r\` of each finding. Empty: the report does not speak of it, or its row was masked; that is no negative.
+- \`evidence.csv\`: ${n(released.places)} places: \`report, finding, status, section, start, end\`. Offsets are UTF-16, into the report's text, or into that section's where it came in fields: whoever has the reports finds the words. Of an image with several reports (\`a|b\`) a place is in one of them.
+- \`release.json\`: the numbers of this page.
+
+## How it was made
+
+- Images: ${sources[s.source]}. Extractor: ${s.extractors.map((e) => `${e.extractor} (version ${e.version})`).join(', ')}.
+- p is the probability that the wording expresses, y = 1 where p ≥ 0.5. ${rateText(s)}${auditNote(s)}
+
+${table(
+  ['images', 'left', 'reports', 'patients'],
+  (s.steps ?? []).map((one) => [one.step, n(one.images), n(one.reports), n(one.patients)]),
+)}
+
+${table(
+  ['split', 'images', 'reports', 'patients'],
+  s.splits.map((x) => [x.split, n(x.images), n(x.reports), n(x.patients)]),
+)}
+
+## What was held back
+
+- The reports, their sentences, and the words of ${n(released.otherPlaces)} places that are not of the word database (a language model's quotations among them).
+- Labels that came with the images.
+
+## Limits
+
+- Ids are those of the images, patients and reports that it was made from. Those of a research archive mean nothing without it; ids of a hospital may be a person's: replace them before anybody else gets them.
+- What is derived from reports may fall under their terms, also without a word of them: ask whoever gave you the reports.
+- Labels come from text. p says how sure the writing is, not how often it is right.
+`;
+}
+
 /** The data card: what the data set is, what is in it, and what it must not be taken for. */
 export function dataCard(s: DatasetSummary): string {
   const extractor = s.extractors.map((e) => `${e.extractor} (version ${e.version})`).join(', ');
-  const table = (header: string[], rows: (string | number)[][]): string =>
-    [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
   const agreement = s.findings.some((f) => f.agreement !== null);
   return `# ${s.name}
 
@@ -25,7 +74,16 @@ Chest images with findings, probabilities and evidence from their reports. Versi
 - Images: ${sources[s.source]}. Reports: rows of \`penumbra extract\`, extractor ${extractor}.
 - Files: ${s.files.map((f) => `\`${f.file}\` (${f.bytes.toLocaleString('en')} bytes)`).join(', ')}.
 - ${s.images.toLocaleString('en')} images of ${s.reports.toLocaleString('en')} reports and ${s.patients.toLocaleString('en')} patients.
-- Left out: ${s.leftOut.imagesWithoutReport.toLocaleString('en')} images without a report, ${s.leftOut.reportsWithoutImage.toLocaleString('en')} reports without an image, ${s.leftOut.failedReports.toLocaleString('en')} reports that could not be read${s.leftOut.droppedReports > 0 ? `, ${s.leftOut.droppedReports.toLocaleString('en')} reports with a row that the policies leave out` : ''}.
+
+${table(
+  ['images', 'left', 'reports', 'patients'],
+  s.steps.map((one) => [
+    one.step,
+    ...[one.images, one.reports, one.patients].map((x) => x.toLocaleString('en')),
+  ]),
+)}
+
+Left out: ${s.leftOut.imagesWithoutReport.toLocaleString('en')} images without a report, ${s.leftOut.reportsWithoutImage.toLocaleString('en')} reports without an image, ${s.leftOut.failedReports.toLocaleString('en')} reports that could not be read${s.leftOut.imagesOfOtherViews > 0 ? `, ${s.leftOut.imagesOfOtherViews.toLocaleString('en')} images of other views` : ''}${s.leftOut.silentReports > 0 ? `, ${s.leftOut.silentReports.toLocaleString('en')} reports that speak of no finding` : ''}${s.leftOut.droppedReports > 0 ? `, ${s.leftOut.droppedReports.toLocaleString('en')} reports with a row that the policies leave out` : ''}.
 
 ## Splits
 
@@ -92,7 +150,7 @@ ${table(
 
 - \`dataset.parquet\`: one row per image: \`image, patient, report, split, view\`, and a column per finding: \`{status, probability, label, rate, deviation, masked, evidence, given}\`.
 - \`labels.csv\`: the same without status and evidence; columns \`<finding> y\`, \`<finding> p\`, \`<finding> r\`.
-- p is the probability that the wording expresses, y = 1 where p ≥ 0.5. The rate r is by the policy \`${s.rates.name}\`, version ${s.rates.version}: r = 2·min(p, 1−p), so the smoothed target (1−r)·y + r/2 is p.${auditNote(s)}
+- p is the probability that the wording expresses, y = 1 where p ≥ 0.5. ${rateText(s)}${auditNote(s)}
 - \`deviation\`: standard deviation of p from the hedge's place in the ranking. \`masked\`: why a row has no label although the report speaks of the finding.
 - Empty cells: the report does not speak of the finding. That is not a negative.
 

@@ -1,4 +1,5 @@
 export { type BuildOptions, buildDataset } from './build.ts';
 export { defaultPolicies, type RowPolicies, type RowPolicy, rowPolicies } from './policy.ts';
+export { type ReleaseOptions, type ReleaseSummary, releaseDataset } from './release.ts';
 export type { ImageColumns } from './sources.ts';
-export type { DatasetSummary, FindingSummary } from './summary.ts';
+export type { DatasetStep, DatasetSummary, FindingSummary } from './summary.ts';

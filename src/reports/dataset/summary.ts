@@ -17,12 +17,18 @@ export interface DatasetSummary {
   readonly images: number;
   readonly reports: number;
   readonly patients: number;
+  /** From the tables of images to the data set: what was left after each step. */
+  readonly steps: readonly DatasetStep[];
   readonly leftOut: {
+    /** Where views were asked for. */
+    readonly imagesOfOtherViews: number;
     readonly imagesWithoutReport: number;
     readonly reportsWithoutImage: number;
     readonly failedReports: number;
     /** Left out for an unverified or disagreeing row, where the policy is `drop`. */
     readonly droppedReports: number;
+    /** Reports with images that speak of no finding, where these are left out. */
+    readonly silentReports: number;
   };
   readonly splits: readonly {
     readonly split: string;
@@ -53,6 +59,15 @@ export interface DatasetSummary {
     readonly count: number;
     readonly probability: number | null;
   }[];
+}
+
+/** What was left after a step. */
+export interface DatasetStep {
+  /** `of the views frontal`, `with a report among the rows`. */
+  readonly step: string;
+  readonly images: number;
+  readonly reports: number;
+  readonly patients: number;
 }
 
 export interface FindingSummary {

@@ -42,6 +42,28 @@ export function warningOf(flags: LlmFlags, reports?: number): string | undefined
   return sendingWarning(chatEndpoint(flags.server), `the full text of ${count}`, flags.proxy);
 }
 
+/**
+ * The warning that is due besides where the reports look like MIMIC's and would leave this machine.
+ * @param ids of reports: MIMIC-CXR's studies (`s50414267`, also behind their path), MIMIC-IV's notes (`10000032-RR-15`)
+ */
+export function licenceWarningOf(flags: LlmFlags, ids: Iterable<string>): string | undefined {
+  if (warningOf(flags) === undefined) return undefined;
+  let [all, alike] = [0, 0];
+  let example = '';
+  for (const id of ids) {
+    all++;
+    if (!MIMIC_ID.test(id)) continue;
+    alike++;
+    example ||= id.replace(/\d/g, '9');
+  }
+  if (alike === 0 || alike < all / 2) return undefined;
+  return `warning: these reports look like MIMIC's (ids of the form ${example}). PhysioNet's data use agreement forbids giving them to anybody else, and a language model's server that is not this machine may be somebody else's: run the model on this machine, or ask who runs that server. Ctrl-C stops it.`;
+}
+
+/** Ids that are looked at. */
+const LOOKED_AT = 1000;
+const MIMIC_ID = /(?:^|\/)(?:s?5\d{7}|1\d{7}-(?:RR|AR|DS)-\d+)(?:\.txt)?(?:##\d+)?$/;
+
 /** The language model, or with an assessor both extractors, for the verb. */
 export function openLlmExtractor(
   findings: FindingSet,
@@ -76,9 +98,10 @@ export async function estimate(
   const price = flags.price === undefined ? undefined : priceOf(flags.price);
   const llm = fromFlags(findings, flags);
   try {
+    const ids: string[] = [];
     const probe = (count: number) => {
-      const warning = warningOf(flags, count);
-      if (warning !== undefined) onWarning(warning);
+      for (const warning of [warningOf(flags, count), licenceWarningOf(flags, ids)])
+        if (warning !== undefined) onWarning(warning);
       // A model may be loading for minutes; a screen that shows nothing looks like a hang.
       let waited = 0;
       const timer = setInterval(() => {
@@ -88,7 +111,10 @@ export async function estimate(
       return llm.probe().finally(() => clearInterval(timer));
     };
     const reports = (async function* () {
-      for await (const batch of readableReports(input, options)) yield* batch;
+      for await (const batch of readableReports(input, options)) {
+        for (const { id } of batch) if (ids.length < LOOKED_AT) ids.push(id);
+        yield* batch;
+      }
     })();
     return describeEstimate(
       await estimateExtraction(reports, llm, { probe, ...(price !== undefined && { price }) }),
