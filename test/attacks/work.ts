@@ -117,6 +117,19 @@ export const verbs: readonly Verb[] = [
     appearsWhole: false,
   },
   {
+    name: 'rep-gls, to the data set',
+    args: (folder, out) => [
+      ...['rep-gls', join(folder, 'images.csv'), '--reports', join(folder, 'few.jsonl'), '--until', 'data'],
+      ...['--out', out],
+    ],
+    output: 'rep-gls',
+    digest: async (out) =>
+      hash(
+        ...['rows.jsonl', 'data/labels.csv', 'data/README.md'].map((name) => readFileSync(join(out, name))),
+      ),
+    appearsWhole: false,
+  },
+  {
     name: 'judge',
     args: (folder, out) => [
       ...['judge', `a=${join(folder, 'a.csv')}`, `b=${join(folder, 'b.csv')}`, '--replicates', '200'],
