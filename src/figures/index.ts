@@ -5,6 +5,7 @@
 import './one-of-k.ts';
 import './findings.ts';
 
+export { type BestPerFinding, bestPerFinding, type Candidate } from './best-per-finding.ts';
 export {
   type CalibrationPart,
   type Figure,

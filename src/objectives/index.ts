@@ -8,6 +8,7 @@ export { generalizedLabelSmoothing } from './generalized-label-smoothing.ts';
 export { hard } from './hard.ts';
 export { labelSmoothing } from './label-smoothing.ts';
 export { maplez } from './maplez.ts';
+export { neighbourRelabelling } from './neighbour-relabelling.ts';
 export { nvum } from './nvum.ts';
 export {
   defineObjective,

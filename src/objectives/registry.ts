@@ -11,6 +11,7 @@ import { generalizedLabelSmoothing } from './generalized-label-smoothing.ts';
 import { hard } from './hard.ts';
 import { labelSmoothing } from './label-smoothing.ts';
 import { maplez } from './maplez.ts';
+import { neighbourRelabelling } from './neighbour-relabelling.ts';
 import { nvum } from './nvum.ts';
 import type { ObjectiveContext, ObjectiveDefinition } from './objective.ts';
 import { ObjectiveRun } from './objective-run.ts';
@@ -80,6 +81,7 @@ for (const definition of [
   asymmetric,
   aucMargin,
   nvum,
+  neighbourRelabelling,
   smallLoss,
 ])
   registerObjective(definition as unknown as ObjectiveDefinition);

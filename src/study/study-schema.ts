@@ -106,6 +106,19 @@ const set = z
           .enum(['labels', 'probabilities'])
           .optional()
           .describe('Of a table with both: labels with their rates, or probabilities. Default: labels.'),
+        errors: z
+          .record(
+            z.string(),
+            z.strictObject({
+              falsePositive: z.number().min(0).lt(0.5),
+              miss: z.number().min(0).lt(0.5),
+              hedged: z.number().min(0).lt(0.5),
+            }),
+          )
+          .optional()
+          .describe(
+            'How often labels are wrong, by finding, for objectives that correct for it. Default: what the data say.',
+          ),
       })
       .optional()
       .describe('What values of findings become that are neither 0 nor 1.')

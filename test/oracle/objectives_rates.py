@@ -207,6 +207,37 @@ def nvum(batches, weight, decay, tau):
     return loss, after
 
 
+def relabelled(batches, neighbours, share, least, warm):
+    first = [(y, known) for epoch, _, _, y, known, _ in batches if epoch == 0]
+    labels = np.concatenate([np.asarray(y, dtype=np.float32) for y, _ in first]).astype(np.float64)
+    known = np.concatenate([k for _, k in first]) > 0
+    memory = np.zeros((18, 3))
+    found = np.full((18, 3), -1.0)
+
+    def loss(b):
+        target = b.y
+        if b.epoch >= warm:
+            near = torch.tensor(found[b.indices])
+            mixed = (1 - share) * b.y + share * (least + (1 - least) * near)
+            mixed = torch.where((b.y == 0) & (near == 0), torch.zeros_like(mixed), mixed)
+            target = torch.where(near < 0, b.y, mixed)
+        return b.mean(bce(b.z, target))
+
+    def after(b):
+        memory[b.indices] = b.z.detach().numpy()
+        if b.number < 2:
+            return
+        for i in range(18):
+            distances = ((memory - memory[i]) ** 2).sum(1)
+            distances[i] = np.inf
+            near = np.argsort(distances)[:neighbours]
+            for k in range(3):
+                own = labels[near, k][known[near, k]]
+                found[i, k] = own.mean() if len(own) else -1
+
+    return loss, after
+
+
 def small_loss(drop, over):
     def loss(b):
         share = drop * min(1, b.epoch / over)
@@ -254,6 +285,8 @@ def cases(batches, teachers):
     stateful = {
         "aucm": lambda: auc_margin(batches, 1.0, "v2", 2, 0.1),
         "aucm:warmup=0,version=v1,margin=0.6,step=0.3": lambda: auc_margin(batches, 0.6, "v1", 0, 0.3),
+        "knn-relabel": lambda: relabelled(batches, 10, 0.6, 0.25, 1),
+        "knn-relabel:neighbours=2,lambda=0.9,gamma=0.1,warmup=0.7": lambda: relabelled(batches, 2, 0.9, 0.1, 2),
         "nvum": lambda: nvum(batches, 1, 0.9, 1),
         "nvum:weight=3,decay=0.5,tau=0.5": lambda: nvum(batches, 3, 0.5, 0.5),
     }
