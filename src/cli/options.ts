@@ -237,6 +237,17 @@ export function addTrainOptions(command: Command): Command {
       'a network from the list below, or a file of your own: ./net.ts (default: resnet18)',
     )
     .addOption(
+      new Option(
+        '--finding-tokens <on|off>',
+        'vision transformers: a token for each finding (default: on for lu_vit, else off)',
+      ).argParser(onOff),
+    )
+    .option(
+      '--doubt-weight <weight>',
+      'findings: what predicting the doubt that a report expresses counts in the loss; 0 is no such head (default: 0.5 for lu_vit, else 0)',
+      number,
+    )
+    .addOption(
       new Option('--stem <kind>', 'first layers: small keeps the resolution of small images').choices([
         'auto',
         'standard',
@@ -324,6 +335,8 @@ const settingFlags = [
   'cropPadding',
   'mixup',
   'ema',
+  'findingTokens',
+  'doubtWeight',
   'accumulate',
   'sampling',
   'classWeights',
@@ -389,6 +402,11 @@ function readConfig(path: string): Record<string, unknown> {
   throw new PenumbraError('usage/config', `--config ${path}: expected a JSON object of settings`, {
     where: { file: path },
   });
+}
+
+function onOff(text: string): boolean {
+  if (text !== 'on' && text !== 'off') throw new InvalidArgumentError('expected on or off.');
+  return text === 'on';
 }
 
 function weights(text: string): 'balanced' | Record<string, number> {

@@ -8,7 +8,7 @@ export type Kind = Targets['kind'];
 
 /** How a figure is shown to people. */
 interface FigureText {
-  /** Its key in JSON and in records; one in `truth.…` stands there in an object of its own. */
+  /** Its key in JSON and in records; one in `truth.…` or `doubt.…` stands there in an object of its own. */
   readonly name: string;
   readonly label: string;
   /** `%`: shown times 100, its differences are percentage points. */
@@ -19,7 +19,7 @@ interface FigureText {
   /** One sentence for who meets it first. */
   readonly meaning: string;
   /** What the outputs must hold beside probabilities, else the figure is left out. */
-  readonly needs?: 'posterior' | 'thresholds';
+  readonly needs?: 'posterior' | 'thresholds' | 'doubt';
   /** Whether it tells anything for K classes or findings; default always. It is measured all the same. */
   readonly shown?: (classes: number) => boolean;
 }

@@ -12,6 +12,7 @@ import {
   auprcStatistic,
   aurocStatistic,
   meanStatistic,
+  rankCorrelationStatistic,
   ratioStatistic,
   type Scale,
   type Statistic,
@@ -232,6 +233,38 @@ const figures: readonly Figure[] = [
         run,
         value: () => calibrationError(reliability(run.confidence, run.outcome, seen.bins)),
       };
+    },
+  },
+  {
+    name: 'doubt.rank',
+    label: 'Doubt, rank correlation',
+    unit: '',
+    digits: 3,
+    better: 'higher',
+    meaning:
+      "Spearman's correlation of the doubt that was predicted with that which the reports express, mean over findings that are ever hedged.",
+    needs: 'doubt',
+    sort: 'statistic',
+    of: (seen, k) => {
+      const doubt = seen.doubt(k!);
+      return doubt && rankCorrelationStatistic(doubt.predicted, doubt.expressed, doubt.mask);
+    },
+  },
+  {
+    name: 'doubt.ece',
+    label: 'Doubt, calibration error',
+    unit: '%',
+    digits: 1,
+    better: 'lower',
+    meaning:
+      'How far predicted doubt lies from the mean of what is expressed where it is predicted; debiased, mean over the same findings.',
+    needs: 'doubt',
+    sort: 'calibration',
+    of: (seen, k) => {
+      const doubt = seen.doubt(k!);
+      if (doubt === undefined) return undefined;
+      const { predicted: confidence, expressed: outcome, mask } = doubt;
+      return { run: seen.keep(`doubt run ${k}`, () => ({ confidence, outcome, mask })) };
     },
   },
 ];

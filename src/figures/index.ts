@@ -42,6 +42,7 @@ export {
   type Kinds,
   meanStatistic,
   type Ranked,
+  rankCorrelationStatistic,
   ratioStatistic,
   type Scale,
   type Statistic,

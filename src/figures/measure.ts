@@ -11,7 +11,7 @@ import {
   mean,
 } from '../metrics/index.ts';
 import { type CalibrationPart, type Figure, figureNamed, figuresOf } from './figure.ts';
-import { asRuns, checkSame, type Outputs, samplesOf } from './outputs.ts';
+import { asRuns, checkSame, expressedDoubt, type Outputs, samplesOf } from './outputs.ts';
 import { Seen } from './seen.ts';
 import { differenceOf, estimateOf, meanSpread, type Spread, spreadOf, Units } from './spread.ts';
 import type { Statistic } from './statistics.ts';
@@ -181,6 +181,12 @@ export function measureStatistics(
   }));
 }
 
+/** Whether outputs have what a figure needs; predicted doubt is measured only beside doubt that was expressed. */
+function holds(outputs: Outputs, needs: NonNullable<Figure['needs']>): boolean {
+  if (outputs[needs] === undefined) return false;
+  return needs !== 'doubt' || expressedDoubt(outputs.targets) !== undefined;
+}
+
 /** A difference before the correction. */
 interface Untested extends Difference {
   readonly perFinding?: Readonly<Record<string, Difference>>;
@@ -233,9 +239,7 @@ class Job {
     this.columns = kind === 'findings' ? this.names.map((_, k) => k) : [undefined];
     const wanted = options.figures?.map((name) => figureNamed(kind, name)) ?? figuresOf(kind);
     const all = runs.flat();
-    this.figures = wanted.filter(
-      ({ needs }) => needs === undefined || all.every((o) => o[needs] !== undefined),
-    );
+    this.figures = wanted.filter(({ needs }) => needs === undefined || all.every((o) => holds(o, needs)));
     this.pairs = pairsOf(this.ids, options);
   }
 

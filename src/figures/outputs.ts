@@ -10,6 +10,8 @@ export interface Outputs {
   readonly probabilities: Floats;
   /** N×K: what the probabilities were made of by softmax or by the sigmoid. Leave out where they were calibrated since. */
   readonly logits?: Floats;
+  /** Findings: N×K in [0, 1], the doubt that the classifier expects a report to express. */
+  readonly doubt?: Floats;
   /** N×K true probabilities, where a phantom knows them. */
   readonly posterior?: Floats;
   /** K: the probability from which a finding is called, chosen on other samples; NaN where none could be chosen. */
@@ -22,6 +24,17 @@ export interface Outputs {
 export function samplesOf({ targets }: Pick<Outputs, 'targets'>): number {
   const { kind, names, values } = targets;
   return kind === 'one-of-k' ? values.length : values.length / names.length;
+}
+
+/**
+ * The doubt that was expressed of N×K findings, in [0, 1]: max(0, r), and of values that are probabilities, without rates,
+ * 2·min(y, 1 − y); `undefined` where the targets express none.
+ */
+export function expressedDoubt(targets: Targets): Float32Array | undefined {
+  if (targets.kind !== 'findings') return undefined;
+  const { values, rates } = targets;
+  if (rates !== undefined) return rates.map((r) => Math.max(0, r));
+  return values.some((y) => y > 0 && y < 1) ? values.map((y) => 2 * Math.min(y, 1 - y)) : undefined;
 }
 
 /** Outputs of one label of K as the metrics take them; nothing is copied. */

@@ -11,7 +11,7 @@ import {
   type TopLabels,
   topLabels,
 } from '../metrics/index.ts';
-import { type Outputs, predictionsOf, samplesOf } from './outputs.ts';
+import { expressedDoubt, type Outputs, predictionsOf, samplesOf } from './outputs.ts';
 import { columnOf, type Ranked } from './statistics.ts';
 
 /** One finding of N samples. */
@@ -103,6 +103,21 @@ export class Seen {
   /** Finding k: N true probabilities. */
   posterior(k: number): Floats {
     return this.keep(`posterior ${k}`, () => columnOf(this.outputs.posterior!, k, this.classes));
+  }
+
+  /** Finding k: predicted doubt and that which was expressed, N each; `undefined` where no known value has any. */
+  doubt(
+    k: number,
+  ): { readonly predicted: Floats; readonly expressed: Float32Array; readonly mask: Uint8Array } | undefined {
+    return this.keep(`doubt ${k}`, () => {
+      const all = this.keep('doubt', () => expressedDoubt(this.outputs.targets));
+      const { doubt } = this.outputs;
+      if (all === undefined || doubt === undefined) return undefined;
+      const { mask } = this.column(k);
+      const expressed = columnOf(all, k, this.classes);
+      if (!expressed.some((r, i) => mask[i] === 1 && r > 0)) return undefined;
+      return { predicted: columnOf(doubt, k, this.classes), expressed, mask };
+    });
   }
 
   /** Finding k: the samples that are known to be positive or negative, by probability; `undefined` without both kinds. */

@@ -10,6 +10,7 @@ import {
   aurocStatistic,
   excessAurcStatistic,
   meanStatistic,
+  rankCorrelationStatistic,
   ratioStatistic,
   selectiveStatistic,
 } from './statistics.ts';
@@ -35,6 +36,8 @@ const cases: [string, Statistic][] = [
   ['AUPRC with ties', auprcStatistic(ranked)],
   ['AURC', aurcStatistic(byConfidence(distinct, right))],
   ['AUGRC with ties', augrcStatistic(byConfidence(scores, positive))],
+  ['rank correlation with ties', rankCorrelationStatistic(scores, Float64Array.from(positive))],
+  ['masked rank correlation', rankCorrelationStatistic(scores, distinct, mask)],
   ['excess AURC', excessAurcStatistic(byConfidence(distinct, right))],
 ];
 
@@ -88,9 +91,11 @@ test('every statistic has an influence that sums to 0, and an interval as wide a
   const soft = Float32Array.from({ length: many * k }, (_, at) =>
     values[Math.floor(at / k)] === at % k ? 1 : 0,
   );
+  const rates = Float32Array.from(probabilities, (p) => (draw.uniform() < p ? Math.min(0.9, p) : -0.1));
   const several: Outputs = {
-    targets: { kind: 'findings', names: ['a', 'b', 'c'], values: soft },
+    targets: { kind: 'findings', names: ['a', 'b', 'c'], values: soft, rates },
     probabilities,
+    doubt: probabilities,
     thresholds: Float64Array.of(0.4, 0.4, 0.4),
   };
   for (const outputs of [one, several]) {

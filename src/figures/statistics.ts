@@ -417,6 +417,110 @@ export function selectiveStatistic(samples: ByConfidence, coverage: number): Sta
   };
 }
 
+/**
+ * Spearman's rank correlation of two numbers that each sample has, with mid-ranks for ties: Pearson's correlation of
+ * F(x) and G(y), which count half of what is equal. NaN where either number is the same for all.
+ * @param mask N: only samples with 1 count; absent: all.
+ */
+export function rankCorrelationStatistic(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  mask?: Uint8Array,
+): Statistic {
+  const n = x.length;
+  const counted = mask === undefined ? ones(n) : Float64Array.from(mask);
+  const orders = [x, y].map((values) => ascending(values, mask));
+  const [byX, byY] = orders as [Ascending, Ascending];
+  const moments = (counts: ArrayLike<number>) => {
+    const weights = Float64Array.from({ length: n }, (_, i) => counts[i]! * counted[i]!);
+    const total = weights.reduce((sum, w) => sum + w, 0);
+    const [u, v] = [midRanks(byX, weights, total), midRanks(byY, weights, total)];
+    let [uu, vv, uv] = [0, 0, 0];
+    for (let i = 0; i < n; i++) {
+      const [a, b] = [u[i]! - 0.5, v[i]! - 0.5];
+      uu += (weights[i]! / total) * a * a;
+      vv += (weights[i]! / total) * b * b;
+      uv += (weights[i]! / total) * a * b;
+    }
+    return { u, v, uu, vv, uv, total };
+  };
+  const measure: Measure = (counts) => {
+    const { uu, vv, uv } = moments(counts);
+    return uv / Math.sqrt(uu * vv);
+  };
+  const value = kept(() => measure(ones(n)));
+  return {
+    value,
+    measure: () => measure,
+    influence: () => {
+      const { u, v, uu, vv, uv, total } = moments(ones(n));
+      const centred = (ranks: Float64Array) => ranks.map((rank) => rank - 0.5);
+      const [a, b] = [centred(u), centred(v)];
+      // By how much one more sample there moves the ranks of others, weighed by what they are multiplied with.
+      const [bOverX, aOverY] = [above(byX, b, total), above(byY, a, total)];
+      const [aOverX, bOverY] = [above(byX, a, total), above(byY, b, total)];
+      const root = Math.sqrt(uu * vv);
+      const result = new Float64Array(n);
+      for (let i = 0; i < n; i++) {
+        if (counted[i] === 0) continue;
+        const duv = a[i]! * b[i]! + bOverX[i]! + aOverY[i]! - 3 * uv;
+        const duu = a[i]! ** 2 + 2 * aOverX[i]! - 3 * uu;
+        const dvv = b[i]! ** 2 + 2 * bOverY[i]! - 3 * vv;
+        result[i] = (n / total) * (duv / root - (value() / 2) * (duu / uu + dvv / vv));
+      }
+      return result;
+    },
+    scale: 'real',
+    kinds: () => ({ of: Int32Array.from(counted, (c) => c - 1), pulls: [PULL * (1 - Math.abs(value()))] }),
+  };
+}
+
+/** Samples that count, in ascending order of a number. */
+interface Ascending {
+  readonly order: Int32Array;
+  /** In that order: 1 where the next is greater. */
+  readonly ends: Uint8Array;
+}
+
+function ascending(values: ArrayLike<number>, mask: Uint8Array | undefined): Ascending {
+  const order = Int32Array.from({ length: values.length }, (_, i) => i)
+    .filter((i) => mask === undefined || mask[i] === 1)
+    .sort((i, j) => values[i]! - values[j]!);
+  const ends = Uint8Array.from(order, (i, t) =>
+    t + 1 === order.length || values[order[t + 1]!] !== values[i] ? 1 : 0,
+  );
+  return { order, ends };
+}
+
+/** N: the share of weight below a sample, and half of that beside it; 0 for samples that do not count. */
+function midRanks({ order, ends }: Ascending, weights: Float64Array, total: number): Float64Array {
+  const ranks = new Float64Array(weights.length);
+  let below = 0;
+  for (let start = 0, end = 0; start < order.length; start = end) {
+    let tied = 0;
+    do tied += weights[order[end]!]!;
+    while (ends[end++] === 0);
+    for (let t = start; t < end; t++) ranks[order[t]!] = (below + tied / 2) / total;
+    below += tied;
+  }
+  return ranks;
+}
+
+/** N: Σ of the values above a sample, and half of those beside it, over the total. */
+function above({ order, ends }: Ascending, values: Float64Array, total: number): Float64Array {
+  const sums = new Float64Array(values.length);
+  let over = 0;
+  for (let t = 0; t < order.length; t++) over += values[order[t]!]!;
+  for (let start = 0, end = 0; start < order.length; start = end) {
+    let tied = 0;
+    do tied += values[order[end]!]!;
+    while (ends[end++] === 0);
+    for (let t = start; t < end; t++) sums[order[t]!] = (over - tied / 2) / total;
+    over -= tied;
+  }
+  return sums;
+}
+
 /** Positives 0, negatives as told, others none. */
 function kindsOf({ samples, order, positive }: Ranked, negative: number): Int32Array {
   const of = new Int32Array(samples).fill(-1);

@@ -22,10 +22,11 @@ export async function collect(
   } = {},
 ): Promise<Collected> {
   predictor.check(subset);
-  const parts: Record<'probabilities' | 'own' | 'logits', Float32Array[]> = {
+  const parts: Record<'probabilities' | 'own' | 'logits' | 'doubt', Float32Array[]> = {
     probabilities: [],
     own: [],
     logits: [],
+    doubt: [],
   };
   const indices: Int32Array[] = [];
   let done = 0;
@@ -34,6 +35,7 @@ export async function collect(
     parts.probabilities.push(rows.probabilities);
     if (predictor.calibrated) parts.own.push(rows.own);
     else if (rows.logits !== undefined) parts.logits.push(rows.logits);
+    if (rows.doubt !== undefined) parts.doubt.push(rows.doubt);
     indices.push(rows.indices);
     done += rows.indices.length;
     options.onProgress?.(done, subset.length);
@@ -46,6 +48,7 @@ export async function collect(
       probabilities: floats(parts.probabilities),
       indices: shown,
       ...(parts.logits.length > 0 && { logits: floats(parts.logits) }),
+      ...(parts.doubt.length > 0 && { doubt: floats(parts.doubt) }),
     },
     own: predictor.calibrated ? floats(parts.own) : undefined,
     broken: reading.broken,

@@ -85,8 +85,9 @@ export async function predictImages(
     for (const part of images.parts) {
       const reading = predictor.read(part.subset, options.signal);
       try {
-        for await (const { indices, own, probabilities } of reading) {
-          const said = concluded(predictor, part, options, { indices, own, probabilities });
+        for await (const rows of reading) {
+          const { indices } = rows;
+          const said = concluded(predictor, part, options, rows);
           if (said.answers !== undefined) {
             counted.answers += said.answers.length;
             for (const answer of said.answers) if (answer === UNKNOWN) counted.abstained++;
@@ -127,10 +128,11 @@ function concluded(
   { sets, abstention }: PredictImagesOptions,
   said: Said & { readonly indices: Int32Array },
 ): Concluded {
-  const { indices, own, probabilities } = said;
+  const { indices, own, probabilities, doubt } = said;
   return {
     own,
     probabilities,
+    doubt,
     names: Array.from(indices, (i) => subset.nameOf(i)),
     groups: groupOf && Array.from(indices, groupOf),
     sets: sets?.setsOf(own),
@@ -166,14 +168,14 @@ function answersOf(
 const BINARY = ['absent', 'present'];
 
 function columnsOf(
-  { kind, classes, calibrated }: Predictor,
+  { kind, classes, calibrated, predictsDoubt }: Predictor,
   { sets, abstention }: PredictImagesOptions,
   hasGroups: boolean,
 ): CellColumn<Concluded>[] {
   const k = classes.length;
   const columns: CellColumn<Concluded>[] = [
     { name: 'name', type: 'STRING', cell: ({ names }, i) => names[i]! },
-    ...saidColumns(kind, classes, calibrated),
+    ...saidColumns(kind, classes, { calibrated, doubt: predictsDoubt }),
   ];
   const text = (name: string, cell: CellColumn<Concluded>['cell']) =>
     columns.push({ name, type: 'STRING', cell });

@@ -16,6 +16,8 @@ export interface PredictedRows {
   readonly probabilities: Float32Array;
   /** n×K, of a single network. */
   readonly logits: Float32Array | undefined;
+  /** n×K in [0, 1]: the mean of the doubt that members predict, where all do. */
+  readonly doubt: Float32Array | undefined;
 }
 
 /** A reading of a subset that goes on while it is iterated. */
@@ -48,6 +50,8 @@ export class Predictor implements AsyncDisposable {
   /** What each member keeps of its validation split, where it keeps anything. */
   readonly kept: readonly (RunCalibration | undefined)[];
   readonly folders: readonly string[];
+  /** Whether every member predicts the doubt that a report will express. */
+  readonly predictsDoubt: boolean;
   private readonly members: readonly LoadedRun[];
 
   private constructor(
@@ -58,6 +62,7 @@ export class Predictor implements AsyncDisposable {
     this.members = members;
     this.kept = kept;
     this.calibrated = calibrated;
+    this.predictsDoubt = members.every(({ model }) => model.doubt !== undefined);
     this.kind = members[0]!.kind;
     this.classes = members[0]!.description.data.classes;
     this.folders = members.map(({ folder }) => folder);
@@ -141,6 +146,7 @@ export class Predictor implements AsyncDisposable {
         const shared = common(batches.map(({ indices }) => indices));
         const own: Float32Array[] = [];
         const calibrated: Float32Array[] = [];
+        const doubts: Float32Array[] = [];
         let logits: Float32Array | undefined;
         loaders.forEach(({ members }, l) => {
           const batch = batches[l]!;
@@ -150,6 +156,7 @@ export class Predictor implements AsyncDisposable {
             const said = predictBatch(model, batch, task, mode);
             own.push(pick(said.probabilities));
             logits = pick(said.logits);
+            if (said.doubt !== undefined) doubts.push(pick(said.doubt));
             const calibrator = this.calibrated ? this.kept[m]?.calibrator : undefined;
             if (calibrator !== undefined) calibrated.push(calibrator.apply(logits));
           }
@@ -164,6 +171,7 @@ export class Predictor implements AsyncDisposable {
           own: said,
           probabilities: this.calibrated ? mean(calibrated) : said,
           logits: this.members.length === 1 ? logits : undefined,
+          doubt: this.predictsDoubt ? mean(doubts) : undefined,
         };
         await setImmediate(); // Signals and messages of decoding threads are heard between batches.
       }

@@ -24,27 +24,33 @@ export interface Said {
   readonly probabilities: Floats;
   /** n×K: what the networks said before calibration; the same array where nothing was calibrated. */
   readonly own: Floats;
+  /** n×K: the doubt that a report is expected to express, where it was predicted. */
+  readonly doubt?: Floats | undefined;
 }
 
 /**
  * The columns that say what was predicted, of evaluated and of new images alike.
  *
  * One label of K: `predicted`, `p_<class>` for each, `confidence` (the networks' own probability of their likeliest class)
- * and, where there is a calibrator, `calibrated_confidence` (the greatest `p_`). Findings: `p_<finding>` for each, and
- * where there is a calibrator `uncalibrated_<finding>`.
+ * and, where there is a calibrator, `calibrated_confidence` (the greatest `p_`). Findings: `p_<finding>` for each, where
+ * there is a calibrator `uncalibrated_<finding>`, and where doubt is predicted `doubt_<finding>`.
  */
 export function saidColumns(
   kind: Outputs['targets']['kind'],
   names: readonly string[],
-  calibrated: boolean,
+  has: { readonly calibrated: boolean; readonly doubt: boolean },
 ): CellColumn<Said>[] {
   const k = names.length;
-  const each = (before: string, of: 'probabilities' | 'own') =>
+  const each = (before: string, of: 'probabilities' | 'own' | 'doubt') =>
     names.map((name, c): CellColumn<Said> => {
-      return { name: `${before}_${name}`, type: 'FLOAT', cell: (said, i) => said[of][i * k + c]! };
+      return { name: `${before}_${name}`, type: 'FLOAT', cell: (said, i) => said[of]![i * k + c]! };
     });
   if (kind === 'findings')
-    return [...each('p', 'probabilities'), ...(calibrated ? each('uncalibrated', 'own') : [])];
+    return [
+      ...each('p', 'probabilities'),
+      ...(has.calibrated ? each('uncalibrated', 'own') : []),
+      ...(has.doubt ? each('doubt', 'doubt') : []),
+    ];
   const best = (values: Floats, i: number) => {
     let most = 0;
     for (let c = 1; c < k; c++) if (values[i * k + c]! > values[i * k + most]!) most = c;
@@ -55,7 +61,7 @@ export function saidColumns(
     { name: 'predicted', type: 'STRING', cell: (said, i) => names[best(said.probabilities, i)]! },
     ...each('p', 'probabilities'),
     { name: 'confidence', type: 'FLOAT', cell: ({ own }, i) => greatest(own, i) },
-    ...(calibrated
+    ...(has.calibrated
       ? [
           {
             name: 'calibrated_confidence',
@@ -78,17 +84,20 @@ export function partOf<T>(columns: readonly CellColumn<T>[], of: T, rows: number
  */
 export async function writePredictions(path: string, outputs: Outputs, options: WriteOptions): Promise<void> {
   const { nameOf, groups, own, inputs } = options;
-  const { targets, probabilities } = outputs;
+  const { targets, probabilities, doubt } = outputs;
   const columns: CellColumn<Said>[] = [
     { name: 'name', type: 'STRING', cell: (_, i) => nameOf(i) },
     ...truthColumns(targets),
-    ...saidColumns(targets.kind, targets.names, own !== undefined),
+    ...saidColumns(targets.kind, targets.names, {
+      calibrated: own !== undefined,
+      doubt: doubt !== undefined,
+    }),
     // Last, where nobody who counts columns stumbles over it.
     ...(groups === undefined
       ? []
       : [{ name: 'group', type: 'INT32', cell: (_: Said, i: number) => groups[i]! } as const]),
   ];
-  const said = { probabilities, own: own ?? probabilities };
+  const said = { probabilities, own: own ?? probabilities, doubt };
   await writeRows(path, columns, [partOf(columns, said, samplesOf(outputs))], inputs);
 }
 

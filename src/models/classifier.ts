@@ -17,6 +17,16 @@ export interface ModelOptions {
    * says how. `standard` unless given.
    */
   stem?: 'standard' | 'small';
+  /**
+   * Whether every output has a token of its own, whose last state alone gives its logit; vision transformers only. Unless
+   * given, as the network's definition says: on for `lu_vit_*`, else off.
+   */
+  findingTokens?: boolean;
+  /**
+   * Whether a second last layer, `doubt`, predicts for every output how much doubt a report will express. Default: false.
+   * @see withDoubt
+   */
+  doubt?: boolean;
   /** Draws the initial weights. */
   generator: Generator;
   /**
@@ -32,7 +42,10 @@ export interface Classifier extends Module {
   readonly featureSize: number;
   /** Name of the last layer, which gives the logits: the only one whose size follows the classes. */
   readonly head: string;
-  /** What the last layer is given, [N, featureSize]; in training with dropout where there is one before that layer. */
+  /**
+   * What the last layer is given, [N, featureSize], or with finding tokens [N, classes, featureSize]; in training with
+   * dropout where there is one before that layer.
+   */
   features(images: Tensor): Tensor;
 }
 

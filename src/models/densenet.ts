@@ -28,6 +28,7 @@ const BOTTLENECK = 4 * GROWTH;
 export class DenseNet extends Module implements Classifier {
   readonly featureSize: number;
   readonly head = 'classifier';
+  readonly places = { map: 'features' };
   private readonly body: Sequential;
   private readonly classifier: Linear;
 

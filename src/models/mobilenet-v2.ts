@@ -33,6 +33,7 @@ const STAGES = [
 export class MobileNetV2 extends Module implements Classifier {
   readonly featureSize = 1280;
   readonly head = 'classifier.1';
+  readonly places = { map: 'features' };
   private readonly body: Sequential;
   private readonly dropout: Dropout;
   private readonly last: Linear;

@@ -12,6 +12,7 @@ import type { Classifier, ModelOptions } from './classifier.ts';
 export class ResNet extends Module implements Classifier {
   readonly featureSize: number;
   readonly head = 'fc';
+  readonly places = { map: 'layer4' };
   private readonly conv1: Conv2d;
   private readonly bn1: BatchNorm2d;
   private readonly layers: readonly Sequential[];

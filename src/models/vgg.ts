@@ -27,6 +27,7 @@ const WIDTHS = [64, 128, 256, 512, 512];
 export class VGG extends Module implements Classifier {
   readonly featureSize = 4096;
   readonly head = 'classifier.6';
+  readonly places = { map: 'features' };
   private readonly body: Sequential;
   private readonly hidden: readonly Layer[];
   private readonly last: Linear;

@@ -1,5 +1,5 @@
 import { PenumbraError } from '../errors.ts';
-import { aten, type Generator, type Tensor } from '../torch/index.ts';
+import { aten, type Generator, type Tensor, tidy } from '../torch/index.ts';
 import {
   Conv2d,
   chain,
@@ -10,11 +10,15 @@ import {
   normal_,
   Sequential,
   xavierUniform_,
-  zeros_,
 } from '../torch/nn/index.ts';
 import { type Classifier, imageSize, type ModelOptions } from './classifier.ts';
+import type { Places } from './network.ts';
+import { OutputLayer } from './output-layer.ts';
 
 const DEPTH = 12;
+/** The first block, from 0, that sees a token for each finding. */
+const JOIN = DEPTH - 2;
+const TOKENS = 'finding_tokens';
 
 /**
  * Vision transformers (Dosovitskiy et al., ICLR 2021) over patches of 16×16 pixels, with torchvision's parameter names.
@@ -24,15 +28,23 @@ const DEPTH = 12;
  *
  * The `small` stem, for images of at most 64 pixels, has patches of 4×4 pixels: then the network is a ViT "/4", and the
  * weights of its patches are not those of a "/16".
+ *
+ * With `findingTokens` it is our LU-ViT: before the last two blocks the class token gives way to a token for each finding,
+ * which starts as what the class token has become plus a learnt vector, and the logit of a finding comes from its own
+ * token. Late tokens are those of CaiT (Touvron et al., ICCV 2021), and cost about a hundredth of a step; tokens in all
+ * blocks would cost a fourteenth. `docs/lu-vit.md` says what of this is the paper's.
  */
 export class VisionTransformer extends Module implements Classifier {
   readonly featureSize: number;
   readonly head = 'heads.head';
+  readonly additions: readonly string[];
+  readonly places: Places;
   private readonly size: number;
   private readonly classToken: Tensor;
+  private readonly findingTokens: Tensor | undefined;
   private readonly patches: Conv2d;
   private readonly encoder: Encoder;
-  private readonly last: Linear;
+  private readonly last: OutputLayer;
 
   /** @param width a multiple of `heads` */
   constructor(width: number, heads: number, options: ModelOptions) {
@@ -57,12 +69,27 @@ export class VisionTransformer extends Module implements Classifier {
       new Conv2d(channels, width, patch, { generator, stride: patch, bias: true, init }),
     );
     this.encoder = this.child('encoder', new Encoder((this.size / patch) ** 2 + 1, width, heads, generator));
-    this.last = new Linear(width, options.classes, { generator, init: zeros_, biasInit: zeros_ });
+    this.last = new OutputLayer(width, options.classes, { generator });
     this.child('heads', new Sequential({ head: this.last }));
+    const side = this.size / patch;
+    this.places = {
+      // The last block has no use for what it would make of the patches: the gradient there is 0.
+      map: `${layerName(DEPTH - 1)}.ln_1`,
+      grid: [side, side],
+      attentions: Array.from({ length: DEPTH }, (_, i) => `${layerName(i)}.self_attention`),
+    };
+    this.additions = options.findingTokens ? [TOKENS] : [];
+    // Drawn last: everything else starts as in the network without them.
+    if (options.findingTokens)
+      this.findingTokens = this.parameter(
+        TOKENS,
+        normal_(0.02)(aten.empty([1, options.classes, width]), generator),
+      );
   }
 
   /**
-   * [N, channels, size, size] to [N, width]: what the class token became.
+   * [N, channels, size, size] to [N, width], what the class token became; or to [N, classes, width], what the tokens of
+   * the findings became.
    * @throws `models/image-size` for images of another size
    */
   features(images: Tensor): Tensor {
@@ -83,7 +110,7 @@ export class VisionTransformer extends Module implements Classifier {
         using tokens = this.classToken.expand([batch!, -1, -1]);
         return aten.cat([tokens, x], 1);
       },
-      this.encoder,
+      (x) => this.encoder.forward(x, this.findingTokens),
     );
   }
 
@@ -93,7 +120,11 @@ export class VisionTransformer extends Module implements Classifier {
   }
 }
 
-/** Adds the positions to the tokens [N, length, width], and gives what the first of them becomes, [N, width]. */
+function layerName(block: number): string {
+  return `encoder.layers.encoder_layer_${block}`;
+}
+
+/** What follows on the positions of the tokens [N, length, width]. */
 class Encoder extends Module {
   private readonly positions: Tensor;
   private readonly blocks: readonly EncoderBlock[];
@@ -111,17 +142,32 @@ class Encoder extends Module {
     this.norm = this.child('ln', new LayerNorm(width, { eps: 1e-6 }));
   }
 
-  override forward(tokens: Tensor): Tensor {
+  /**
+   * @param findings [1, K, width]: what a token of each finding is beyond the class token
+   * @returns what the first token became, [N, width]; with `findings` what theirs did, [N, K, width]
+   */
+  override forward(tokens: Tensor, findings?: Tensor): Tensor {
+    const wanted = findings?.shape[1] ?? 1;
     return chain(
       tokens,
       (x) => x.add(this.positions),
-      ...this.blocks.slice(0, -1),
-      // Nobody reads what the last block makes of the patches, so it computes the class token only.
-      (x) => this.blocks.at(-1)!.forward(x, 1),
-      (x) => x.select(1, 0),
+      ...this.blocks.slice(0, JOIN),
+      (x) => (findings === undefined ? x : divided(x, findings)),
+      ...this.blocks.slice(JOIN, -1),
+      // Nobody reads what the last block makes of the patches, so it computes the other tokens only.
+      (x) => this.blocks.at(-1)!.forward(x, wanted),
+      (x) => (findings === undefined ? x.select(1, 0) : x),
       this.norm,
     );
   }
+}
+
+/** [N, 1 + patches, width] to [N, K + patches, width]: the class token becomes K. */
+function divided(x: Tensor, findings: Tensor): Tensor {
+  return tidy(() => {
+    const [token, patches] = x.split_with_sizes([1, x.shape[1]! - 1], 1);
+    return aten.cat([token!.add(findings), patches!], 1);
+  });
 }
 
 /** Attention, then a perceptron of each token by itself; each beside a shortcut, and behind a layer norm. */
@@ -167,4 +213,16 @@ export function vit_s_16(options: ModelOptions): VisionTransformer {
 
 export function vit_b_16(options: ModelOptions): VisionTransformer {
   return new VisionTransformer(768, 12, options);
+}
+
+export function lu_vit_ti_16(options: ModelOptions): VisionTransformer {
+  return vit_ti_16({ findingTokens: true, ...options });
+}
+
+export function lu_vit_s_16(options: ModelOptions): VisionTransformer {
+  return vit_s_16({ findingTokens: true, ...options });
+}
+
+export function lu_vit_b_16(options: ModelOptions): VisionTransformer {
+  return vit_b_16({ findingTokens: true, ...options });
 }

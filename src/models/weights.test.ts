@@ -57,7 +57,8 @@ function shapes(name: string): Map<string, number[]> {
 test.each(modelNames())(
   'the names and shapes of torchvision tell that they are of %s, and of no other',
   (name) => {
-    expect(recognise(shapes(name))).toBe(name);
+    // An LU-ViT is a vision transformer with more tokens, and starts from the weights of one.
+    expect(recognise(shapes(name))).toBe(name.replace('lu_', ''));
   },
 );
 
@@ -210,5 +211,72 @@ describe('weights of another network are refused, change nothing and tell what t
     expect(() => load(network('resnet10'), path)).toThrowError(
       expect.objectContaining({ hint: expect.stringMatching(/of no network known here/) }),
     );
+  });
+});
+
+describe('an LU-ViT', () => {
+  const standard = { stem: 'standard', size: 64 } as const;
+
+  test('starts from the weights of a vision transformer, of another image size too, with its tokens fresh', () => {
+    const path = written('vit_ti_16', standard, (weights) => {
+      for (const part of ['weight', 'bias']) weights.delete(`heads.head.${part}`);
+    });
+    for (const size of [64, 112]) {
+      const model = network('lu_vit_ti_16', { stem: 'standard', size, doubt: true });
+      const fresh = network('lu_vit_ti_16', { stem: 'standard', size, doubt: true }).stateDict();
+      expect(load(model, path)).toEqual([
+        'initial weights: the last layer, heads.head, starts fresh: the file has no heads.head.weight',
+        'initial weights: the file has no finding_tokens, doubt.weight, doubt.bias of this network: fresh',
+        ...(size === 64 ? [] : ['initial weights: positions of 4×4 patches are interpolated to 7×7']),
+      ]);
+      const body = 'encoder.layers.encoder_layer_11.mlp.0.weight';
+      const expected = network('vit_ti_16', { ...standard }, 2).stateDict();
+      expect(model.stateDict().get(body)!.equal(expected.get(body)!)).toBe(true);
+      expect(model.stateDict().get('finding_tokens')!.equal(fresh.get('finding_tokens')!)).toBe(true);
+    }
+    expect(() => load(network('lu_vit_ti_16', standard), path, true)).toThrow(/is missing, expected/);
+  });
+
+  test('of other findings starts from another with its tokens fresh, and a plain transformer leaves them out', () => {
+    const path = written('lu_vit_ti_16', { ...standard, classes: 5, doubt: true });
+    const told = load(network('lu_vit_ti_16', { ...standard, doubt: true }), path);
+    expect(told[1]).toBe(
+      'initial weights: the file has no finding_tokens, doubt.weight, doubt.bias of this network: fresh',
+    );
+    expect(load(network('vit_ti_16', { ...standard, classes: 5 }), path)).toEqual([
+      expect.stringMatching(/3 tensors that no layer asks for are left out, the first is (doubt|finding_tokens)/),
+    ]);
+  });
+});
+
+describe("torchxrayvision's DenseNet", () => {
+  /** Names and shapes of its `densenet121-res224-all` (one channel, 18 findings) as a safetensors file. */
+  const xrv = () =>
+    written('densenet121', { stem: 'standard', size: 64, classes: 18 }, (weights) => {
+      weights.set('op_threshs', aten.zeros([18]));
+    });
+
+  test('loads by name; what is left out and what is changed is told', () => {
+    const model = network('densenet121', { stem: 'standard', size: 64, classes: 14 });
+    const told = load(model, xrv());
+    expect(told).toEqual([
+      'initial weights: the last layer, classifier, starts fresh: classifier.weight is 18×1024, expected 14×1024',
+      expect.stringMatching(
+        /torchxrayvision's: features\.conv0\.weight is multiplied by 1024.*op_threshs.*left out/,
+      ),
+    ]);
+  });
+
+  test('gives for pixels in [−1, 1] what it gave for them in [−1024, 1024]', () => {
+    const model = network('densenet121', { stem: 'standard', size: 64, classes: 18 }).eval();
+    expect(load(model, xrv())).toHaveLength(1);
+    const theirs = network('densenet121', { stem: 'standard', size: 64, classes: 18 }, 2).eval();
+    using _scope = new Scope();
+    const images = aten
+      .rand([2, 1, 64, 64], { generator: new Generator(3) })
+      .mul(2)
+      .sub(1);
+    const logits = noGrad(() => [model.forward(images), theirs.forward(images.mul(1024))]);
+    expect(aten.allclose(logits[0]!, logits[1]!, 1e-3, 1e-3)).toBe(true);
   });
 });

@@ -19,6 +19,9 @@ export interface PretrainedOptions {
  *   network would of a grey image in three equal channels;
  * - the positions of a vision transformer of another image size are interpolated, as by torchvision's
  *   `interpolate_embeddings`;
+ * - the network's `additions` (tokens of findings, a head of doubt) start fresh where the file has none of their size;
+ * - torchxrayvision's DenseNet, which is known by its `op_threshs`, was trained on pixels from −1024 to 1024: its first
+ *   convolution is made for [−1, 1];
  * - tensors that no layer asks for are left out.
  *
  * Nothing is changed where anything else does not fit.
@@ -29,8 +32,8 @@ export function loadPretrained(model: Network, path: string, options: Pretrained
   const { strict = false, notice } = options;
   const weights = withCurrentNames(readSafetensors(path).tensors);
   const own = model.stateDict();
-  const notices = strict ? [] : noGrad(() => adapt(weights, own, model.head));
-  const problems = misfits(weights, own, model.head, strict);
+  const notices = strict ? [] : noGrad(() => adapt(weights, own, model));
+  const problems = misfits(weights, own, model, strict);
   const guess = recognise(shapesOf(weights));
   const known = recognise(shapesOf(own));
   const unknown = [...weights.keys()].filter((name) => !own.has(name));
@@ -106,7 +109,7 @@ function withCurrentNames(tensors: ReadonlyMap<string, Tensor>): Map<string, Ten
 function adapt(
   weights: Map<string, Tensor>,
   own: ReadonlyMap<string, Tensor>,
-  head: string | undefined,
+  { head, additions = [] }: Network,
 ): string[] {
   const notices: string[] = [];
   const ofHead = [...own].filter(([name]) => head !== undefined && name.startsWith(`${head}.`));
@@ -129,6 +132,18 @@ function adapt(
     notices.push(`${first} is summed over its three channels, for grey images`);
   }
 
+  const fresh = additions.filter((name) => !sameShape(weights.get(name), own.get(name)!));
+  for (const name of fresh) weights.delete(name);
+  if (fresh.length > 0) notices.push(`the file has no ${fresh.join(', ')} of this network: fresh`);
+
+  const xrv = weights.get(XRV_FIRST);
+  if (weights.delete(XRV_MARK) && xrv !== undefined) {
+    weights.set(XRV_FIRST, xrv.to({ dtype: 'float32' }).mul(1024));
+    notices.push(
+      `these are torchxrayvision's: ${XRV_FIRST} is multiplied by 1024, as its pixels were in [−1024, 1024] and are in [−1, 1] here; ${XRV_MARK}, thresholds of its own 18 findings, is left out`,
+    );
+  }
+
   const POSITIONS = 'encoder.pos_embedding';
   const positions = weights.get(POSITIONS);
   const target = own.get(POSITIONS);
@@ -142,6 +157,9 @@ function adapt(
   }
   return notices;
 }
+
+const XRV_MARK = 'op_threshs';
+const XRV_FIRST = 'features.conv0.weight';
 
 /** Patches along an edge of the image, from the positions [1, 1 + side², width]; null where these are no square. */
 function gridSide(positions: Tensor): number | null {
@@ -162,7 +180,7 @@ function resizedPositions(positions: Tensor, from: number, to: number): Tensor {
 function misfits(
   weights: ReadonlyMap<string, Tensor>,
   own: ReadonlyMap<string, Tensor>,
-  head: string | undefined,
+  { head, additions = [] }: Network,
   strict: boolean,
 ): string[] {
   const problems: string[] = [];
@@ -170,7 +188,8 @@ function misfits(
     const found = weights.get(name);
     if (sameShape(found, tensor)) continue;
     // Files from before batch norm counted its batches lack the counts, and nothing needs them.
-    const dispensable = name.startsWith(`${head}.`) || name.endsWith('.num_batches_tracked');
+    const dispensable =
+      name.startsWith(`${head}.`) || name.endsWith('.num_batches_tracked') || additions.includes(name);
     if (found === undefined && dispensable && !strict) continue;
     problems.push(`${name} is ${found ? sizes(found) : 'missing'}, expected ${sizes(tensor)}`);
   }

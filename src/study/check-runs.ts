@@ -2,7 +2,7 @@ import { PenumbraError } from '../errors.ts';
 import { loadPretrained } from '../models/index.ts';
 import { checkServes } from '../objectives/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, trainLoader } from '../training/build.ts';
+import { buildModel, trainLoader, withModelDefaults } from '../training/build.ts';
 import { chooseMode } from '../training/index.ts';
 import { isFinished, type PlannedRun } from './plan.ts';
 
@@ -33,8 +33,9 @@ export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
   }
 }
 
-async function checkRun({ config, cell }: PlannedRun): Promise<void> {
+async function checkRun({ config: given, cell }: PlannedRun): Promise<void> {
   const train = cell.set.dataset.splits.train!;
+  const config = withModelDefaults(given, train.targets);
   const mode = chooseMode(config);
   await using loader = trainLoader(config, train);
   const model = tidy(() =>

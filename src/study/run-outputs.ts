@@ -26,16 +26,23 @@ export async function outputsOf(
   const wanted = ['probabilities', 'logits', ...(options.features ? ['features'] : [])];
   const arrays = await kept(join(folder, `${name}.safetensors`), keyOf(folder, subset), wanted, async () => {
     const { output } = await inspectRun(folder, subset, options);
-    const { probabilities, logits, indices, features } = output;
-    return { probabilities: probabilities as Float32Array, logits, indices, ...(features && { features }) };
+    const { probabilities, logits, indices, doubt, features } = output;
+    return {
+      probabilities: probabilities as Float32Array,
+      logits,
+      indices,
+      ...(doubt && { doubt }),
+      ...(features && { features }),
+    };
   });
-  const { probabilities, logits, indices, features } = arrays as Record<string, Float32Array> & Kept;
+  const { probabilities, logits, indices, doubt, features } = arrays as Record<string, Float32Array> & Kept;
   return {
     targets: takeTargets(subset.targets, indices),
     probabilities: probabilities!,
     logits: logits!,
     indices,
     ...(subset.posterior && { posterior: pickRows(subset.posterior, indices, subset.classes.length) }),
+    ...(doubt && { doubt }),
     ...(features && { features }),
   };
 }

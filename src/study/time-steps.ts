@@ -2,7 +2,7 @@ import type { Dataset } from '../data/index.ts';
 import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
 import { taskOf } from '../tasks/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, trainLoader } from '../training/build.ts';
+import { buildModel, trainLoader, withModelDefaults } from '../training/build.ts';
 import { chooseMode, type TrainConfig } from '../training/index.ts';
 import { makeOptimizer } from '../training/optimizers.ts';
 import { trainStep } from '../training/train-step.ts';
@@ -26,8 +26,9 @@ const COUNTED = 4;
  */
 export async function timeSteps(run: TrainConfig, dataset: Dataset, seconds = 0): Promise<TimedSteps> {
   // The teacher of a method that has one is counted by its share; the steps are those of plain training.
-  const config = needsTeacher(run.objective) ? { ...run, objective: 'hard' } : run;
+  const plain = needsTeacher(run.objective) ? { ...run, objective: 'hard' } : run;
   const train = dataset.splits.train!;
+  const config = withModelDefaults(plain, train.targets);
   const mode = chooseMode(config);
   await using loader = trainLoader(config, train);
   const classes = train.classes.length;
@@ -56,7 +57,7 @@ export async function timeSteps(run: TrainConfig, dataset: Dataset, seconds = 0)
       for await (const batch of loader.epoch(0)) {
         if (steps === WARM_UP) since = performance.now();
         if (batch.indices.length > 1) {
-          trainStep({ model, optimizer, objective, mode }, batch, 0);
+          trainStep({ model, optimizer, objective, mode, doubtWeight: config.doubtWeight ?? 0 }, batch, 0);
           if (steps >= WARM_UP) images += batch.indices.length;
         }
         batch.release();

@@ -3,6 +3,7 @@ import { findings } from './findings.ts';
 import { oneOfK } from './one-of-k.ts';
 import type { TargetBatch, Task, TaskKind } from './task.ts';
 
+export { doubtLoss, expressDoubt, expressedDoubt } from './doubt.ts';
 export { findings, needFindings } from './findings.ts';
 export { gatherInputs, type InputBatch } from './inputs.ts';
 export { needLabels, oneOfK } from './one-of-k.ts';

@@ -1,7 +1,18 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Findings, OneOfK } from '../data/index.ts';
 import { setThreads, type Tensor, tensor, tidy } from '../torch/index.ts';
-import { classWeights, findings, oneOfK, reorder, samplingWeights, taskOf, weigh } from './index.ts';
+import {
+  classWeights,
+  doubtLoss,
+  expressDoubt,
+  expressedDoubt,
+  findings,
+  oneOfK,
+  reorder,
+  samplingWeights,
+  taskOf,
+  weigh,
+} from './index.ts';
 
 const labels: OneOfK = {
   kind: 'one-of-k',
@@ -150,4 +161,37 @@ test('balanced sampling gives each class, and each sample’s rarest finding, th
       expect(weight).toBeCloseTo(Math.sqrt(even[i]!), 12);
     });
   }
+});
+
+describe('expressed doubt', () => {
+  test('is the positive part of the rates, or of soft values 2·min(y, 1 − y)', () => {
+    tidy(() => {
+      const { rates: _, ...soft } = chest;
+      const rates = array(expressedDoubt(findings.gather(chest, undefined, 'cpu')));
+      expect(rates).toEqual(Array.from(chest.rates!, (r) => Math.max(0, r)));
+      const values = array(expressedDoubt(findings.gather(soft, undefined, 'cpu')));
+      values.forEach((doubt, i) => {
+        expect(doubt).toBeCloseTo(2 * Math.min(chest.values[i]!, 1 - chest.values[i]!), 6);
+      });
+      const hard = { ...soft, values: soft.values.map(Math.round) };
+      expect([chest, soft, hard, labels].map(expressDoubt)).toEqual([true, true, false, false]);
+    });
+  });
+
+  test('is learnt by cross-entropy over known values, whatever weighs the findings', () => {
+    tidy(() => {
+      const z = logits(2, 6);
+      const flat = array(z);
+      let [sum, known] = [0, 0];
+      chest.rates!.forEach((r, i) => {
+        if (chest.mask![i] === 0) return;
+        const doubt = Math.max(0, r);
+        sum -= doubt * Math.log(sigmoid(flat[i]!)) + (1 - doubt) * Math.log(1 - sigmoid(flat[i]!));
+        known++;
+      });
+      const batch = findings.gather(chest, undefined, 'cpu');
+      expect(doubtLoss(z, batch).item()).toBeCloseTo(sum / known, 6);
+      expect(doubtLoss(z, weigh(batch, tensor([3, 5]))).item()).toBeCloseTo(sum / known, 6);
+    });
+  });
 });

@@ -1,7 +1,8 @@
 /** What a configuration names, made: loaders, network, optimizer, schedule. */
-import { BatchLoader, type LoaderOptions, type Subset } from '../data/index.ts';
-import { createModel, type Network } from '../models/index.ts';
-import { samplingWeights } from '../tasks/index.ts';
+import { BatchLoader, type LoaderOptions, type Subset, type Targets } from '../data/index.ts';
+import { PenumbraError } from '../errors.ts';
+import { createModel, modelDefaults, type Network } from '../models/index.ts';
+import { expressDoubt, samplingWeights } from '../tasks/index.ts';
 import type { Generator } from '../torch/index.ts';
 import { constant, cosine, multiStep, type Schedule, warmUp } from '../torch/optim/index.ts';
 import type { TrainConfig } from './config.ts';
@@ -71,8 +72,52 @@ export function buildModel(
 ): Network {
   const { size, channels } = input;
   const stem = config.stem === 'auto' ? (size <= 32 ? 'small' : 'standard') : config.stem;
-  const model = createModel(config.model, { classes, channels, size, stem, generator, dropoutGenerator });
+  const model = createModel(config.model, {
+    classes,
+    channels,
+    size,
+    stem,
+    generator,
+    dropoutGenerator,
+    ...(config.findingTokens !== null && { findingTokens: config.findingTokens }),
+    doubt: (config.doubtWeight ?? 0) > 0,
+  });
   return model.to({ device: mode.device, memoryFormat: 'channels_last' });
+}
+
+/**
+ * The configuration with what its network takes by default, where it has something of its own, in words: as it is kept with
+ * the run.
+ * @throws `training/findings-only` for tokens of findings, or a head of doubt, on one label of K; `training/no-doubt` where
+ * doubt is to be learnt from data that express none
+ */
+export function withModelDefaults(config: TrainConfig, targets: Targets): TrainConfig {
+  const own = modelDefaults(config.model);
+  const findingTokens = config.findingTokens ?? (own.findingTokens || null);
+  const doubts = expressDoubt(targets);
+  const doubtWeight = config.doubtWeight ?? (own.doubtWeight ? (doubts ? own.doubtWeight : 0) : null);
+  if (targets.kind === 'one-of-k' && (findingTokens || doubtWeight)) {
+    const what = findingTokens ? 'a token for each finding' : 'a head that predicts doubt';
+    throw new PenumbraError(
+      'training/findings-only',
+      `${config.model} with ${what} is for findings, and the data have one label of K`,
+      {
+        hint: findingTokens ? 'choose vit_ti_16, vit_s_16 or vit_b_16' : 'leave doubtWeight out',
+        where: { setting: findingTokens ? 'model' : 'doubtWeight' },
+      },
+    );
+  }
+  if (doubtWeight && !doubts) {
+    throw new PenumbraError(
+      'training/no-doubt',
+      'doubt is to be learnt, and the data express none: they have no rates, and every value is 0 or 1',
+      {
+        hint: 'use data with rates (penumbra dataset build), or doubtWeight 0',
+        where: { setting: 'doubtWeight' },
+      },
+    );
+  }
+  return { ...config, findingTokens, doubtWeight };
 }
 
 export function makeSchedule(config: TrainConfig): Schedule {

@@ -31,6 +31,19 @@ const schema = z.strictObject({
     .describe(
       'First layers. auto: small for images of at most 32 pixels, where the standard stem would leave one pixel.',
     ),
+  findingTokens: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe("Whether every finding has a token of its own; null is as the network's definition says: on for lu_vit."),
+  doubtWeight: z
+    .number()
+    .min(0)
+    .nullable()
+    .default(null)
+    .describe(
+      "What predicting the doubt that a report expresses counts in the loss, beside the objective; 0 is no such head. null is as the network's definition says where the data express doubt: 0.5 for lu_vit, else 0.",
+    ),
   objective: z.string().default('ols').describe('The objective, with its options after a colon.'),
   epochs: z.int().min(1).default(20).describe('Passes over the training split.'),
   batchSize: z

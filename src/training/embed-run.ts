@@ -2,6 +2,7 @@ import { type BrokenFile, type Dataset, type Findings, needOneOfK, type SplitNam
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { inspectRun, splitOf } from './evaluate-run.ts';
+import { RunFolder } from './run-folder.ts';
 
 /** The penultimate layer's outputs for N images of a split (broken files are left out). */
 export interface RunFeatures {
@@ -26,7 +27,7 @@ export interface EmbedOptions {
 
 /**
  * The features that a finished run's network makes of a split of a data set with the same classes: the input of its last
- * layer.
+ * layer; of a network with a token for each finding, that of the finding's token.
  * @throws `training/run`, `training/unfinished`, `training/no-split`, `training/classes`, `training/features`, and
  * `training/finding` where a finding must be named, or one is named that is not there
  */
@@ -46,12 +47,15 @@ export async function embedRun(
     return { features, labels: values, indices, classes: names, broken };
   }
   const rows = knownRows(targets, column);
-  const width = features.length / indices.length;
+  const { names, values } = targets;
+  const all = features.length / indices.length;
+  const tokens = new RunFolder(folder).description().config.findingTokens === true;
+  const [from, width] = tokens ? [(column * all) / names.length, all / names.length] : [0, all];
   const kept = new Float32Array(rows.length * width);
   rows.forEach((row, i) => {
-    kept.set(features.subarray(row * width, (row + 1) * width), i * width);
+    const start = row * all + from;
+    kept.set(features.subarray(start, start + width), i * width);
   });
-  const { names, values } = targets;
   const name = names[column]!;
   return {
     features: kept,

@@ -33,7 +33,7 @@ import {
   tidy,
   writeSafetensors,
 } from '../torch/index.ts';
-import { buildModel, evaluationLoader, makeSchedule, trainLoader } from './build.ts';
+import { buildModel, evaluationLoader, makeSchedule, trainLoader, withModelDefaults } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { WeightAverage } from './ema.ts';
 import { learningRate, type Session, trainEpoch } from './epoch.ts';
@@ -161,14 +161,15 @@ function extensionOf(folder: RunFolder, epochs: number | undefined): Extension |
 }
 
 async function trainRun(given: FitOptions): Promise<FitResult> {
-  const options = { ...given, config: await withWindow(given) };
-  const { config, dataset, signal, onEvent = () => {} } = options;
+  const { dataset, signal, onEvent = () => {} } = given;
   const train = dataset.splits.train;
   if (train === undefined) {
     throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
       hint: 'name a split "train", or let fractions divide the data',
     });
   }
+  const config = withModelDefaults(await withWindow(given), train.targets);
+  const options = { ...given, config };
   checkServes(config.objective, train.targets.kind);
   const task = taskOf(train.targets.kind);
   const folder = new RunFolder(options.folder);
@@ -254,6 +255,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       objective,
       teacher,
       mixup: config.mixup > 0 ? { alpha: config.mixup, generator } : undefined,
+      doubtWeight: config.doubtWeight ?? 0,
       classWeights: weights,
       ema,
       schedule,

@@ -18,23 +18,48 @@ export function inMode(mode: Mode, forward: () => Tensor): Tensor {
   return wide;
 }
 
+/** What a network says of N samples. */
+export interface Said {
+  /** [N, K], float32. */
+  readonly logits: Tensor;
+  /** [N, K], float32: of the doubt that a report will express, where the network predicts it. */
+  readonly doubt?: Tensor;
+  /** [N, …]: what the last layer was given, where it was asked for. */
+  readonly features?: Tensor;
+}
+
 /**
- * A network's logits [N, K], float32. Under autocast the last layer alone is computed in float32, where the network
- * names it: in bfloat16 the two largest of 165 logits would be exactly equal for one image in fifty.
+ * What a network says. Under autocast the last layers alone are computed in float32, where the network names them: in
+ * bfloat16 the two largest of 165 logits would be exactly equal for one image in fifty.
+ * @param options.features whether their input is wanted too, of a network that names its last layer
  */
-export function logitsIn(mode: Mode, model: LogitsOf, inputs: InputBatch): Tensor {
-  if (model.forwardInputs !== undefined) return inMode(mode, () => model.forwardInputs!(inputs));
+export function saidIn(
+  mode: Mode,
+  model: LogitsOf,
+  inputs: InputBatch,
+  options: { readonly features?: boolean } = {},
+): Said {
+  if (model.forwardInputs !== undefined) return { logits: inMode(mode, () => model.forwardInputs!(inputs)) };
   const images = needImages(inputs);
-  const head = mode.precision === 'float32' ? null : headOf(model);
-  if (head === null) return inMode(mode, () => model.forward(images));
+  const head = headOf(model);
+  const apart = mode.precision !== 'float32' || model.doubt !== undefined || options.features;
+  if (head === null || !apart) return { logits: inMode(mode, () => model.forward(images)) };
   const features = inMode(mode, () => model.features!(images));
   const logits = head.forward(features);
-  features.dispose();
+  const doubt = model.doubt === undefined ? undefined : model.submodule!(model.doubt).forward(features);
+  if (!options.features) features.dispose();
+  return { logits, ...(doubt && { doubt }), ...(options.features && { features }) };
+}
+
+/** The logits alone, [N, K], float32. */
+export function logitsIn(mode: Mode, model: LogitsOf, inputs: InputBatch): Tensor {
+  const { logits, doubt } = saidIn(mode, model, inputs);
+  doubt?.dispose();
   return logits;
 }
 
 /** What of a network gives logits. */
-export type LogitsOf = Pick<Network, 'forward' | 'forwardInputs' | 'features' | 'head'> &
+export type LogitsOf = Pick<Network, 'forward' | 'forwardInputs' | 'features' | 'head' | 'doubt'> &
   Partial<Pick<Network, 'submodule'>>;
 
 /** The last layer, of a network that names it and gives what goes into it. */
@@ -83,6 +108,8 @@ export interface SplitPredictions extends Predictions {
 export interface NetworkOutput extends SplitPredictions {
   /** N×K, row-major: what a calibrator is fitted on. */
   readonly logits: Float32Array;
+  /** N×K in [0, 1]: the doubt that a report will express, where the network predicts it. */
+  readonly doubt?: Float32Array;
   /** The penultimate layer's outputs, N×D, row-major, where they were asked for. */
   readonly features?: Float32Array;
 }
@@ -102,18 +129,20 @@ export async function predict(
   const probabilities: Float32Array[] = [];
   const logits: Float32Array[] = [];
   const features: Float32Array[] = [];
+  const doubts: Float32Array[] = [];
   const indices: Int32Array[] = [];
   const task = taskOf(targets.kind);
-  const head = options.features ? needHead(model) : null;
+  if (options.features) needHead(model);
   const training = model.training;
   model.eval();
   let done = 0;
   try {
     for await (const batch of loader.epoch(0)) {
-      const rows = predictBatch(model, batch, task, mode, head);
+      const rows = predictBatch(model, batch, task, mode, options);
       probabilities.push(rows.probabilities);
       logits.push(rows.logits);
       if (rows.features) features.push(rows.features);
+      if (rows.doubt) doubts.push(rows.doubt);
       indices.push(batch.indices);
       done += batch.indices.length;
       batch.release();
@@ -127,33 +156,39 @@ export async function predict(
   return outputOf({
     probabilities: concatenate(probabilities, Float32Array),
     logits: concatenate(logits, Float32Array),
-    ...(head && { features: concatenate(features, Float32Array) }),
+    ...(options.features && { features: concatenate(features, Float32Array) }),
+    ...(model.doubt !== undefined && { doubt: concatenate(doubts, Float32Array) }),
     targets: takeTargets(targets, shown),
     indices: shown,
   });
 }
 
 /**
- * Logits and probabilities of a batch, n×K each, from a network in evaluation mode.
- * @param head the last layer, where its input is wanted too
+ * Logits and probabilities of a batch, n×K each, from a network in evaluation mode; its predicted doubt, where it has a
+ * head for it, and the input of its last layer, where it is wanted.
  */
 export function predictBatch(
   model: Network,
   batch: Pick<Batch, 'inputs'>,
   task: Task,
   mode: Mode,
-  head: Module | null = null,
-): { probabilities: Float32Array; logits: Float32Array; features?: Float32Array } {
+  options: { readonly features?: boolean } = {},
+): { probabilities: Float32Array; logits: Float32Array; doubt?: Float32Array; features?: Float32Array } {
+  const floats = (tensor: Tensor) => tensor.toTypedArray() as Float32Array;
   return tidy(() =>
     noGrad(() => {
-      const inputs = gatherInputs(batch.inputs, mode.device);
       // Without dropout the head sees the features as they are.
-      const f = head && inMode(mode, () => model.features!(needImages(inputs)));
-      const z = head ? head.forward(f!) : logitsIn(mode, model, inputs);
+      const { logits, doubt, features } = saidIn(
+        mode,
+        model,
+        gatherInputs(batch.inputs, mode.device),
+        options,
+      );
       return {
-        probabilities: task.probabilities(z).toTypedArray() as Float32Array,
-        logits: z.toTypedArray() as Float32Array,
-        ...(f && { features: f.toTypedArray() as Float32Array }),
+        probabilities: floats(task.probabilities(logits)),
+        logits: floats(logits),
+        ...(doubt && { doubt: floats(doubt.sigmoid()) }),
+        ...(features && { features: floats(features) }),
       };
     }),
   );
@@ -164,7 +199,7 @@ export function predictBatch(
  * @throws `metrics/probability` for what is no probability, and for one label of K what `predictions` throws
  */
 export function outputOf(
-  parts: Pick<NetworkOutput, 'probabilities' | 'logits' | 'features' | 'targets' | 'indices'>,
+  parts: Pick<NetworkOutput, 'probabilities' | 'logits' | 'doubt' | 'features' | 'targets' | 'indices'>,
 ): NetworkOutput {
   const { probabilities, targets } = parts;
   const output = { ...parts, classes: targets.names.length };
@@ -187,9 +222,8 @@ export function outputOf(
 }
 
 /** @throws `training/features` */
-function needHead(model: Network): Module {
-  const head = headOf(model);
-  if (head !== null) return head;
+function needHead(model: Network): void {
+  if (headOf(model) !== null) return;
   throw new PenumbraError('training/features', 'this network does not give the input of its last layer', {
     hint: 'a network with `head`, `featureSize` and `features` does',
   });

@@ -45,10 +45,13 @@ export function loadTeacher(
   mode: Pick<Mode, 'device'>,
 ): Network {
   const file = teacherWeights(path);
-  const model = tidy(() => buildModel(config, input, classes, new Generator(config.seed), mode));
+  // It is asked for logits alone.
+  const plain = { ...config, doubtWeight: 0 };
+  const model = tidy(() => buildModel(plain, input, classes, new Generator(config.seed), mode));
   using _scope = new Scope();
   try {
-    model.loadStateDict(readSafetensors(file).tensors);
+    const weights = [...readSafetensors(file).tensors].filter(([name]) => !name.startsWith('doubt.'));
+    model.loadStateDict(new Map(weights));
   } catch (cause) {
     model.dispose();
     if (!(cause instanceof PenumbraError)) throw cause;

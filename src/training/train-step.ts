@@ -1,11 +1,18 @@
 import type { Batch } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import type { ObjectiveRun, Seen } from '../objectives/index.ts';
-import { gatherInputs, type InputBatch, reorder, type TargetBatch, weigh } from '../tasks/index.ts';
+import {
+  doubtLoss,
+  gatherInputs,
+  type InputBatch,
+  reorder,
+  type TargetBatch,
+  weigh,
+} from '../tasks/index.ts';
 import { aten, type Generator, noGrad, type Tensor, tensor, tidy } from '../torch/index.ts';
 import type { Optimizer } from '../torch/optim/index.ts';
 import type { Mode } from './mode.ts';
-import { type LogitsOf, logitsIn } from './predict.ts';
+import { type LogitsOf, logitsIn, saidIn } from './predict.ts';
 
 /** What a step changes, and how it computes. */
 export interface Trainee {
@@ -17,6 +24,8 @@ export interface Trainee {
   readonly teacher?: LogitsOf | undefined;
   /** Beta's parameter; draws from `generator`. */
   readonly mixup?: { readonly alpha: number; readonly generator: Generator } | undefined;
+  /** What predicted doubt counts beside the objective's loss, of a network that has a head for it; 0 is nothing. */
+  readonly doubtWeight?: number;
   /** [K]: what each class counts, or each finding's presence. */
   readonly classWeights?: Tensor | undefined;
 }
@@ -71,7 +80,7 @@ export class AccumulatedStep {
  * labels that they show most of.
  */
 function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' | 'sum'): StepResult {
-  const { model, objective, mode, teacher, classWeights } = trainee;
+  const { model, objective, mode, teacher, classWeights, doubtWeight = 0 } = trainee;
   const { task } = objective;
   return tidy(() => {
     const plain = task.gather(batch.targets, undefined, mode.device);
@@ -80,10 +89,14 @@ function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' 
     const original = gatherInputs(batch.inputs, mode.device);
     const inputs = mix ? mixed(original, mix) : original;
     const teacherLogits = teacher && noGrad(() => logitsIn(mode, teacher, inputs));
-    const logits = logitsIn(mode, model, inputs);
+    const { logits, doubt } = saidIn(mode, model, inputs);
     const { indices } = batch;
     const seen: Seen = { logits, targets, indices, inputs, epoch, ...(teacherLogits && { teacherLogits }) };
-    const loss = mix ? mixedLoss(objective, seen, mix) : objective.loss(seen);
+    const lossOf = (of: Seen) => {
+      const own = objective.loss(of);
+      return doubt && doubtWeight > 0 ? own.add(doubtLoss(doubt, of.targets), { alpha: doubtWeight }) : own;
+    };
+    const loss = mix ? mixedLoss(lossOf, seen, mix) : lossOf(seen);
     const terms = task.terms(targets);
     (of === 'mean' ? loss : loss.mul(terms)).backward();
     const detached = { ...seen, logits: logits.detach() };
@@ -125,17 +138,16 @@ function mixed(inputs: InputBatch, { share, partners }: Mix): InputBatch {
 }
 
 /** share·L(y) + (1 − share)·L(y of the partners), of the same logits. */
-function mixedLoss(objective: Trainee['objective'], seen: Seen, { share, partners }: Mix): Tensor {
+function mixedLoss(lossOf: (seen: Seen) => Tensor, seen: Seen, { share, partners }: Mix): Tensor {
   const order = partners.toTypedArray() as BigInt64Array;
   const other: Seen = {
     ...seen,
     targets: reorder(seen.targets, partners.to({ device: deviceOf(seen.targets) })),
     indices: Int32Array.from(order, (i) => seen.indices[Number(i)]!),
   };
-  return objective
-    .loss(seen)
+  return lossOf(seen)
     .mul(share)
-    .add(objective.loss(other), { alpha: 1 - share });
+    .add(lossOf(other), { alpha: 1 - share });
 }
 
 function deviceOf(targets: TargetBatch): string {

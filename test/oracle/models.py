@@ -34,7 +34,35 @@ CLASSES, BATCH = 7, 4
 LARGE = 5_000_000
 # Heads and width of the vision transformers; torchvision has the last one only.
 TRANSFORMERS = {"vit_ti_16": (3, 192), "vit_s_16": (6, 384), "vit_b_16": (12, 768)}
-HEADS = {"resnet": "fc", "mobilenet": "classifier.1", "vgg": "classifier.6", "densenet": "classifier", "vit": "heads.head"}
+TRANSFORMERS |= {f"lu_{name}": shape for name, shape in TRANSFORMERS.items()}
+HEADS = {
+    "resnet": "fc",
+    "mobilenet": "classifier.1",
+    "vgg": "classifier.6",
+    "densenet": "classifier",
+    "vit": "heads.head",
+    "lu_vit": "heads.head",
+}
+
+
+class FindingTokens(VisionTransformer):
+    """Penumbra's LU-ViT: before the last two blocks the class token becomes a token for each output."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        tokens = torch.empty(1, options["num_classes"], self.hidden_dim)
+        self.finding_tokens = torch.nn.Parameter(torch.nn.init.normal_(tokens, std=0.02))
+
+    def forward(self, images):
+        x = self._process_input(images)
+        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], 1) + self.encoder.pos_embedding
+        for i, block in enumerate(self.encoder.layers):
+            if i == 10:
+                x = torch.cat([x[:, :1] + self.finding_tokens, x[:, 1:]], 1)
+            x = block(x)
+        tokens = self.encoder.ln(x)[:, : self.finding_tokens.shape[1]]
+        # Row k of the layer's weight with token k.
+        return torch.diagonal(self.heads.head(tokens), dim1=1, dim2=2)
 
 
 def family(name):
@@ -47,7 +75,8 @@ def make(name, classes=1000, channels=3, stem="standard", size=224):
     if name in TRANSFORMERS:
         heads, width = TRANSFORMERS[name]
         patch = 4 if small else 16
-        model = VisionTransformer(size, patch, 12, heads, width, 4 * width, num_classes=classes)
+        kind = FindingTokens if name.startswith("lu_") else VisionTransformer
+        model = kind(size, patch, 12, heads, width, 4 * width, num_classes=classes)
         if channels != 3:
             model.conv_proj = Conv2d(channels, width, patch, stride=patch)
         return model
@@ -147,6 +176,9 @@ CASES = {
     "vit_ti_16": [(3, "standard", 64, True), (1, "standard", 48, False), (1, "small", 32, True)],
     "vit_s_16": [(3, "standard", 64, True)],
     "vit_b_16": [(3, "standard", 64, True)],
+    "lu_vit_ti_16": [(3, "standard", 64, True), (1, "small", 32, False)],
+    "lu_vit_s_16": [(1, "standard", 48, True)],
+    "lu_vit_b_16": [(3, "standard", 64, True)],
 }
 
 if __name__ == "__main__":
@@ -154,4 +186,5 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or CASES:
         write(f"{name}-state.json", state(name))
         write(f"{name}.json", [case(name, *one) for one in CASES[name]])
-    write("positions.json", positions())
+    if not sys.argv[1:]:
+        write("positions.json", positions())

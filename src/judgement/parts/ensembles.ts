@@ -49,9 +49,11 @@ export const ensemblesPart: Part<EnsembleResults> = {
 
 /** The mean of the probabilities of several networks. It has no logits: a softmax of their means is another classifier. */
 export function ensembleOf(outputs: readonly Outputs[]): Outputs {
-  const { logits: _, thresholds: __, ...known } = outputs[0]!;
+  const { logits: _, thresholds: __, doubt: ___, ...known } = outputs[0]!;
+  const doubts = outputs.flatMap(({ doubt }) => doubt ?? []);
   return {
     ...known,
+    ...(doubts.length === outputs.length && { doubt: ensembleProbabilities(doubts) }),
     probabilities: ensembleProbabilities(outputs.map(({ probabilities }) => probabilities)),
   };
 }

@@ -47,6 +47,25 @@ export class MultiheadAttention extends Module {
     });
   }
 
+  /**
+   * How much each position attends to each other, [N, heads, length, length], float32: softmax(Q·Kᵀ / √d), whose product with
+   * the values `forward` gives without ever holding it.
+   */
+  weights(input: Tensor): Tensor {
+    return tidy(() => {
+      const [q, k] = this.project(input, undefined).map((x) =>
+        x
+          .unflatten(-1, [this.heads, this.width / this.heads])
+          .transpose(1, 2)
+          .to({ dtype: 'float32' }),
+      ) as [Tensor, Tensor, Tensor];
+      return q
+        .matmul(k.transpose(2, 3))
+        .mul(Math.sqrt(this.heads / this.width))
+        .softmax(-1);
+    });
+  }
+
   /** Queries, keys and values as views of one product, or of two where not all queries are wanted. */
   private project(input: Tensor, queries: number | undefined): Tensor[] {
     const { inProjWeight: weight, inProjBias: bias, width } = this;

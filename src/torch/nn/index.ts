@@ -1,4 +1,5 @@
 export { type AttentionOptions, MultiheadAttention } from './attention.ts';
+export { type ForwardHook, hooked } from './hook.ts';
 export {
   type Initializer,
   kaimingNormal_,

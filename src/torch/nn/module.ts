@@ -44,7 +44,8 @@ export abstract class Module {
     return tensor;
   }
 
-  protected child<M extends Module>(name: string, module: M): M {
+  /** Makes a module a part of this one, under a name; from outside as PyTorch's `add_module`. */
+  child<M extends Module>(name: string, module: M): M {
     this.children.set(name, module);
     return module;
   }
