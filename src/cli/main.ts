@@ -10,6 +10,7 @@ import { register as registerDataset } from './dataset.ts';
 import { register as registerDoctor } from './doctor.ts';
 import { register as registerEmbed } from './embed.ts';
 import { register as registerEvaluate } from './evaluate.ts';
+import { register as registerExplain } from './explain.ts';
 import { register as registerExtract } from './extract.ts';
 import { register as registerJudge } from './judge.ts';
 import { register as registerLexicon } from './lexicon.ts';
@@ -34,6 +35,7 @@ const verbs: ((program: Command) => void)[] = [
   registerPredict,
   registerJudge,
   registerEmbed,
+  registerExplain,
   registerPhantom,
   registerExtract,
   registerDataset,
@@ -57,6 +59,7 @@ Examples:
                                                         accuracy and calibration of a trained run, with intervals
   $ penumbra predict RUN NEW-IMAGES --out predictions.csv what a trained network says of images without labels
   $ penumbra judge hard=a.csv ols=b.csv                   predictions made anywhere, judged and compared
+  $ penumbra explain RUN IMAGES --out why                 heat maps: where in the images the evidence lies
   $ penumbra extract reports/ --out rows.jsonl            findings with their certainty from radiology reports
 
 Every verb explains itself: penumbra <verb> --help`;

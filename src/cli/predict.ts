@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { PenumbraError } from '../errors.ts';
 import type { AbstentionRule, Predictor } from '../inference/index.ts';
 import {
   columnNames,
@@ -9,6 +8,7 @@ import {
   positive,
   type RunFlags,
 } from './options.ts';
+import { dividePaths } from './run-paths.ts';
 
 export function register(program: Command): void {
   program
@@ -76,7 +76,7 @@ async function predict(paths: readonly string[], flags: Flags): Promise<void> {
   const { openImages } = await import('../data/index.ts');
   const { createProgress } = await import('./progress.ts');
   const { tellSkipped } = await import('./data-notes.ts');
-  const { runs, given } = divided(paths);
+  const { runs, images: given } = dividePaths(paths, 'penumbra predict RUN IMAGES --out predictions.csv');
   checkPredictionsFile(flags.out, [...runs, ...given]);
   const folders = runs.flatMap((path) => chooseRuns(path, { run: flags.run, many: true }));
   await loadRunCode(flags);
@@ -134,19 +134,6 @@ async function predict(paths: readonly string[], flags: Flags): Promise<void> {
     `${broken.length} of ${result.images} images could not be read and have no row; ${brokenFile} lists them\n`,
   );
   process.exitCode = 3;
-}
-
-/** The runs, and the images behind them: one place, or as many image files as there are. */
-function divided(paths: readonly string[]): { runs: string[]; given: string[] } {
-  const isImage = (path: string) => /\.(png|jpe?g)$/i.test(path);
-  let first = paths.length - 1;
-  if (isImage(paths[first]!)) while (first > 1 && isImage(paths[first - 1]!)) first--;
-  if (first < 1) {
-    throw new PenumbraError('usage/predict', 'expected a run and images', {
-      hint: 'penumbra predict RUN IMAGES --out predictions.csv',
-    });
-  }
-  return { runs: paths.slice(0, first), given: paths.slice(first) };
 }
 
 function tellAbstention(rule: AbstentionRule, { kind, classes }: Pick<Predictor, 'kind' | 'classes'>): void {

@@ -18,6 +18,7 @@ export { datasetIdentity, subsetIdentity } from './identity.ts';
 export { judgedBy } from './judge-by.ts';
 export { BatchLoader } from './loader.ts';
 export { type ClassMap, mapClasses } from './map-classes.ts';
+export { type Mask, Masks, readMasks } from './masks.ts';
 export { type OpenOptions, openDataset } from './open.ts';
 export { type ImagePart, type Images, type OpenImagesOptions, openImages } from './open-images.ts';
 export type { ColumnNames, Listing, Names, Part } from './part.ts';

@@ -16,6 +16,13 @@ export {
   validationOf,
 } from './conclusions.ts';
 export {
+  type Explained,
+  type ExplainedCase,
+  type ExplainedPart,
+  type ExplainOptions,
+  explainRuns,
+} from './explain-runs.ts';
+export {
   brokenPathOf,
   checkPredictionsFile,
   type PredictedImages,
@@ -25,3 +32,4 @@ export {
 } from './predict-images.ts';
 export { type PredictedRows, Predictor, type PredictorOptions, type Reading } from './predictor.ts';
 export { type RunCalibration, readCalibration } from './run-calibration.ts';
+export { type WriteExplainedOptions, writeExplained } from './write-explained.ts';

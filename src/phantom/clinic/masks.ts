@@ -21,13 +21,13 @@ export function encodeMask(mask: Uint8Array, size: number): number[] {
   return counts;
 }
 
-/** The mask of run lengths: size×size of 0 or 1, rows from the top. */
-export function decodeMask(counts: readonly number[], size: number): Uint8Array {
-  const mask = new Uint8Array(size * size);
+/** The mask of run lengths: height×width of 0 or 1, rows from the top. @param width default: the height */
+export function decodeMask(counts: readonly number[], height: number, width = height): Uint8Array {
+  const mask = new Uint8Array(height * width);
   let at = 0;
   counts.forEach((run, i) => {
     for (const end = at + run; at < end; at++) {
-      if (i % 2 === 1) mask[(at % size) * size + Math.floor(at / size)] = 1;
+      if (i % 2 === 1) mask[(at % height) * width + Math.floor(at / height)] = 1;
     }
   });
   return mask;

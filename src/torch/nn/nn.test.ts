@@ -6,6 +6,7 @@ import {
   Conv2d,
   chain,
   Dropout,
+  hooked,
   LayerNorm,
   Linear,
   MultiheadAttention,
@@ -465,4 +466,69 @@ describe('attention', () => {
       for (const [i, gradient] of found.entries()) expect(far(gradient!, expected[i]!)).toBeLessThan(0.02);
     }
   });
+});
+
+describe('a hook', () => {
+  test('sees what a module is given and gives, may replace it, and is gone after the call', () => {
+    using _scope = new Scope();
+    const first = new Linear(2, 2, { generator: new Generator(0) });
+    const network = new Sequential(first, (x) => x.mul(2));
+    const input = aten.ones([1, 2]);
+    const plain = network.forward(input);
+    const seen: Tensor[] = [];
+    const replaced = hooked(
+      first,
+      (output, given) => {
+        seen.push(given, output);
+        return output.add(1);
+      },
+      () => network.forward(input),
+    );
+    expect(seen[0]).toBe(input);
+    expect(aten.allclose(replaced, plain.add(2))).toBe(true);
+    expect(network.forward(input).equal(plain)).toBe(true);
+    expect(Object.hasOwn(first, 'forward')).toBe(false);
+  });
+
+  test('stands inside another of the same module, and goes where the call fails', () => {
+    using _scope = new Scope();
+    const layer = new Linear(2, 2, { generator: new Generator(0) });
+    const input = aten.ones([1, 2]);
+    const twice = hooked(
+      layer,
+      (output) => output.add(1),
+      () =>
+        hooked(
+          layer,
+          (output) => output.mul(3),
+          () => layer.forward(input),
+        ),
+    );
+    expect(aten.allclose(twice, layer.forward(input).add(1).mul(3))).toBe(true);
+    expect(() =>
+      hooked(
+        layer,
+        (output) => output,
+        () => {
+          throw new Error('no');
+        },
+      ),
+    ).toThrow('no');
+    expect(Object.hasOwn(layer, 'forward')).toBe(false);
+  });
+});
+
+test('weights of attention are those by which the values are summed', () => {
+  using _scope = new Scope();
+  const attention = new MultiheadAttention(8, 2, { generator: new Generator(0) });
+  const input = aten.randn([2, 5, 8], { generator: new Generator(1) });
+  const weights = attention.weights(input);
+  expect(weights.shape).toEqual([2, 2, 5, 5]);
+  const value = aten
+    .linear(input, attention.inProjWeight.narrow(0, 16, 8), attention.inProjBias.narrow(0, 16, 8))
+    .unflatten(-1, [2, 4])
+    .transpose(1, 2);
+  const summed = weights.matmul(value).transpose(1, 2).flatten(2);
+  const output = attention.submodule('out_proj').forward(summed);
+  expect(aten.allclose(output, attention.forward(input), 1e-4, 1e-5)).toBe(true);
 });
