@@ -72,12 +72,7 @@ describe('explained by two networks and two methods', () => {
       'lu, Grad-CAM',
       'lu, attention rollout',
     ]);
-    expect(notices).toEqual(
-      [
-        'attention rollout cannot explain cnn: left out.',
-        expect.stringMatching(/of cnn, Grad-CAM are|4×4/),
-      ].slice(0, 1),
-    );
+    expect(notices[0]).toBe('attention rollout cannot explain cnn: left out.');
     expect(said.cases).toHaveLength(val.length * 3);
     const { values, mask } = val.targets as { values: Float32Array; mask: Uint8Array };
     said.cases.forEach(({ truth, maps, output, image }, i) => {
