@@ -3,7 +3,7 @@ import type { Estimate } from '../metrics/index.ts';
 import { type Grid, resizedMap } from './picture.ts';
 
 /** How a map agrees with the mask of what is there. */
-export interface Agreement {
+export interface MapAgreement {
   /** Pointing game (Zhang et al., ECCV 2016; without tolerance): 1 where the greatest value lies in the mask, else 0. */
   readonly hit: number;
   /** Share of the map's sum that lies in the mask (energy-based pointing game: Wang et al., CVPR workshops 2020). */
@@ -16,7 +16,7 @@ export interface Agreement {
  * How a map agrees with a mask of the same size. A map of zeros points nowhere: no hit, and an energy of 0.
  * @param map height×width, none negative @param mask height×width of 0 and 1
  */
-export function agreement(map: Float32Array, mask: Uint8Array): Agreement {
+export function agreement(map: Float32Array, mask: Uint8Array): MapAgreement {
   let [best, inside, all, area] = [0, 0, 0, 0];
   for (let i = 0; i < map.length; i++) {
     const value = map[i]!;
@@ -34,7 +34,7 @@ export function agreement(map: Float32Array, mask: Uint8Array): Agreement {
 }
 
 /** The same of a map and a mask of any sizes: both in the finer one, the map bilinear, the mask by its nearest place. */
-export function agreementOf(map: Grid, mask: Grid<Uint8Array>): Agreement {
+export function agreementOf(map: Grid, mask: Grid<Uint8Array>): MapAgreement {
   const [height, width] = [Math.max(map.height, mask.height), Math.max(map.width, mask.width)];
   if (height === mask.height && width === mask.width)
     return agreement(resizedMap(map, height, width), mask.values);
@@ -70,8 +70,8 @@ export interface Scores {
  * Holm-corrected over the columns.
  * @param columns by column, the agreement of each map @param units the patient of each map
  */
-export function scoreColumns(columns: readonly (readonly Agreement[])[], units: ArrayLike<number>): Scores {
-  const statistic = (own: readonly Agreement[], of: 'hit' | 'energy') =>
+export function scoreColumns(columns: readonly (readonly MapAgreement[])[], units: ArrayLike<number>): Scores {
+  const statistic = (own: readonly MapAgreement[], of: 'hit' | 'energy') =>
     meanStatistic(
       Float64Array.from(own, (one) => one[of]),
       undefined,

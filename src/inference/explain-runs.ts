@@ -10,7 +10,7 @@ import {
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import {
-  type Agreement,
+  type MapAgreement,
   agreementOf,
   type ExplainMethod,
   explainMethod,
@@ -96,7 +96,7 @@ export interface ExplainedCase {
   /** By column. */
   readonly maps: readonly Grid[];
   readonly probabilities: readonly number[];
-  readonly agreements: readonly Agreement[] | undefined;
+  readonly agreements: readonly MapAgreement[] | undefined;
 }
 
 /**
