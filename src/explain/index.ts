@@ -18,5 +18,5 @@ export {
 } from './picture.ts';
 export { layerOf } from './places.ts';
 export { attentionRollout } from './rollout.ts';
-export { type MapAgreement, agreement, agreementOf, type Score, type Scores, scoreColumns } from './score.ts';
+export { agreement, agreementOf, type MapAgreement, type Score, type Scores, scoreColumns } from './score.ts';
 export { explainSubset, type SubsetMaps, type SubsetOptions } from './subset.ts';

@@ -70,7 +70,10 @@ export interface Scores {
  * Holm-corrected over the columns.
  * @param columns by column, the agreement of each map @param units the patient of each map
  */
-export function scoreColumns(columns: readonly (readonly MapAgreement[])[], units: ArrayLike<number>): Scores {
+export function scoreColumns(
+  columns: readonly (readonly MapAgreement[])[],
+  units: ArrayLike<number>,
+): Scores {
   const statistic = (own: readonly MapAgreement[], of: 'hit' | 'energy') =>
     meanStatistic(
       Float64Array.from(own, (one) => one[of]),

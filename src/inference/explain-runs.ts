@@ -10,13 +10,13 @@ import {
 } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import {
-  type MapAgreement,
   agreementOf,
   type ExplainMethod,
   explainMethod,
   explainSubset,
   type Grid,
   layerOf,
+  type MapAgreement,
   type Scores,
   type Shown,
   SIDE,

@@ -244,7 +244,9 @@ describe('an LU-ViT', () => {
       'initial weights: the file has no finding_tokens, doubt.weight, doubt.bias of this network: fresh',
     );
     expect(load(network('vit_ti_16', { ...standard, classes: 5 }), path)).toEqual([
-      expect.stringMatching(/3 tensors that no layer asks for are left out, the first is (doubt|finding_tokens)/),
+      expect.stringMatching(
+        /3 tensors that no layer asks for are left out, the first is (doubt|finding_tokens)/,
+      ),
     ]);
   });
 });

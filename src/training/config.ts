@@ -35,7 +35,9 @@ const schema = z.strictObject({
     .boolean()
     .nullable()
     .default(null)
-    .describe("Whether every finding has a token of its own; null is as the network's definition says: on for lu_vit."),
+    .describe(
+      "Whether every finding has a token of its own; null is as the network's definition says: on for lu_vit.",
+    ),
   doubtWeight: z
     .number()
     .min(0)
