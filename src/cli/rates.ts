@@ -188,7 +188,8 @@ async function train(input: string, flags: TrainFlags & RateOptions): Promise<vo
   process.exitCode = 130;
 }
 
-function showTraining(): (event: RateEvent) => void {
+/** Shows the training of a rate generation network on stderr. */
+export function showTraining(): (event: RateEvent) => void {
   let progress: Progress | undefined;
   let perStep = 0;
   let steps = 0;

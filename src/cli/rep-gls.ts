@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
+import type { Heard } from '../rep-gls/index.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addJobsOption,
   addTrainOptions,
   interruptible,
   openOptions,
+  positive,
   trainSettings,
   whole,
 } from './options.ts';
@@ -27,8 +29,26 @@ export function register(program: Command): void {
       "MIMIC-CXR-JPG's folder, CheXpert's CSV, a CSV or Parquet with one row per image, a chest clinic's folder, or the word phantom",
     )
     .option('--reports <in>', 'whatever penumbra extract reads (a clinic brings its own)')
+    .option(
+      '--rows <file...>',
+      'instead of reports: rows that penumbra extract made of them, by whatever extractor',
+    )
     .requiredOption('--out <folder>', 'rows, data set, runs and report; the same command goes on')
     .option('--extractor <name>', 'what reads the reports, as penumbra extract names it', 'rules')
+    .addOption(
+      new Option(
+        '--rates-from <source>',
+        'what labels and rates come from: the rows of the extractor, or rgn, a rate generation network that learns from them first',
+      )
+        .choices([...SOURCES])
+        .default('rows'),
+    )
+    .option('--rgn-epochs <n>', 'passes of that network over the reports (default: 8)', positive)
+    .option(
+      '--audit <gold>',
+      'a few hundred cases whose truth was marked: measures whether hedges follow the truth and how noisy extraction is, and follows it',
+    )
+    .option('--read <file>', 'with --audit: what people read in the same reports, see penumbra reports audit')
     .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
     .option('--extend-findings <file>', 'add the phrases of this findings file')
     .option('--lexicon <file>', 'replace the lexicon by this file')
@@ -78,11 +98,13 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Stages, each also a verb of its own: the clinic (penumbra phantom --kind chest), rows (penumbra extract), the data set
-(penumbra dataset build), networks (penumbra compare). What is finished is not done again.
+Stages, each also a verb of its own: the clinic (penumbra phantom --kind chest), rows (penumbra extract), a rate generation
+network (penumbra rates train), the data set (penumbra dataset build), networks (penumbra compare). What is finished is not done again.
 
 Examples:
   $ penumbra rep-gls phantom --out runs/clinic --phantom-images 2000 --model resnet10
+  $ penumbra rep-gls phantom --out runs/rgn --rates-from rgn --model lu_vit_ti_16
+  $ penumbra rep-gls images.csv --reports reports.csv --out runs/ours --audit marked.csv --until rows
   $ penumbra rep-gls mimic-cxr-jpg/ --reports mimic-cxr-reports.zip --out runs/mimic --model vit_b_16 --size 224
   $ penumbra rep-gls images.csv --reports reports.csv --out runs/ours --judge-by gold.csv --jobs auto`,
     )
@@ -92,6 +114,7 @@ Examples:
 type Flags = Record<string, unknown> &
   ReportFlags & {
     reports?: string;
+    rows?: string[];
     out: string;
     extractor: string;
     findings: string;
@@ -102,6 +125,10 @@ type Flags = Record<string, unknown> &
     textColumn?: string;
     stable: 'keep' | 'mask';
     errors?: string;
+    ratesFrom: (typeof SOURCES)[number];
+    rgnEpochs?: number;
+    audit?: string;
+    read?: string;
     imageColumn?: string;
     reportColumn?: string;
     patientColumn?: string;
@@ -121,6 +148,7 @@ type Flags = Record<string, unknown> &
   };
 
 const STAGES = ['clinic', 'rows', 'data', 'networks'];
+const SOURCES = ['rows', 'rgn'] as const;
 
 async function repGls(images: string, flags: Flags): Promise<void> {
   if (!STAGES.includes(flags.until)) {
@@ -133,15 +161,14 @@ async function repGls(images: string, flags: Flags): Promise<void> {
   const source = await sourceOf(images, flags, signal);
   if (flags.until === 'clinic' || signal.aborted) return stopped(signal);
   const heard = await hear(source, flags, signal);
-  if (heard === null) return stopped(signal);
-  if (flags.until !== 'networks') return;
+  if (heard === null || flags.until !== 'networks') return stopped(signal);
   await train(heard, source.truth, flags, signal);
 }
 
 interface Source {
   /** As `dataset build` takes them. */
   readonly images: string;
-  readonly reports: string;
+  readonly reports: string | undefined;
   /** What judges the test split. */
   readonly truth: string | undefined;
 }
@@ -171,7 +198,7 @@ async function sourceOf(images: string, flags: Flags, signal: AbortSignal): Prom
       dials,
       signal,
       onProgress(done) {
-        progress ??= createProgress({ label: '1 clinic', total: dials.images, unit: 'studies' });
+        progress ??= createProgress({ label: 'clinic', total: dials.images, unit: 'studies' });
         progress.update(done);
       },
     });
@@ -180,65 +207,156 @@ async function sourceOf(images: string, flags: Flags, signal: AbortSignal): Prom
   const folder = isPhantom ? join(flags.out, REP_GLS.clinic) : images;
   const clinic = clinicParts(folder);
   const reports = flags.reports ?? clinic?.reports;
-  if (reports === undefined) {
+  if (reports === undefined && flags.rows === undefined) {
     throw new PenumbraError('usage/reports', 'no reports were named', {
-      hint: 'add --reports with what penumbra extract reads',
+      hint: 'add --reports with what penumbra extract reads, or --rows with what it wrote',
+    });
+  }
+  if (flags.rows !== undefined && flags.ratesFrom === 'rgn') {
+    throw new PenumbraError('usage/reports', '--rates-from rgn learns from reports, and --rows gives none', {
+      hint: 'leave out one of the two: penumbra rates train takes reports and rows',
     });
   }
   return { images: clinic?.images ?? images, reports, truth: flags.judgeBy ?? clinic?.truth };
 }
 
-async function hear(source: Source, flags: Flags, signal: AbortSignal) {
+/** Reports to rows to a data set; through a rate generation network where that is asked for. */
+async function hear(source: Source, flags: Flags, signal: AbortSignal): Promise<Heard | null> {
+  const { REP_GLS } = await import('../rep-gls/index.ts');
+  const { input, lexicon, findings } = await readingOf(flags);
+  if (flags.ratesFrom === 'rows') return await hearBy(source, flags, signal, { extractor: flags.extractor });
+  // The splits of the images are those of the network: it never reads a report that is judged.
+  const teacher = await hearBy(source, flags, signal, { extractor: flags.extractor, quiet: true });
+  if (teacher === null) return null;
+  const { trainGenerator } = await import('../rep-gls/index.ts');
+  const { showTraining } = await import('./rates.ts');
+  const network = await trainGenerator({
+    reports: source.reports!,
+    folder: flags.out,
+    splits: join(teacher.data, 'labels.csv'),
+    findings,
+    lexicon,
+    input,
+    options: {
+      ...(flags.rgnEpochs !== undefined && { epochs: flags.rgnEpochs }),
+      ...(typeof flags.threads === 'number' && { threads: flags.threads }),
+    },
+    signal,
+    onEvent: showTraining(),
+  });
+  if (network === null) return null;
+  return await hearBy(source, flags, signal, {
+    extractor: 'rgn',
+    network,
+    rowsFile: REP_GLS.generated,
+  });
+}
+
+/** How the flags have reports read. */
+async function readingOf(flags: Flags) {
+  const { openRules } = await import('../reports/index.ts');
+  return {
+    ...openRules(flags),
+    input: {
+      ...(flags.idColumn !== undefined && { idColumn: flags.idColumn }),
+      ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
+    },
+  };
+}
+
+/** Who reads the reports this time, and where the rows go. */
+interface Hearing {
+  readonly extractor: string;
+  readonly network?: string;
+  readonly rowsFile?: string;
+  /** Rows of a teacher are neither audited nor told of. */
+  readonly quiet?: boolean;
+}
+
+async function hearBy(
+  source: Source,
+  flags: Flags,
+  signal: AbortSignal,
+  { extractor: name, network, rowsFile, quiet = false }: Hearing,
+): Promise<Heard | null> {
   const reports = await import('../reports/index.ts');
   const { hearReports } = await import('../rep-gls/index.ts');
   const { createProgress } = await import('./progress.ts');
-  const { findings, lexicon } = reports.openRules(flags);
+  const { findings, lexicon, input } = await readingOf(flags);
   const assessor = reports.createAssessor({ findings, lexicon, stable: flags.stable });
-  const { extractor, close, info } = await reports.openExtractor(flags.extractor, {
-    findings,
-    assessor,
-    flags: { ...flags },
+  const opened =
+    flags.rows === undefined
+      ? await reports.openExtractor(name, {
+          findings,
+          assessor,
+          flags: { ...flags, ...(network !== undefined && { network }) },
+        })
+      : undefined;
+  const progress = createProgress({
+    label: name === 'rgn' ? 'reports, by the network' : 'reports',
+    total: 0,
+    unit: 'reports',
   });
-  const progress = createProgress({ label: '2 reports', total: 0, unit: 'reports' });
-  const { imageColumn, reportColumn, patientColumn, splitColumn } = flags;
-  const { errors } = flags;
+  const { imageColumn, reportColumn, patientColumn, splitColumn, errors, audit } = flags;
   try {
     const heard = await hearReports({
       ...source,
       folder: flags.out,
-      extractor,
+      extractor: opened?.extractor,
+      rows: flags.rows,
       findings,
-      input: {
-        ...(flags.idColumn !== undefined && { idColumn: flags.idColumn }),
-        ...(flags.textColumn !== undefined && { textColumn: flags.textColumn }),
-      },
-      build: {
-        columns: {
-          ...(imageColumn !== undefined && { image: imageColumn }),
-          ...(reportColumn !== undefined && { report: reportColumn }),
-          ...(patientColumn !== undefined && { patient: patientColumn }),
-          ...(splitColumn !== undefined && { split: splitColumn }),
-        },
-        val: flags.val,
-        test: flags.test,
-        ...(errors !== undefined && { errors: reports.readLabelErrors(errors, findings.findings) }),
+      ...(rowsFile !== undefined && { rowsFile }),
+      input,
+      async build(rows) {
+        if (opened !== undefined) progress.done();
+        const audited = audit === undefined || quiet ? {} : await auditOf(rows, audit, flags);
+        if (flags.until === 'rows' && !quiet) return undefined;
+        return {
+          columns: {
+            ...(imageColumn !== undefined && { image: imageColumn }),
+            ...(reportColumn !== undefined && { report: reportColumn }),
+            ...(patientColumn !== undefined && { patient: patientColumn }),
+            ...(splitColumn !== undefined && { split: splitColumn }),
+          },
+          val: flags.val,
+          test: flags.test,
+          ...audited,
+          ...(errors !== undefined && { errors: reports.readLabelErrors(errors, findings.findings) }),
+        };
       },
       signal,
-      onReports: (p) => progress.update(p.seen, info()),
-      onStep: (what) => process.stderr.write(`3 data set: ${what}\n`),
+      onReports: (p) => progress.update(p.seen, opened?.info() ?? ''),
+      onStep: (what) => process.stderr.write(`data set: ${what}\n`),
     });
-    progress.done();
-    if (heard !== null) tellHeard(heard);
+    if (heard !== null && !quiet) tellHeard(heard);
     return heard;
   } finally {
-    await close();
+    await opened?.close();
   }
 }
 
-type Heard = NonNullable<Awaited<ReturnType<typeof hear>>>;
+/** Audits the rows, says what it found, and has the data set follow it. */
+async function auditOf(rows: readonly string[], gold: string, flags: Flags) {
+  const [first, ...more] = rows;
+  if (first === undefined || more.length > 0) {
+    throw new PenumbraError('usage/audit', '--audit takes the rows of one file', {
+      hint: 'put the shards together first: cat rows-*.jsonl > rows.jsonl',
+    });
+  }
+  const { auditRows, auditText, readHedging, readLabelErrors } = await import('../reports/index.ts');
+  const { writeResult } = await import('../files/index.ts');
+  const { REP_GLS } = await import('../rep-gls/index.ts');
+  const { findings } = await readingOf(flags);
+  const audit = await auditRows(first, gold, flags.read);
+  process.stdout.write(`${auditText(audit)}\n`);
+  const file = join(flags.out, REP_GLS.audit);
+  const inputs = [gold, ...(flags.read === undefined ? [] : [flags.read])];
+  writeResult(file, `${JSON.stringify(audit, null, 2)}\n`, { kind: 'json', inputs });
+  return { hedging: readHedging(file), errors: readLabelErrors(file, findings.findings) };
+}
 
 /** What was heard, in a few lines. */
-function tellHeard({ data, rows, summary }: Heard): void {
+function tellHeard({ data, read, summary }: Heard): void {
   const of = summary.findings.reduce(
     (sum, { statuses, positives, negatives }) => ({
       present: sum.present + positives,
@@ -250,7 +368,7 @@ function tellHeard({ data, rows, summary }: Heard): void {
   const labelled = of.present + of.absent;
   const share = labelled === 0 ? 0 : (100 * of.hedged) / labelled;
   process.stdout.write(
-    `${summary.images} images with ${summary.reports} reports of ${summary.patients} patients; ${rows.failed} reports failed\n` +
+    `${summary.images} images with ${summary.reports} reports of ${summary.patients} patients${read === undefined ? '' : `; ${read.failed} reports failed`}\n` +
       `labels from reports: ${of.present} present, ${of.absent} absent; ${share.toFixed(1)} % of them hedged\n` +
       `data set: ${data}, its page ${join(data, 'report.html')}\n`,
   );

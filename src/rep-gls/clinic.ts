@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CLINIC_CARD, writeClinic } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import { makeFolder, readRegular, waitForLock } from '../files/index.ts';
+import { readRegular, waitForLock } from '../files/index.ts';
 import { type ClinicOptions, dialsOf } from '../phantom/index.ts';
+import { claimRun } from './names.ts';
 
 export interface DrawClinicOptions {
   readonly dials: ClinicOptions;
@@ -19,7 +20,7 @@ export async function drawClinic(
   clinic: string,
   { dials, signal, onProgress }: DrawClinicOptions,
 ): Promise<void> {
-  makeFolder(dirname(clinic));
+  claimRun(dirname(clinic));
   using _lock = await waitForLock(join(dirname(clinic), 'draw.lock'), { what: clinic, signal });
   const card = join(clinic, CLINIC_CARD);
   if (!existsSync(card)) {

@@ -15,6 +15,7 @@ export {
   type ReleaseSummary,
   type RowPolicies,
   type RowPolicy,
+  readHedging,
   releaseDataset,
 } from './dataset/index.ts';
 export {

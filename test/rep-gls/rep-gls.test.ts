@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,10 +41,44 @@ test('from nothing to a report, and again without doing anything twice', () => {
   const rows = readFileSync(join(out, 'rows.jsonl'));
   const again = penumbra(...phantom, '--objectives', 'hard,gls:rates=data');
   expect(again.status).toBe(0);
-  expect(again.stderr).not.toContain('1 clinic');
+  expect(again.stderr).not.toContain('clinic: 100 %');
   expect(again.stderr).toContain('finished before');
   expect(statSync(weights).mtimeMs).toBe(before);
   expect(readFileSync(join(out, 'rows.jsonl')).equals(rows)).toBe(true);
+}, 600_000);
+
+test('rates from a network that learns from the rows; an audit that is followed; rows of before', () => {
+  const clinic = join(out, 'clinic');
+  const gold = join(folder, 'gold.csv');
+  const [header, ...lines] = readFileSync(join(clinic, 'labels.csv'), 'utf8').trim().split('\n');
+  const without = (line: string) =>
+    line
+      .split(',')
+      .slice(1)
+      .filter((_, i) => i !== 1 && i !== 2)
+      .join(',');
+  writeFileSync(gold, `${[header!, ...lines].map(without).join('\n')}\n`);
+  const by = join(folder, 'by-network');
+  const run = penumbra(
+    ...['rep-gls', clinic, '--out', by, '--rates-from', 'rgn', '--rgn-epochs', '1', '--threads', '1'],
+    ...['--until', 'data'],
+  );
+  expect(run.stderr).not.toMatch(/error/);
+  expect(run.status).toBe(0);
+  expect(run.stderr).toMatch(/rgn: \d+ reports, \d+ to validate on/);
+  const card = JSON.parse(readFileSync(join(by, 'data', 'dataset.json'), 'utf8'));
+  expect(card.extractors[0].extractor).toBe('rgn');
+  const before = ['rep-gls', clinic, '--rows', join(by, 'rows.jsonl'), '--until', 'data'];
+  const rows = penumbra(...before, '--out', join(folder, 'rows'), '--audit', gold);
+  expect(rows.status).toBe(0);
+  expect(rows.stdout).toContain('For all findings in one run: --objective');
+  expect(rows.stdout).toMatch(/160 images with 160 reports of \d+ patients\n/);
+  const audited = JSON.parse(readFileSync(join(folder, 'rows', 'data', 'dataset.json'), 'utf8'));
+  expect(Object.keys(audited.errors)).toContain('Pleural Effusion');
+  const only = penumbra('rep-gls', clinic, '--out', join(folder, 'w'), '--audit', gold, '--until', 'rows');
+  expect(only.status).toBe(0);
+  expect(only.stdout).toContain('marked cases that the reports speak of');
+  expect(existsSync(join(folder, 'w', 'data'))).toBe(false);
 }, 600_000);
 
 test('what does not fit is said before anything is trained', () => {
@@ -57,6 +91,18 @@ test('what does not fit is said before anything is trained', () => {
   const none = penumbra('rep-gls', images, '--out', join(folder, 'x'));
   expect(none.stderr).toContain('no reports were named');
   expect(none.stderr).toContain('--reports');
+
+  const both = penumbra(
+    'rep-gls',
+    images,
+    '--rows',
+    images,
+    '--rates-from',
+    'rgn',
+    '--out',
+    join(folder, 'x'),
+  );
+  expect(both.stderr).toContain('--rates-from rgn learns from reports');
 
   const dial = penumbra('rep-gls', images, '--out', join(folder, 'x'), '--phantom-habit', '0.5');
   expect(dial.stderr).toContain('--phantom-habit is for the phantom');
