@@ -42,6 +42,12 @@ describe('in a terminal', () => {
     progress.update(5, 'and more');
     expect(at.written[0]).toBe('\r\x1b[Ka long label that fills the …');
   });
+
+  test('a terminal of unknown width has 80 columns', () => {
+    const at = stage(true, 0);
+    createProgress({ label: 'x'.repeat(100), total: 10, ...at.options }).update(5);
+    expect(at.written[0]).toHaveLength('\r\x1b[K'.length + 79);
+  });
 });
 
 describe('without a terminal', () => {

@@ -52,7 +52,7 @@ export function createProgress(options: ProgressOptions): Progress {
     const line =
       total > 0 ? `${label} ${bar(done / total)} ${percent(done, total)}  ${text}` : `${label}  ${text}`;
     // A line that wraps cannot be drawn over. One column stays free: some terminals wrap at the last one.
-    const columns = (stream.columns ?? 80) - 1;
+    const columns = (stream.columns || 80) - 1;
     stream.write(
       `\r\x1b[K${line.length > columns ? `${line.slice(0, Math.max(columns - 1, 0))}…` : line}${last ? '\n' : ''}`,
     );

@@ -290,7 +290,7 @@ function differencesTable(cells: readonly ShownCell[]): Child {
         ? 'There is one method, and nothing to compare it with.'
         : 'Nothing differs significantly, in any figure of any part below.',
     );
-  const some = rows.length > LONG ? rows.slice(0, FIRST) : rows;
+  const some = rows.length > MOST_ROWS ? rows.slice(0, FIRST) : rows;
   const others = rows.slice(some.length);
   return [
     tag(
@@ -413,8 +413,9 @@ function blockHtml(one: Block, { blocks }: ShownPart, view: View): Child {
 
 /** Longer tables are folded: they are looked up, not read. */
 const LONG = 12;
-/** Rows of differences that stand in front of the fold. */
-const FIRST = 6;
+/** More rows of differences than these are folded behind the first. */
+const MOST_ROWS = 5;
+const FIRST = 3;
 
 function how(report: Report, cells: readonly ShownCell[]): Markup {
   const { view } = cells[0]!;
