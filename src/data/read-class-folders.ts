@@ -81,6 +81,14 @@ function readClassFolders(root: string, given: readonly string[] | undefined): L
 
   const paths = new StringTableBuilder();
   const skipped: BrokenFile[] = [];
+  // A class or a split behind a link would vanish without a word.
+  for (const folder of new Set(['.', ...splits.values()]))
+    for (const entry of entries(join(root, folder)))
+      if (entry.isSymbolicLink())
+        skipped.push({
+          file: folder === '.' ? entry.name : `${folder}/${entry.name}`,
+          reason: 'a link, where a folder is looked for',
+        });
   const found: { split: SplitName | undefined; rows: number[]; labels: number[] }[] = [];
   for (const [split, splitFolder] of splits) {
     const rows: number[] = [];

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, describe, expect, test, vi } from 'vitest';
@@ -58,6 +58,21 @@ describe('what is left out is said', () => {
     expect(text).toMatch(/\.dcm: 90 \(train\/b\/0\.dcm, train\/b\/1\.dcm, train\/b\/10\.dcm, …\)/);
     expect(text).toContain('.db: 1 (train/a/Thumbs.db)');
     expect(text).toMatch(/hint: DICOM files are not read: convert them/);
+  });
+
+  test('a class or a split behind a link', async () => {
+    const root = maker.make(
+      pictures('train/a/1.png', 'train/b/1.png', 'test/a/1.png', 'test/b/1.png', 'other/1.png'),
+    );
+    const set = maker.make({});
+    for (const name of ['train', 'test']) mkdirSync(join(set, name), { recursive: true });
+    for (const name of ['train/a', 'train/b', 'test/a', 'test/b'])
+      cpSync(join(root, name), join(set, name), { recursive: true });
+    symlinkSync(join(root, 'other'), join(set, 'train/c'));
+    symlinkSync(join(root, 'other'), join(set, 'val'));
+    const dataset = openDataset(set);
+    expect(dataset.skipped.map(({ file }) => file).sort()).toEqual(['train/c', 'val']);
+    expect(await said(() => tellDataset(dataset, set))).toContain('2 files are left out');
   });
 
   test('a folder of DICOM is called so, with or without classes and endings', () => {
