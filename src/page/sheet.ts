@@ -43,7 +43,7 @@ article .answer { font-size: 19px; max-width: 62ch; }
 .off { display: none; } svg .off { display: inline; visibility: hidden; }
 #tip { position: fixed; z-index: 9; background: var(--tip); color: var(--tipink); font-size: 12.5px; line-height: 1.4; padding: 6px 9px; border-radius: 5px; max-width: 320px; white-space: pre-line; pointer-events: none; }
 svg[tabindex]:focus-visible { outline: 2px solid var(--ink); outline-offset: 3px; } .told { filter: brightness(0.8); } .told .bar, .told.bar, .told .heat, .told .box { stroke: var(--ink); stroke-width: 1.5; }
-th button { all: unset; cursor: pointer; } th.chart button { display: block; } th button:focus-visible { outline: 2px solid var(--ink); } th[aria-sort=ascending] button::after { content: " ▲"; font-size: 9px; } th[aria-sort=descending] button::after { content: " ▼"; font-size: 9px; }
+th button { all: unset; cursor: pointer; } th.chart button { display: block; width: 100%; } th button:focus-visible { outline: 2px solid var(--ink); } th[aria-sort=ascending] button::after { content: " ▲"; font-size: 9px; } th[aria-sort=descending] button::after { content: " ▼"; font-size: 9px; }
 .scroll { overflow-x: auto; margin: 10px 0; }
 .tall { max-height: 560px; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }

@@ -9,7 +9,30 @@ export interface MadeArchive {
   readonly reports: number;
   readonly patients: number;
   readonly images: number;
+  /** Of `images`, PA and AP. */
+  readonly frontal: number;
 }
+
+/** The columns of MIMIC-CXR-JPG 2.0.0's metadata, in its order. */
+const METADATA = [
+  ...[
+    'dicom_id',
+    'subject_id',
+    'study_id',
+    'PerformedProcedureStepDescription',
+    'ViewPosition',
+    'Rows',
+    'Columns',
+  ],
+  ...['StudyDate', 'StudyTime', 'ProcedureCodeSequence_CodeMeaning', 'ViewCodeSequence_CodeMeaning'],
+  'PatientOrientationCodeSequence_CodeMeaning',
+];
+/** Those of its labels. */
+const LABELS = [
+  ...['Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Enlarged Cardiomediastinum', 'Fracture'],
+  ...['Lung Lesion', 'Lung Opacity', 'No Finding', 'Pleural Effusion', 'Pleural Other', 'Pneumonia'],
+  ...['Pneumothorax', 'Support Devices'],
+];
 
 const findings = [
   'Heart size is normal.',
@@ -50,11 +73,10 @@ export function mimicText(i: number): string {
  */
 export function makeMimic(folder: string, count: number, options: { zip?: boolean } = {}): MadeArchive {
   const random = new Random(21, count);
-  const metadata = ['dicom_id,subject_id,study_id,ViewPosition'];
+  const metadata = [METADATA.join(',')];
   const splits = ['dicom_id,study_id,subject_id,split'];
-  const chexpert = [
-    'subject_id,study_id,Atelectasis,Cardiomegaly,Edema,Pleural Effusion,Pneumonia,No Finding',
-  ];
+  const chexpert = [`subject_id,study_id,${LABELS.join(',')}`];
+  let frontal = 0;
   const zipped: ZipFile[] = [];
   let patient = 10_000_000;
   let left = 0;
@@ -78,10 +100,18 @@ export function makeMimic(folder: string, count: number, options: { zip?: boolea
     const side = patient % 20 === 0 ? 'test' : patient % 20 === 1 ? 'validate' : 'train';
     for (let k = 0; k <= random.below(2); k++) {
       const dicom = `${study.toString(16)}-${k}`;
-      metadata.push(`${dicom},${patient},${study},${k === 0 ? 'PA' : 'LATERAL'}`);
+      // Some images of the archive have no view.
+      const view = k > 0 ? 'LATERAL' : (['PA', 'AP', ''][i % 25 === 0 ? 2 : i % 2] as string);
+      if (view === 'PA' || view === 'AP') frontal++;
+      const procedure = 'CHEST (PA AND LAT),';
+      metadata.push(
+        `${dicom},${patient},${study},${procedure}${view},3056,2544,21800506,213014.53100000001,${procedure}${k === 0 ? 'postero-anterior' : 'lateral'},Erect`,
+      );
       splits.push(`${dicom},${study},${patient},${side}`);
     }
-    chexpert.push(`${patient},${study},${['', '1.0', '-1.0', '0.0'][random.below(4)]},,,,,`);
+    chexpert.push(
+      `${patient},${study},${['', '1.0', '-1.0', '0.0'][random.below(4)]}${','.repeat(LABELS.length - 1)}`,
+    );
   }
   mkdirSync(join(folder, 'jpg'), { recursive: true });
   const put = (table: string, lines: string[]): void =>
@@ -93,5 +123,5 @@ export function makeMimic(folder: string, count: number, options: { zip?: boolea
   put('split', splits);
   put('chexpert', chexpert);
   if (options.zip) writeFileSync(join(folder, 'mimic-cxr-reports.zip'), makeZip(zipped, { zip64: true }));
-  return { reports: count, patients, images: metadata.length - 1 };
+  return { reports: count, patients, images: metadata.length - 1, frontal };
 }

@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -129,4 +130,52 @@ test('dataset build is killed, leaves nothing that looks like a data set, and is
     ]);
   }
   expect((await buildDataset(at('again'), options)).version).toBe(summary.version);
+});
+
+test('from all images to pairs: every step is counted', { timeout: 60 * minutes }, async () => {
+  // Reports of which nothing is known any more, and some that are not among the rows.
+  const rows = readFileSync(at('rows.jsonl'), 'utf8').trim().split('\n');
+  const studies = [...new Set(rows.map((row) => (JSON.parse(row) as { id: string }).id))];
+  const gone = new Set(studies.filter((_, i) => i % 10 === 3));
+  const silent = new Set(studies.filter((_, i) => i % 10 === 7));
+  const some = rows.flatMap((row) => {
+    const one = JSON.parse(row) as { id: string };
+    if (gone.has(one.id)) return [];
+    if (!silent.has(one.id)) return [row];
+    const nothing = {
+      status: 'not_mentioned',
+      probability: null,
+      deviation: null,
+      label: null,
+      rate: null,
+      evidence: [],
+    };
+    return [JSON.stringify({ ...one, ...nothing })];
+  });
+  writeFileSync(at('some.jsonl'), `${some.join('\n')}\n`);
+  const { steps, images } = await buildDataset(at('pairs'), {
+    rows: [at('some.jsonl')],
+    images: at('jpg'),
+    views: ['frontal'],
+    silent: 'drop',
+  });
+  const table = readFileSync(at('pairs/labels.csv'), 'utf8').trim().split('\n').length - 1;
+  expect(steps.map(({ step }) => step)).toEqual([
+    'in the tables of images',
+    'of the views frontal',
+    'with a report among the rows',
+    'whose report could be read and is kept',
+    'whose report speaks of a finding',
+  ]);
+  const counts = steps.map((one) => one.images);
+  expect(counts.slice(0, 2)).toEqual([made.images, made.frontal]);
+  // One frontal image a study, but for those without a view.
+  const frontalStudies = new Set(studies.filter((_, i) => i % 25 !== 0));
+  const without = (some: ReadonlySet<string>) => [...frontalStudies].filter((id) => some.has(id)).length;
+  expect(counts.slice(2)).toEqual([
+    made.frontal - without(gone),
+    made.frontal - without(gone),
+    made.frontal - without(gone) - without(silent),
+  ]);
+  expect([images, table]).toEqual([counts.at(-1), counts.at(-1)]);
 });
