@@ -3,7 +3,7 @@ import { binaryAuroc } from '../metrics/index.ts';
 import { checkSame, type Outputs, samplesOf } from './outputs.ts';
 
 /** A method, or a run of it, on validation and on test samples. */
-export interface Candidate {
+export interface FindingCandidate {
   readonly name: string;
   readonly validation: Outputs;
   readonly test: Outputs;
@@ -25,7 +25,7 @@ export interface BestPerFinding {
  * @throws PenumbraError `figures/best` for no candidate, `figures/kind` for one label of K, `metrics/runs` where candidates
  * are not of the same samples
  */
-export function bestPerFinding(candidates: readonly Candidate[]): BestPerFinding {
+export function bestPerFinding(candidates: readonly FindingCandidate[]): BestPerFinding {
   const [first] = candidates;
   if (first === undefined) {
     throw new PenumbraError('figures/best', 'There are no candidates to choose from.', {

@@ -5,7 +5,7 @@
 import './one-of-k.ts';
 import './findings.ts';
 
-export { type BestPerFinding, bestPerFinding, type Candidate } from './best-per-finding.ts';
+export { type BestPerFinding, bestPerFinding, type FindingCandidate } from './best-per-finding.ts';
 export {
   type CalibrationPart,
   type Figure,
