@@ -54,6 +54,7 @@ test.each(cases)('%s: finite losses and gradients at any finite logits, labels a
         indices: Int32Array.from({ length: rows }, (_, i) => i),
         inputs: {},
         teacherLogits: z.detach(),
+        doubtLogits: z.detach().neg(),
         epoch,
       };
       const loss = objective.loss(seen);

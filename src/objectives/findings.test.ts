@@ -91,6 +91,7 @@ function show(objective: ObjectiveRun, number: number, change: Partial<Findings>
       ),
       inputs: {},
       teacherLogits: matrix(teacher),
+      doubtLogits: matrix(teacher),
       epoch: Math.floor(number / oracle.batchesPerEpoch),
     };
     const loss = objective.loss(seen);

@@ -24,6 +24,7 @@ export {
   checkServes,
   createObjective,
   formatObjective,
+  needsDoubt,
   needsTeacher,
   type ObjectiveSpec,
   objectiveDefinitions,
@@ -39,6 +40,7 @@ export { shuffledRates } from './shuffled-rates.ts';
 export { smallLoss } from './small-loss.ts';
 export { soft } from './soft.ts';
 export { teacherFreeRegularization, teacherFreeSelf, virtualTeacher } from './teacher-free-kd.ts';
+export { uMultiClass } from './u-multiclass.ts';
 export {
   uIgnore,
   uOnes,

@@ -16,6 +16,8 @@ export interface Seen {
   readonly inputs: InputBatch;
   /** [N, K], float32, without gradients: what the teacher says of the same inputs, where there is one. */
   readonly teacherLogits?: Tensor;
+  /** [N, K], float32, with gradients: of the network's head of doubt, where it has one. */
+  readonly doubtLogits?: Tensor;
   /** Epochs finished before this one. */
   readonly epoch: number;
 }
@@ -76,6 +78,8 @@ export interface ObjectiveDefinition<Options extends z.ZodObject = z.ZodObject> 
    * with the objective that is named.
    */
   readonly teacher?: boolean | string;
+  /** Whether the network must have a head of doubt, which the method trains in its own way. */
+  readonly doubt?: boolean;
   /** @throws `objectives/option` for options that do not go together */
   make(options: z.output<Options>, context: ObjectiveContext): Objective;
 }

@@ -21,6 +21,7 @@ import { shuffledRates } from './shuffled-rates.ts';
 import { smallLoss } from './small-loss.ts';
 import { soft } from './soft.ts';
 import { teacherFreeRegularization, teacherFreeSelf } from './teacher-free-kd.ts';
+import { uMultiClass } from './u-multiclass.ts';
 import {
   uIgnore,
   uOnes,
@@ -78,6 +79,7 @@ for (const definition of [
   uZerosSmoothed,
   uOnesSmoothed,
   uSelfTrained,
+  uMultiClass,
   asymmetric,
   aucMargin,
   nvum,
@@ -209,6 +211,11 @@ function checkOptions(
 /** Whether the method learns from a teacher: a trained copy of the same network. */
 export function needsTeacher(text: string): boolean {
   return teacherObjective(text) !== undefined;
+}
+
+/** Whether the method trains the network's head of doubt itself. */
+export function needsDoubt(text: string): boolean {
+  return objectiveNamed(parseObjective(text).name).doubt ?? false;
 }
 
 /** What the method's teacher is trained with; undefined for a method that needs none. */

@@ -2,6 +2,7 @@
 import { BatchLoader, type LoaderOptions, type Subset, type Targets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { createModel, modelDefaults, type Network } from '../models/index.ts';
+import { needsDoubt } from '../objectives/index.ts';
 import { expressDoubt, samplingWeights } from '../tasks/index.ts';
 import type { Generator } from '../torch/index.ts';
 import { constant, cosine, multiStep, type Schedule, warmUp } from '../torch/optim/index.ts';
@@ -80,7 +81,7 @@ export function buildModel(
     generator,
     dropoutGenerator,
     ...(config.findingTokens !== null && { findingTokens: config.findingTokens }),
-    doubt: (config.doubtWeight ?? 0) > 0,
+    doubt: (config.doubtWeight ?? 0) > 0 || needsDoubt(config.objective),
   });
   return model.to({ device: mode.device, memoryFormat: 'channels_last' });
 }
@@ -88,14 +89,23 @@ export function buildModel(
 /**
  * The configuration with what its network takes by default, where it has something of its own, in words: as it is kept with
  * the run.
- * @throws `training/findings-only` for tokens of findings, or a head of doubt, on one label of K; `training/no-doubt` where
+ * @throws `training/doubt` where the objective and doubtWeight would both train the head of doubt; `training/findings-only` for tokens of findings, or a head of doubt, on one label of K; `training/no-doubt` where
  * doubt is to be learnt from data that express none
  */
 export function withModelDefaults(config: TrainConfig, targets: Targets): TrainConfig {
   const own = modelDefaults(config.model);
   const findingTokens = config.findingTokens ?? (own.findingTokens || null);
   const doubts = expressDoubt(targets);
-  const doubtWeight = config.doubtWeight ?? (own.doubtWeight ? (doubts ? own.doubtWeight : 0) : null);
+  const itself = needsDoubt(config.objective);
+  if (itself && config.doubtWeight) {
+    throw new PenumbraError(
+      'training/doubt',
+      `${config.objective} trains the head of doubt itself, and doubtWeight would train it to something else`,
+      { hint: 'leave doubtWeight out', where: { setting: 'doubtWeight' } },
+    );
+  }
+  const byDefault = own.doubtWeight ? (doubts && !itself ? own.doubtWeight : 0) : null;
+  const doubtWeight = config.doubtWeight ?? byDefault;
   if (targets.kind === 'one-of-k' && (findingTokens || doubtWeight)) {
     const what = findingTokens ? 'a token for each finding' : 'a head that predicts doubt';
     throw new PenumbraError(

@@ -91,7 +91,15 @@ function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' 
     const teacherLogits = teacher && noGrad(() => logitsIn(mode, teacher, inputs));
     const { logits, doubt } = saidIn(mode, model, inputs);
     const { indices } = batch;
-    const seen: Seen = { logits, targets, indices, inputs, epoch, ...(teacherLogits && { teacherLogits }) };
+    const seen: Seen = {
+      logits,
+      targets,
+      indices,
+      inputs,
+      epoch,
+      ...(teacherLogits && { teacherLogits }),
+      ...(doubt && { doubtLogits: doubt }),
+    };
     const lossOf = (of: Seen) => {
       const own = objective.loss(of);
       return doubt && doubtWeight > 0 ? own.add(doubtLoss(doubt, of.targets), { alpha: doubtWeight }) : own;
@@ -99,7 +107,7 @@ function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' 
     const loss = mix ? mixedLoss(lossOf, seen, mix) : lossOf(seen);
     const terms = task.terms(targets);
     (of === 'mean' ? loss : loss.mul(terms)).backward();
-    const detached = { ...seen, logits: logits.detach() };
+    const detached = { ...seen, logits: logits.detach(), ...(doubt && { doubtLogits: doubt.detach() }) };
     noGrad(() => objective.observe(detached));
     return { loss: loss.item(), correct: task.correct(detached.logits, targets), terms };
   });

@@ -129,6 +129,14 @@ def policy(value):
     return lambda b: b.mean(bce(b.z, torch.where(b.rates > 0, value(b), b.y)))
 
 
+def three_classes(b):
+    """The head of doubt says what the teacher says: the fixture has one array for both."""
+    logits = torch.stack([torch.zeros_like(b.z), b.z, b.teacher], -1)
+    log_p = torch.log_softmax(logits, -1)
+    plain = (1 - b.y) * log_p[..., 0] + b.y * log_p[..., 1]
+    return -b.mean(torch.where(b.rates > 0, log_p[..., 2], plain))
+
+
 def asymmetric(negative, positive, margin):
     def loss(b):
         shifted = (b.p - margin).clamp(min=0)
@@ -277,6 +285,7 @@ def cases(batches, teachers):
         "u-zeros-lsr:from=0.2,to=0.2": policy(lambda b: torch.full_like(b.y, 0.2)),
         "u-ones-lsr:from=0.7,to=0.7": policy(lambda b: torch.full_like(b.y, 0.7)),
         "u-selftrained": policy(lambda b: torch.sigmoid(b.teacher)),
+        "u-multiclass": three_classes,
         "asl": asymmetric(4, 0, 0.05),
         "asl:gammaNegative=2,gammaPositive=1,margin=0": asymmetric(2, 1, 0.0),
         "small-loss": small_loss(0.1, 1),
