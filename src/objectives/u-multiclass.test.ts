@@ -33,8 +33,9 @@ test('gradients of both heads are those of a softmax over absent, present and un
     objective.loss({ ...seen, indices, logits, doubtLogits }).backward();
     const slopes = [logits, doubtLogits].map((one) => one.grad!.toTypedArray() as Float32Array);
     [0, 1, 2].forEach((truth, k) => {
-      const e = [1, Math.exp(z![k]!), Math.exp(u![k]!)];
+      const e = [1, Math.exp(z![k]!), Math.exp(u![k]!) * (1 + Math.exp(z![k]!))];
       const sum = e[0]! + e[1]! + e[2]!;
+      expect(e[2]! / sum).toBeCloseTo(1 / (1 + Math.exp(-u![k]!)), 6);
       expect(slopes[0]![k]).toBeCloseTo((e[1]! / sum - Number(truth === 1)) / 3, 6);
       expect(slopes[1]![k]).toBeCloseTo((e[2]! / sum - Number(truth === 2)) / 3, 6);
     });

@@ -5,12 +5,12 @@ import { defineObjective } from './objective.ts';
 import { hedged } from './wording.ts';
 
 /**
- * Three classes a finding: absent, present and uncertain, with the logits (0, z, u) of one softmax, where u is of the network's
- * head of doubt:
+ * Three classes a finding: absent, present and uncertain, with the logits (0, z, v) of one softmax:
  *
- *     L = log(1 + e^z + e^u) − (0 absent | z present | u hedged).
+ *     L = log(1 + e^z + e^v) − (0 absent | z present | v hedged),   v = u + log(1 + e^z).
  *
- * A probability is that of present against absent alone, σ(z), as published. A y between 0 and 1 mixes present and absent.
+ * u is of the network's head of doubt, and log(1 + e^z) a constant for the gradient, which is that of the softmax: so σ(u) is
+ * the probability of uncertain, as the figures of predicted doubt take it. A probability of the finding is that of present against absent alone, σ(z), as published. A y between 0 and 1 mixes present and absent.
  */
 export const uMultiClass = defineObjective({
   name: 'u-multiclass',
@@ -30,9 +30,11 @@ export const uMultiClass = defineObjective({
           },
         );
       }
-      const all = aten.logaddexp(logits.softplus(), doubtLogits);
+      const offset = logits.softplus();
+      const uncertain = doubtLogits.add(offset.detach());
+      const all = aten.logaddexp(offset, uncertain);
       const plain = logits.mul(needFindings(targets).values);
-      return task.mean(all.sub(plain.lerp(doubtLogits, hedged(targets, 'u-multiclass'))), targets);
+      return task.mean(all.sub(plain.lerp(uncertain, hedged(targets, 'u-multiclass'))), targets);
     },
   }),
 });

@@ -131,7 +131,7 @@ def policy(value):
 
 def three_classes(b):
     """The head of doubt says what the teacher says: the fixture has one array for both."""
-    logits = torch.stack([torch.zeros_like(b.z), b.z, b.teacher], -1)
+    logits = torch.stack([torch.zeros_like(b.z), b.z, b.teacher + torch.log(1 + torch.exp(b.z.detach()))], -1)
     log_p = torch.log_softmax(logits, -1)
     plain = (1 - b.y) * log_p[..., 0] + b.y * log_p[..., 1]
     return -b.mean(torch.where(b.rates > 0, log_p[..., 2], plain))

@@ -155,6 +155,20 @@ describe('an LU-ViT', () => {
 });
 
 describe('a head of doubt', () => {
+  test('is there for an objective that trains it itself, of networks of any kind, and then for nothing else', async () => {
+    await train('multiclass', { flat: true, objective: 'u-multiclass' }, findings);
+    using _scope = new Scope();
+    const { tensors } = readSafetensors(new RunFolder(at('multiclass')).file('model.safetensors'));
+    const trained = tensors.get('doubt.weight')!.toTypedArray() as Float32Array;
+    expect(trained.some((value) => value !== 0)).toBe(true);
+    await expect(
+      train('both', { flat: true, objective: 'u-multiclass', doubtWeight: 0.5 }, findings),
+    ).rejects.toMatchObject({ code: 'training/doubt', hint: 'leave doubtWeight out' });
+    // An LU-ViT's own weight gives way.
+    await train('multiclass-vit', { objective: 'u-multiclass' }, findings);
+    expect(new RunFolder(at('multiclass-vit')).description().config.doubtWeight).toBe(0);
+  });
+
   const steps = {
     flat: true,
     batchSize: 64,
