@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { DatasetSummary } from '../reports/dataset/index.ts';
 import { type RowPolicy, rowPolicies } from '../reports/dataset/policy.ts';
 import type { RuleFiles } from '../reports/index.ts';
+import { list } from './values.ts';
 
 export function register(program: Command): void {
   const dataset = program.command('dataset').description('Data sets with uncertainty from reports.');
@@ -206,8 +207,4 @@ function stepLines(steps: DatasetSummary['steps']): string {
       return `  ${String(images).padStart(width)} images ${step}${gone > 0 ? ` (−${gone})` : ''}\n`;
     })
     .join('');
-}
-
-function list(text: string): string[] {
-  return text.split(',').map((name) => name.trim());
 }

@@ -14,7 +14,7 @@ import { readLabelErrors } from '../reports/score/label-errors.ts';
 import type { TrainOptions } from '../training/index.ts';
 import { optimizerNames } from '../training/optimizer-names.ts';
 import { tellDataset } from './check-data.ts';
-import { number, positive, whole } from './values.ts';
+import { list, number, positive, whole } from './values.ts';
 
 export { number, positive, whole };
 
@@ -208,10 +208,6 @@ export function columnNames({ fileColumn, labelColumn, groupColumn }: DataFlags)
     ...(labelColumn !== undefined && { label: labelColumn }),
     ...(groupColumn !== undefined && { group: groupColumn }),
   };
-}
-
-function list(text: string): string[] {
-  return text.split(',').map((name) => name.trim());
 }
 
 /** `ignore`, `zeros`, `ones`, `0.5` or `rate=0.4`. */

@@ -14,6 +14,7 @@ import {
 } from './options.ts';
 import { addChestDials, dialFlag, givenDials } from './phantom.ts';
 import { addPartOptions, addReportOptions, type ReportFlags } from './report-end.ts';
+import { list } from './values.ts';
 
 /** The paper's method beside plain cross-entropy and a smoothing that knows nothing of the reports. */
 const OBJECTIVES = 'hard,ls,gls:rates=data';
@@ -63,6 +64,16 @@ export function register(program: Command): void {
     .option(
       '--errors <figures>',
       'how often labels are wrong, for objectives that correct for it (forward, gls:rates=data): the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
+    )
+    .option(
+      '--views <names>',
+      'only images of these views: frontal, lateral, or PA,AP as the table has them',
+      list,
+    )
+    .addOption(
+      new Option('--silent <what>', 'images whose report speaks of no finding')
+        .choices(['keep', 'drop'])
+        .default('keep'),
     )
     .option('--image-column <name>', 'tables of images: the image')
     .option('--report-column <name>', 'tables of images: the id of the report')
@@ -129,6 +140,8 @@ type Flags = Record<string, unknown> &
     rgnEpochs?: number;
     audit?: string;
     read?: string;
+    views?: string[];
+    silent: 'keep' | 'drop';
     imageColumn?: string;
     reportColumn?: string;
     patientColumn?: string;
@@ -318,6 +331,8 @@ async function hearBy(
             ...(patientColumn !== undefined && { patient: patientColumn }),
             ...(splitColumn !== undefined && { split: splitColumn }),
           },
+          ...(flags.views !== undefined && { views: flags.views }),
+          silent: flags.silent,
           val: flags.val,
           test: flags.test,
           ...audited,

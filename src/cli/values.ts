@@ -21,6 +21,11 @@ export function number(text: string): number {
   return value;
 }
 
+/** `a, b`: names between commas. */
+export function list(text: string): string[] {
+  return text.split(',').map((name) => name.trim());
+}
+
 /** How operating points of findings are chosen. */
 export function thresholdRule(text: string): ThresholdRule {
   if (text === 'youden' || text === 'f1') return text;

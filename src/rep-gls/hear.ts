@@ -37,7 +37,16 @@ export interface HearOptions {
 
 export type HeardBuild = Pick<
   BuildOptions,
-  'columns' | 'policies' | 'errors' | 'hedging' | 'val' | 'test' | 'seed' | 'holdOutHedges'
+  | 'columns'
+  | 'views'
+  | 'silent'
+  | 'policies'
+  | 'errors'
+  | 'hedging'
+  | 'val'
+  | 'test'
+  | 'seed'
+  | 'holdOutHedges'
 >;
 
 /** What the reports were heard to say. */
