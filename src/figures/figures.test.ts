@@ -361,3 +361,43 @@ test('outputs from predictions and back', () => {
   const outputs = oneOfK(20, 3, 1, 1);
   expect(predictionsOf(outputsOf(predictionsOf(outputs)))).toEqual(predictionsOf(outputs));
 });
+
+describe('predicted doubt', () => {
+  const outputs = findings(400, 1, 7);
+  const rates = Float32Array.from(outputs.probabilities, (p) =>
+    Math.fround(Math.min(0.9, 2 * Math.min(p, 1 - p))),
+  );
+  const targets = { ...outputs.targets, rates } as Outputs['targets'];
+  const plain: Outputs = { ...outputs, targets };
+  const exact: Outputs = { ...plain, doubt: rates };
+  const reversed: Outputs = { ...plain, doubt: rates.map((r) => Math.fround(0.9) - r) };
+
+  test('is measured where it was predicted, and the others keep their figures', () => {
+    const methods = new Map([
+      ['plain', [plain]],
+      ['exact', [exact]],
+      ['reversed', [reversed]],
+    ]);
+    const joint = measureMethods(methods, { replicates: 1000, pairs: 'all' });
+    const of = (id: string, figure: string) => joint.methods.get(id)![figure]!;
+    expect(of('plain', 'doubt.rank')).toMatchObject({ value: null, low: null });
+    expect(of('plain', 'doubt.ece').value).toBeNull();
+    expect(of('exact', 'doubt.rank').value).toBeCloseTo(1, 10);
+    expect(of('reversed', 'doubt.rank').value).toBeCloseTo(-1, 4);
+    expect(of('reversed', 'doubt.ece').value).toBeGreaterThan(of('exact', 'doubt.ece').value!);
+    for (const id of ['plain', 'exact'])
+      expect(of(id, 'auroc').value).toBe(measureFigures(outputs, { figures: ['auroc'] }).auroc!.value);
+    const difference = (a: string, b: string) =>
+      joint.pairs.find(({ first, second }) => [first, second].sort().join() === [a, b].sort().join())!
+        .figures['doubt.rank']!;
+    expect(difference('exact', 'plain')).toMatchObject({ value: null, p: null });
+    expect(Math.abs(difference('exact', 'reversed').value!)).toBeCloseTo(2, 4);
+    const json = figuresJson(joint.methods.get('exact')!) as Record<string, Record<string, unknown>>;
+    expect(Object.keys(json.doubt!)).toEqual(['rank', 'ece']);
+  });
+
+  test('is absent where nobody predicts it, or no doubt is expressed', () => {
+    expect(measureFigures(plain)['doubt.rank']).toBeUndefined();
+    expect(measureFigures({ ...outputs, doubt: rates })['doubt.ece']).toBeUndefined();
+  });
+});

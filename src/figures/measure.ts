@@ -239,7 +239,11 @@ class Job {
     this.columns = kind === 'findings' ? this.names.map((_, k) => k) : [undefined];
     const wanted = options.figures?.map((name) => figureNamed(kind, name)) ?? figuresOf(kind);
     const all = runs.flat();
-    this.figures = wanted.filter(({ needs }) => needs === undefined || all.every((o) => holds(o, needs)));
+    this.figures = wanted.filter(({ needs }) => {
+      if (needs === undefined) return true;
+      // Some methods predict doubt, and some do not.
+      return needs === 'doubt' ? all.some((o) => holds(o, needs)) : all.every((o) => holds(o, needs));
+    });
     this.pairs = pairsOf(this.ids, options);
   }
 
@@ -269,9 +273,7 @@ class Job {
         ),
       ),
     );
-    const used = this.columns
-      .map((_, c) => c)
-      .filter((c) => parts.every((all) => !Number.isNaN(all[c]!.value)));
+    const used = this.commonColumns(parts.map((all) => all.map(({ value }) => !Number.isNaN(value))));
     const macros = parts.map((all) => meanSpread(used.map((c) => all[c]!)));
     const tested = (a: Spread, b: Spread): Difference => differenceOf(a, b, units, level);
     return this.gather(
@@ -285,7 +287,9 @@ class Job {
   private calibrated(figure: Figure & { readonly sort: 'calibration' }): Made {
     // By method, column and run.
     const parts = this.seen.map((runs) => this.columns.map((k) => runs.map((seen) => figure.of(seen, k))));
-    const used = this.columns.map((_, c) => c).filter((c) => parts.every((one) => one[c]!.every(isDefined)));
+    const defined = parts.map((one) => one.map((column) => column.every(isDefined)));
+    const used = this.commonColumns(defined);
+    const able = defined.map((one) => one.includes(true));
     const of = (m: number, columns: readonly number[]): CalibrationPart[] =>
       columns.flatMap((c) => parts[m]![c]! as CalibrationPart[]);
     const own = parts.map((one) =>
@@ -298,12 +302,12 @@ class Job {
       return values.every(isDefined) ? mean(values) : undefined;
     };
     const shown = (m: number, columns: readonly number[]): Estimate => {
-      if (columns.length === 0) return { value: null, low: null, high: null };
+      if (columns.length === 0 || !able[m]) return { value: null, low: null, high: null };
       const interval = this.interval(of(m, columns));
       return around(value(m, columns) ?? interval.value, interval, this.options.replicates === 0);
     };
     const tested = ({ first, second }: Pair, columns: readonly number[]): Difference => {
-      if (columns.length === 0) return NONE;
+      if (columns.length === 0 || !able[first] || !able[second]) return NONE;
       const [a, b] = [shown(first, columns).value!, shown(second, columns).value!];
       if (this.options.replicates === 0) return { value: a - b, low: null, high: null, p: null };
       const test = this.test(of(first, columns), of(second, columns));
@@ -319,6 +323,16 @@ class Job {
       (m) => shown(m, used),
       (pair) => tested(pair, used),
     );
+  }
+
+  /**
+   * Findings whose figure every method has that has it at all: means over them can be compared. A method without what a
+   * figure needs (predicted doubt) has none, and takes none from the others.
+   * @param defined by method and column
+   */
+  private commonColumns(defined: readonly (readonly boolean[])[]): number[] {
+    const able = defined.filter((one) => one.includes(true));
+    return this.columns.map((_, c) => c).filter((c) => able.every((one) => one[c]));
   }
 
   private plain(figure: Figure & { readonly sort: 'plain' }): Made {
