@@ -1,10 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Dataset, Findings } from '../../src/data/index.ts';
+import { type Dataset, type Findings, openImages } from '../../src/data/index.ts';
 import { measureFigures } from '../../src/figures/index.ts';
-import { collect, Predictor } from '../../src/inference/index.ts';
+import { collect, Predictor, predictImages } from '../../src/inference/index.ts';
 import { writePredictions } from '../../src/judge/index.ts';
 import { readSafetensors, Scope, setThreads } from '../../src/torch/index.ts';
 import {
@@ -220,6 +221,18 @@ describe('a head of doubt', () => {
     const [head, row] = readFileSync(file, 'utf8').split('\n');
     const column = head!.split(',').indexOf('doubt_severe');
     expect(Number(row!.split(',')[column])).toBeCloseTo(output.doubt![1]!, 6);
+
+    const raw = { width: 32, height: 32, channels: 1 } as const;
+    await sharp(new Uint8Array(32 * 32).fill(90), { raw })
+      .png()
+      .toFile(at('new.png'));
+    const out = at('new.jsonl');
+    await predictImages(both, openImages([at('new.png')]), { out, inputs: [] });
+    const said = JSON.parse(readFileSync(out, 'utf8'));
+    for (const name of ['mild', 'severe', 'rare']) {
+      expect(said[`doubt_${name}`]).toBeGreaterThan(0);
+      expect(said[`doubt_${name}`]).toBeLessThan(1);
+    }
   });
 
   test('needs a network that gives the input of its last layer', async () => {
