@@ -76,46 +76,61 @@ export interface Augmentation {
 /** Merges that are left out of a word that falls into pieces. */
 const MERGES_LEFT_OUT = 0.5;
 
+/** A report in pieces. */
+export interface WrittenReport {
+  readonly pieces: Pieces[];
+  /** By piece, over all sentences in order: the number of its word in the report; −1 for a section's token. */
+  readonly words: readonly number[];
+}
+
 /** The pieces of sentences of a corpus, long sentences cut. */
 export function piecesOf(
   sentences: readonly WordSentence[],
   words: readonly string[],
   tokenizer: Tokenizer,
   augmentation?: Augmentation,
-): Pieces[] {
-  return sentences.flatMap(({ section, words: numbers }) => {
-    const cut = new Cutter(section);
+): WrittenReport {
+  const cutter = new Cutter();
+  let at = 0;
+  for (const { section, words: numbers } of sentences) {
+    cutter.begin(section);
     for (const number of numbers) {
       const word = words[number]!;
-      if (augmentation === undefined) cut.add(tokenizer.encode(word));
+      if (augmentation === undefined) cutter.add(tokenizer.encode(word), at);
       else {
         const { random, pieceDropout, wordDropout } = augmentation;
         const u = random.uniform();
-        if (u < wordDropout) cut.add([HIDDEN]);
+        if (u < wordDropout) cutter.add([HIDDEN], at);
         else if (u < wordDropout + pieceDropout)
-          cut.add(tokenizer.encodeWithDropout(word, MERGES_LEFT_OUT, random));
-        else cut.add(tokenizer.encode(word));
+          cutter.add(tokenizer.encodeWithDropout(word, MERGES_LEFT_OUT, random), at);
+        else cutter.add(tokenizer.encode(word), at);
       }
+      at++;
     }
-    return cut.sentences;
-  });
+  }
+  return cutter;
 }
 
 /** Puts pieces into sentences that are short enough, each behind its section's token. */
-class Cutter {
-  readonly sentences: number[][] = [];
-  private readonly section: number;
+class Cutter implements WrittenReport {
+  readonly pieces: number[][] = [];
+  readonly words: number[] = [];
+  private section = 0;
+  private current: number[] | undefined;
 
-  constructor(section: number) {
+  begin(section: number): void {
     this.section = section;
+    this.current = undefined;
   }
 
-  add(pieces: readonly number[]): void {
+  add(pieces: readonly number[], word: number): void {
     for (const piece of pieces) {
-      let last = this.sentences.at(-1);
-      if (last === undefined || last.length === LONGEST_SENTENCE)
-        this.sentences.push((last = [this.section]));
-      last.push(piece);
+      if (this.current === undefined || this.current.length === LONGEST_SENTENCE) {
+        this.pieces.push((this.current = [this.section]));
+        this.words.push(-1);
+      }
+      this.current.push(piece);
+      this.words.push(word);
     }
   }
 }

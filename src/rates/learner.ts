@@ -7,17 +7,21 @@ import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
 import type { RateConfig } from './config.ts';
 import { piecesOf, type WordSentence } from './corpus.ts';
 import type { RateData, RateExample } from './data.ts';
-import type { FindingSwap } from './finding-swap.ts';
+import type { FindingWords } from './finding-words.ts';
 import type { RateFigures } from './folder.ts';
 import type { RateNetwork, RateOutput } from './network.ts';
 import { LARGEST_VARIANCE, LEAST_VARIANCE, sigmoid, varianceOf } from './outputs.ts';
 import type { Carriers, CarrierWriter, Rankings } from './rankings.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { sectionToken, type Tokenizer } from './tokenizer.ts';
 
 /** Phrases that one step compares. */
 const PHRASES_A_STEP = 8;
 /** Weight of the variance beside the probability: it follows, and must not lead. */
 const DOUBT_WEIGHT = 0.1;
+/** Weight of where queries look. */
+const LOOK_WEIGHT = 0.3;
+/** Sections whose mentions assert something of the patient now. */
+const ASSERTING = new Set((['body', 'findings', 'impression'] as const).map(sectionToken));
 /** Streams of random numbers. */
 const TEXTS = 2;
 const PHRASES = 3;
@@ -29,6 +33,8 @@ interface Shown {
   readonly said: Uint8Array;
   readonly unknown: Uint8Array;
   readonly probability: Float32Array;
+  /** Where each finding of which something is said is named: pairs of finding and piece. */
+  readonly named: readonly (readonly [finding: number, piece: number])[];
 }
 
 export interface LearnerParts {
@@ -37,7 +43,8 @@ export interface LearnerParts {
   readonly tokenizer: Tokenizer;
   readonly network: RateNetwork;
   readonly mode: Mode;
-  readonly swap: FindingSwap | undefined;
+  /** Where reports name findings; without it no name is exchanged, and no query is shown where to look. */
+  readonly names: FindingWords | undefined;
   readonly ranking: { readonly rankings: Rankings; readonly carriers: CarrierWriter } | undefined;
 }
 
@@ -51,18 +58,19 @@ export class Learner {
   /**
    * Gradients of one batch, added to the network's.
    * @param members numbers of training reports
-   * @returns the mean loss, without that of the ranking
+   * @returns the mean loss of the rows alone
    */
   addGradients(members: Int32Array, epoch: number, batch: number): number {
-    const { config, ranking } = this.parts;
+    const { config, ranking, names } = this.parts;
     const shown = Array.from(members, (i) => this.shown(i, epoch));
     return tidy(() => {
-      const loss = rowsLoss(this.read(shown.map(({ pieces }) => pieces)), shown);
-      let whole = loss;
+      const output = this.read(shown.map(({ pieces }) => pieces));
+      const loss = rowsLoss(output, shown);
+      let whole = names === undefined ? loss : loss.add(lookLoss(output, shown).mul(LOOK_WEIGHT));
       if (ranking !== undefined) {
         const drawn = ranking.carriers.draw(PHRASES_A_STEP, new Random(config.seed, PHRASES, epoch, batch));
-        const output = this.read(drawn.reports);
-        whole = loss.add(rankingLoss(output, drawn, ranking.rankings).mul(config.rankingWeight));
+        const ranked = rankingLoss(this.read(drawn.reports), drawn, ranking.rankings);
+        whole = whole.add(ranked.mul(config.rankingWeight));
       }
       whole.backward();
       return loss.item();
@@ -71,7 +79,7 @@ export class Learner {
 
   /** A training report with this epoch's changes. */
   private shown(i: number, epoch: number): Shown {
-    const { data, config, swap, tokenizer } = this.parts;
+    const { data, config, names, tokenizer } = this.parts;
     const { targets, splits, corpus } = data;
     const k = targets.findings.length;
     const { row, sentences: original } = splits.train[i]!;
@@ -80,8 +88,8 @@ export class Learner {
     const unknown = targets.unknown.slice(row * k, (row + 1) * k);
     const probability = targets.probability.slice(row * k, (row + 1) * k);
     let sentences: readonly WordSentence[] = original;
-    if (swap !== undefined && random.uniform() < config.findingSwap) {
-      const swapped = swap.apply(sentences, said, random);
+    if (names !== undefined && random.uniform() < config.findingSwap) {
+      const swapped = names.exchange(sentences, said, random);
       if (swapped !== undefined) {
         const { from, to } = swapped;
         sentences = swapped.sentences;
@@ -89,12 +97,10 @@ export class Learner {
       }
     }
     const { pieceDropout, wordDropout } = config;
-    return {
-      pieces: piecesOf(sentences, corpus.words, tokenizer, { pieceDropout, wordDropout, random }),
-      said,
-      unknown,
-      probability,
-    };
+    const augmentation = { pieceDropout, wordDropout, random };
+    const { pieces, words } = piecesOf(sentences, corpus.words, tokenizer, augmentation);
+    const named = names === undefined ? [] : namedPieces(names, sentences, words, said);
+    return { pieces, said, unknown, probability, named };
   }
 
   private read(reports: readonly (readonly Pieces[])[]): RateOutput {
@@ -113,7 +119,7 @@ export class Learner {
     let [both, onlyMine, onlyTheirs, far, squares] = [0, 0, 0, 0, 0];
     for (let at = 0; at < examples.length; at += 64) {
       const some = examples.slice(at, at + 64);
-      const pieces = some.map(({ sentences }) => piecesOf(sentences, corpus.words, tokenizer));
+      const pieces = some.map(({ sentences }) => piecesOf(sentences, corpus.words, tokenizer).pieces);
       const [mentioned, certainty, doubt] = tidy(() =>
         noGrad(() => {
           const output = this.read(pieces);
@@ -150,10 +156,55 @@ export class Learner {
   }
 }
 
+/** The pieces of the words that name, in sentences that assert, a finding of which something is said. */
+function namedPieces(
+  names: FindingWords,
+  sentences: readonly WordSentence[],
+  words: readonly number[],
+  said: Uint8Array,
+): [finding: number, piece: number][] {
+  const starts: number[] = [];
+  let count = 0;
+  for (const sentence of sentences) {
+    starts.push(count);
+    count += sentence.words.length;
+  }
+  const owners = new Map<number, number>();
+  for (const { sentence, start, end, finding } of names.spans(sentences)) {
+    if (said[finding] === 0 || !ASSERTING.has(sentences[sentence]!.section)) continue;
+    for (let word = start; word < end; word++) owners.set(starts[sentence]! + word, finding);
+  }
+  return words.flatMap((word, piece): [number, number][] => {
+    const finding = owners.get(word);
+    return finding === undefined ? [] : [[finding, piece]];
+  });
+}
+
 function exchange(values: Uint8Array | Float32Array, a: number, b: number): void {
   const kept = values[a]!;
   values[a] = values[b]!;
   values[b] = kept;
+}
+
+/**
+ * Where queries look: −log of the share of a finding's attention that lies on the words that name it, over the findings of
+ * which something is said and whose names are known. It says nothing of what stands there.
+ */
+function lookLoss({ attention }: RateOutput, shown: readonly Shown[]): Tensor {
+  const [, k, length] = attention.shape as [number, number, number];
+  const places = new Float32Array(attention.size);
+  const spoken = new Float32Array(shown.length * k);
+  shown.forEach(({ named }, i) => {
+    for (const [finding, piece] of named) {
+      places[(i * k + finding) * length + piece] = 1;
+      spoken[i * k + finding] = 1;
+    }
+  });
+  const like = (values: Float32Array, shape: readonly number[]) =>
+    fromTypedArray(values, { shape }).to({ device: attention.device });
+  const mask = like(spoken, [shown.length, k]);
+  const share = attention.mul(like(places, attention.shape)).sum([2]);
+  return share.add(1e-6).log().mul(mask).sum().neg().div(mask.sum().clamp_min(1));
 }
 
 /**

@@ -146,7 +146,8 @@ export class CarrierWriter {
       const before = side === 'before' || (side === 'either' && random.uniform() < 0.5);
       const text = before ? `${phrase} ${name}.` : `${name} ${phrase}.`;
       const words = Int32Array.from(this.corpus.phrase(text));
-      return piecesOf([{ section: sectionToken('impression'), words }], this.corpus.words, this.tokenizer);
+      return piecesOf([{ section: sectionToken('impression'), words }], this.corpus.words, this.tokenizer)
+        .pieces;
     });
     return { reports, finding, phrases: order };
   }

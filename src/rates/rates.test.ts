@@ -58,7 +58,7 @@ function writeReports(n: number): void {
 }
 
 const small: RateOptions = {
-  epochs: 14,
+  epochs: 10,
   batchSize: 16,
   width: 32,
   heads: 2,
@@ -250,6 +250,8 @@ describe('rows', () => {
       extractor: 'rgn',
       version: rates.version,
     });
+    // Its query has learnt to look at its name.
+    expect(row('Pleural Effusion').evidence[0]!.phrase).toMatch(/effusion/i);
     expect(row('Pleural Effusion').evidence[0]).toMatchObject({
       section: 'findings',
       sentence: 'Pleural effusion is present.',

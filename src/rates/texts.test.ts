@@ -8,7 +8,7 @@ import { defaultLexicon, findingSet } from '../reports/index.ts';
 import { LONGEST_SENTENCE } from './batch.ts';
 import { Corpus, countWords, PlacedReader, piecesOf, type WordSentence } from './corpus.ts';
 import { phrasePattern } from './data.ts';
-import { FindingSwap } from './finding-swap.ts';
+import { FindingWords } from './finding-words.ts';
 import { CarrierWriter, readRankings } from './rankings.ts';
 import { HIDDEN, sectionToken, trainTokenizer } from './tokenizer.ts';
 
@@ -38,7 +38,10 @@ describe('reports', () => {
       [sectionToken('findings'), 'heart is normal .'],
       [sectionToken('impression'), 'probable pneumonia .'],
     ]);
-    const pieces = piecesOf(sentences, corpus.words, tokenizer);
+    const { pieces, words: numbers } = piecesOf(sentences, corpus.words, tokenizer);
+    expect(numbers).toHaveLength(pieces.flat().length);
+    expect(numbers.filter((word) => word >= 0)).toEqual([...new Array(12).keys()]);
+    expect(numbers[0]).toBe(-1);
     expect(pieces[1]).toEqual([
       sectionToken('findings'),
       ...['no', 'pneumothorax', '.'].flatMap((word) => tokenizer.encode(word)),
@@ -48,7 +51,7 @@ describe('reports', () => {
   test('are read alike for training and for rows, and every piece knows its place', () => {
     const { sentences, corpus, tokenizer } = reading(text);
     const placed = new PlacedReader(tokenizer).read({ id: '1', text }, 4096);
-    expect(placed.pieces).toEqual(piecesOf(sentences, corpus.words, tokenizer));
+    expect(placed.pieces).toEqual(piecesOf(sentences, corpus.words, tokenizer).pieces);
     expect(placed.words).toHaveLength(placed.pieces.flat().length);
     const shown = placed.words.map((word) => word && text.slice(word.start, word.end));
     expect(shown.filter((word) => word !== undefined)).toEqual([
@@ -84,8 +87,9 @@ describe('reports', () => {
   test('are rewritten by a stream of numbers: some words hidden, some in pieces, the same again', () => {
     const { sentences, corpus, tokenizer } = reading(text.repeat(20));
     const write = (seed: number, wordDropout: number, pieceDropout: number) =>
-      piecesOf(sentences, corpus.words, tokenizer, { wordDropout, pieceDropout, random: new Random(seed) });
-    expect(write(1, 0, 0)).toEqual(piecesOf(sentences, corpus.words, tokenizer));
+      piecesOf(sentences, corpus.words, tokenizer, { wordDropout, pieceDropout, random: new Random(seed) })
+        .pieces;
+    expect(write(1, 0, 0)).toEqual(piecesOf(sentences, corpus.words, tokenizer).pieces);
     expect(write(1, 0.2, 0.2)).toEqual(write(1, 0.2, 0.2));
     expect(write(1, 0.2, 0.2)).not.toEqual(write(2, 0.2, 0.2));
     const pieces = write(1, 0.2, 0).flatMap((sentence) => Array.from(sentence).slice(1));
@@ -103,12 +107,12 @@ describe('exchanged findings', () => {
     const { corpus, sentences, words } = reading(
       'FINDINGS: Equivocal for left pneumothorax. IMPRESSION: Equivocal pneumothorax. The heart is enlarged.',
     );
-    const swap = new FindingSwap(set, findings, corpus);
+    const swap = new FindingWords(set, findings, corpus);
     const said = new Uint8Array(findings.length);
     said[k('Pneumothorax')] = 1;
     said[k('Cardiomegaly')] = 1;
     for (let seed = 0; seed < 30; seed++) {
-      const swapped = swap.apply(sentences, said, new Random(seed))!;
+      const swapped = swap.exchange(sentences, said, new Random(seed))!;
       // "The heart is enlarged" names no finding that another name could stand for.
       expect(swapped.from).toBe(k('Pneumothorax'));
       expect([k('Pneumothorax'), k('Cardiomegaly'), k('No Finding')]).not.toContain(swapped.to);
@@ -119,11 +123,31 @@ describe('exchanged findings', () => {
     }
   });
 
+  test('are found where they are named, the longest name first; what only looks like one is none', () => {
+    const { corpus, sentences } = reading(
+      'No pericardial effusion. Small pleural effusion and edema. Heart size is normal.',
+    );
+    const spans = new FindingWords(set, findings, corpus).spans(sentences);
+    expect(
+      spans.map(({ sentence, start, end, finding, plain }) => [
+        sentence,
+        start,
+        end,
+        findings[finding],
+        plain,
+      ]),
+    ).toEqual([
+      [1, 1, 3, 'Pleural Effusion', true],
+      [1, 4, 5, 'Edema', true],
+      [2, 0, 2, 'Cardiomegaly', false],
+    ]);
+  });
+
   test('are none where all or nothing is said', () => {
     const { corpus, sentences } = reading('FINDINGS: No pneumothorax.');
-    const swap = new FindingSwap(set, findings, corpus);
-    expect(swap.apply(sentences, new Uint8Array(findings.length), new Random(0))).toBeUndefined();
-    expect(swap.apply(sentences, new Uint8Array(findings.length).fill(1), new Random(0))).toBeUndefined();
+    const swap = new FindingWords(set, findings, corpus);
+    expect(swap.exchange(sentences, new Uint8Array(findings.length), new Random(0))).toBeUndefined();
+    expect(swap.exchange(sentences, new Uint8Array(findings.length).fill(1), new Random(0))).toBeUndefined();
   });
 });
 

@@ -8,7 +8,7 @@ import { chooseMode, diverged, freshProgress, type Mode, RunState } from '../tra
 import { type RateOptions, resolveRateConfig } from './config.ts';
 import { countWords } from './corpus.ts';
 import type { RateData } from './data.ts';
-import { FindingSwap } from './finding-swap.ts';
+import { FindingWords } from './finding-words.ts';
 import { makeNetwork, type RateDescription, type RateEpoch, RateFolder, saveWeights } from './folder.ts';
 import { Learner } from './learner.ts';
 import { CarrierWriter, type Rankings } from './rankings.ts';
@@ -33,7 +33,7 @@ export interface TrainRatesOptions {
   /** One with an unfinished training of the same settings is gone on with. */
   readonly folder: string;
   readonly options?: RateOptions;
-  /** Words that name the findings, for exchanging them and for carrier sentences; without it there are none of either. */
+  /** Words that name the findings: see `FindingWords`; without it, and in carrier sentences, they have none. */
   readonly findings?: FindingSet;
   /** Its language has split the texts into sentences. Default: the shipped lexicon. */
   readonly lexicon?: Lexicon;
@@ -116,8 +116,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
       tokenizer,
       network,
       mode,
-      swap:
-        findings && config.findingSwap > 0 ? new FindingSwap(findings, targets.findings, corpus) : undefined,
+      names: findings && new FindingWords(findings, targets.findings, corpus),
       ranking:
         findings && rankings && config.rankingWeight > 0
           ? { rankings, carriers: new CarrierWriter(rankings, findings, targets.findings, corpus, tokenizer) }

@@ -3,7 +3,7 @@ import type { FindingSet } from '../reports/index.ts';
 import type { Corpus, WordSentence } from './corpus.ts';
 
 /** Where a report names a finding: words [start, end) of a sentence. */
-interface Span {
+export interface Span {
   readonly sentence: number;
   readonly start: number;
   readonly end: number;
@@ -18,13 +18,20 @@ interface Node {
   plain: boolean;
 }
 
+/** Of a node where no phrase ends, and of one whose phrase only looks like a finding's. */
+const NO_PHRASE = -2;
+const NOBODY = -1;
+
 /**
- * Exchanges, in a report, all words for one finding for those of another that the report does not speak of, and with them what
- * was said: "No convincing evidence of pneumothorax" becomes "… of fracture". So what a hedge means is learnt apart from
- * what it is said of, and a rare finding is heard under all hedges. By the words of a findings file; no code knows English.
+ * The words by which reports name findings, from a findings file; no code knows English. In training they serve twice:
+ *
+ * - `exchange` puts another finding's name in the place of one, and what was said goes with it: "No convincing evidence of
+ *   pneumothorax" becomes "… of fracture". So what a hedge means is learnt apart from what it is said of, and a rare finding is
+ *   heard under all hedges.
+ * - `spans` says where a finding is spoken of, so that its query learns soon where to look.
  */
-export class FindingSwap {
-  private readonly root: Node = { next: new Map(), finding: -1, plain: false };
+export class FindingWords {
+  private readonly root: Node = { next: new Map(), finding: NO_PHRASE, plain: false };
   /** By finding: its plain names. */
   private readonly names: readonly (readonly Int32Array[])[];
 
@@ -39,7 +46,7 @@ export class FindingSwap {
         const words = corpus.phrase(phrase);
         if (words.length === 0) continue;
         const plain = role === 'mention';
-        this.add(words, role === 'ignore' ? -1 : k, plain);
+        this.add(words, role === 'ignore' ? NOBODY : k, plain);
         if (plain && k >= 0 && finding !== set.noFinding) names[k]!.push(Int32Array.from(words));
       }
     }
@@ -50,7 +57,8 @@ export class FindingSwap {
     let node = this.root;
     for (const word of words) {
       let next = node.next.get(word);
-      if (next === undefined) node.next.set(word, (next = { next: new Map(), finding: -1, plain: false }));
+      if (next === undefined)
+        node.next.set(word, (next = { next: new Map(), finding: NO_PHRASE, plain: false }));
       node = next;
     }
     node.finding = finding;
@@ -58,18 +66,19 @@ export class FindingSwap {
   }
 
   /** The mentions of a report, the longest first where several begin at a word. */
-  private spans(sentences: readonly WordSentence[]): Span[] {
+  spans(sentences: readonly WordSentence[]): Span[] {
     const found: Span[] = [];
     sentences.forEach(({ words }, sentence) => {
       for (let start = 0; start < words.length; start++) {
         let node: Node | undefined = this.root.next.get(words[start]!);
         let best: Span | undefined;
         for (let end = start + 1; node !== undefined; end++) {
-          if (node.finding >= 0) best = { sentence, start, end, finding: node.finding, plain: node.plain };
+          if (node.finding !== NO_PHRASE)
+            best = { sentence, start, end, finding: node.finding, plain: node.plain };
           node = end < words.length ? node.next.get(words[end]!) : undefined;
         }
         if (best === undefined) continue;
-        found.push(best);
+        if (best.finding !== NOBODY) found.push(best);
         start = best.end - 1;
       }
     });
@@ -80,7 +89,7 @@ export class FindingSwap {
    * @param said K: 1 where the report says something of the finding
    * @returns the report with the exchange, and the two findings that change places in the targets; undefined where none can
    */
-  apply(
+  exchange(
     sentences: readonly WordSentence[],
     said: Uint8Array,
     random: Random,
