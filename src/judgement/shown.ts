@@ -13,6 +13,8 @@ import { pText } from './format.ts';
 
 /** How one figure is shown to people: a registered one, or one that only a part has. */
 export type ShownFigure = Pick<Figure, 'name' | 'label' | 'unit' | 'digits' | 'better' | 'meaning'> & {
+  /** What the outputs must hold for it. */
+  readonly needs?: Figure['needs'];
   /** What its interval is made from; a `calibration` error has an axis that starts at 0, which is perfect. */
   readonly sort?: Figure['sort'];
 };

@@ -81,7 +81,7 @@ figure { margin: 12px 0 0; break-inside: avoid; }
 .bars { display: flex; height: 16px; background: var(--faint); border-radius: 2px; overflow: hidden; min-width: 180px; } .bars.thin { height: 8px; margin: 1px 0; } .bars span { display: block; height: 100%; }
 .bins { display: flex; align-items: flex-end; gap: 2px; height: 30px; border-bottom: 1px solid var(--soft); min-width: 150px; } .bins span { flex: 1; }
 .f0 { background: var(--k3); } .f1 { background: var(--k4); } .f2 { background: var(--bar); } .f3 { background: var(--k7); } .f4 { background: var(--k5); } .f5 { background: var(--k6); }
-.ticks { display: flex; justify-content: space-between; font-weight: 400; font-size: 12px; color: var(--soft); } th.chart, td.chart { width: 38%; }
+.ticks { display: flex; justify-content: space-between; gap: 8px; font-weight: 400; font-size: 12px; color: var(--soft); } th.chart, td.chart { width: 38%; }
 .chip { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 7px; } dl.key { grid-template-columns: 8.5em minmax(0, 1fr); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 13px; margin: 10px 0 0; }
 .legend svg { display: inline-block; width: 30px; height: 12px; vertical-align: -1px; margin-right: 6px; }

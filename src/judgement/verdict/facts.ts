@@ -51,6 +51,8 @@ export interface MethodFacts {
   readonly beatsMajority: boolean | null;
   /** Of every figure, what the test against the baseline says; empty for the baseline. */
   readonly against: Readonly<Record<string, Tested>>;
+  /** The same of figures at thresholds that were chosen on validation: they are told, and decide nothing. */
+  readonly cut?: Readonly<Record<string, Tested>>;
   /** With the calibrator: the error, the temperature (mean over runs), and whether error and losses changed significantly. */
   readonly fitted: {
     readonly error: FigureEstimate;
@@ -67,7 +69,10 @@ export function factsOf(view: View): Facts {
   const results = judgement.parts.figures as FigureResults;
   const baselines = judgement.parts.baselines as BaselineResults | undefined;
   const fitted = judgement.parts.fitted as FittedResults | undefined;
-  const shown = figuresOf(view, results);
+  const all = figuresOf(view, results);
+  // Where a threshold falls is a choice between two errors, and no merit: such figures decide nothing.
+  const shown = all.filter(({ needs }) => needs !== 'thresholds');
+  const cut = all.filter(({ needs }) => needs === 'thresholds');
   const { calibration } = leadsOf(shown);
   const statistics = shown.filter(({ sort }) => sort === 'statistic');
   const tests = (of: Measured | undefined) => told(shown, of, view.alpha);
@@ -78,7 +83,7 @@ export function factsOf(view: View): Facts {
     level: view.level,
     tested: judgement.settings.replicates > 0,
     baseline: judgement.baseline,
-    figures: Object.fromEntries(shown.map((figure) => [figure.name, figure])),
+    figures: Object.fromEntries(all.map((figure) => [figure.name, figure])),
     error: calibration?.name ?? '',
     accuracies: statistics.filter(({ better }) => better === 'higher').map(({ name }) => name),
     losses: statistics.filter(({ better }) => better === 'lower').map(({ name }) => name),
@@ -99,6 +104,7 @@ export function factsOf(view: View): Facts {
         learned: baselines === undefined ? null : hasLearned(baselines, method, view),
         beatsMajority: baselines === undefined ? null : beatsMajority(baselines, method, view),
         against: tests(one),
+        cut: told(cut, one, view.alpha),
         fitted:
           own === undefined
             ? null

@@ -302,3 +302,19 @@ test('property: there is a verdict for any facts, and nothing undefined is in it
     { numRuns: 300 },
   );
 });
+
+test('what differs at thresholds alone decides nothing, and is told', () => {
+  const cut = { sensitivity: 'worse', specificity: 'better' } as const;
+  const found = facts([plain, ols({}, { cut })], {
+    figures: {
+      ...figures,
+      sensitivity: { ...figures.auroc!, name: 'sensitivity', label: 'Sensitivity', needs: 'thresholds' },
+      specificity: { ...figures.auroc!, name: 'specificity', label: 'Specificity', needs: 'thresholds' },
+    },
+  });
+  expect(decide(found).kind).not.toBe('mixed');
+  expect(decide(found).because).toContain(`None of ${Object.keys(figures).length} figures`);
+  expect(cautions(found).at(-1)).toBe(
+    'At thresholds chosen on validation, against HARD: OLS is higher in Specificity and lower in Sensitivity. That is where they cut, not how well they rank.',
+  );
+});

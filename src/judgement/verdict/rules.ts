@@ -129,7 +129,7 @@ const rules: Rule[] = [
       const better = isOff(base) ? repaired(facts, base) : undefined;
       return {
         sentence: `${others.length === 1 ? `${others[0]!.name} and ${base.name} cannot be told apart` : `No method can be told apart from ${base.name}`} on ${plural(facts.samples, 'image')}${isOff(base) ? `, and ${base.name} is ${wordOf(facts, base).word}: ${sureText(facts, base)}` : ''}.`,
-        because: `None of ${plural(Object.keys(facts.figures).length, 'figure')} differs significantly${facts.visible === null ? '' : `; calibration errors would have had to differ by some ${percent(facts.visible, 0).replace(' %', '')} points to be told apart`}.`,
+        because: `None of ${plural(deciding(facts), 'figure')} differs significantly${facts.visible === null ? '' : `; calibration errors would have had to differ by some ${percent(facts.visible, 0).replace(' %', '')} points to be told apart`}.`,
         advice: `${better ? `Take ${base.name} with ${better}.` : `There is no reason to leave ${base.name}.`} More images, or more seeds, would show smaller differences.`,
         short: `no method can be told apart${better ? `; ${base.name} with ${better.split(':')[0]!.split(',')[0]!}` : ''}`,
         ...(better && { method: base.id }),
@@ -249,7 +249,7 @@ const rules: Rule[] = [
       const more = apart.filter((one) => one !== far);
       return {
         sentence: `They differ in how sure they are, and in nothing else that could be shown: ${far.name} is ${gapText(far)}, ${base.name} ${gapText(base)}.`,
-        because: `Confidence − accuracy of ${names(apart)} differs significantly from that of ${base.name}; no other of ${plural(Object.keys(facts.figures).length, 'figure')} does.`,
+        because: `Confidence − accuracy of ${names(apart)} differs significantly from that of ${base.name}; no other of ${plural(deciding(facts), 'figure')} does.`,
         advice: `${size(far) > size(base) ? `Do not take ${far.name} at its word` : `${far.name} is nearer to what it says`}${more.length > 0 ? `; the same question is open for ${names(more)}` : ''}.${isOff(base) && repaired(facts, base) ? ` ${base.name} with ${repaired(facts, base)}.` : ''}`,
         short: `only confidence differs: ${far.name} is ${gapText(far)}`,
       };
@@ -332,6 +332,18 @@ export function cautions(facts: Facts): string[] {
   const { methods, ignorant } = facts;
   const some = (wanted: (one: MethodFacts) => boolean) => methods.filter(wanted);
   const lost = some(({ learned }) => learned === false);
+  const base = split(facts).base.name;
+  const moved = methods.flatMap(({ name, cut = {} }) => {
+    const [up, down] = [
+      better({ against: cut }, Object.keys(cut)),
+      worse({ against: cut }, Object.keys(cut)),
+    ];
+    const parts = [
+      ...(up.length > 0 ? [`higher in ${labels(facts, up, 'and')}`] : []),
+      ...(down.length > 0 ? [`lower in ${labels(facts, down, 'and')}`] : []),
+    ];
+    return parts.length === 0 ? [] : [`${name} is ${list(parts, 'and')}`];
+  });
   const plain = some(({ learned, beatsMajority }) => learned === true && beatsMajority === false);
   return [
     ...(lost.length > 0 && lost.length < methods.length
@@ -342,6 +354,11 @@ export function cautions(facts: Facts): string[] {
     ...(plain.length > 0 && ignorant !== null
       ? [
           `${names(plain)} ${plain.length === 1 ? 'ranks' : 'rank'} images better than chance but ${plain.length === 1 ? 'is' : 'are'} right no more often than answering ${lower(ignorant.name)} (${percent(ignorant.right)}).`,
+        ]
+      : []),
+    ...(moved.length > 0
+      ? [
+          `At thresholds chosen on validation, against ${base}: ${moved.join('; ')}. That is where they cut, not how well they rank.`,
         ]
       : []),
   ];
@@ -384,6 +401,11 @@ function significant({ methods }: Facts): { readonly method: string; readonly fi
       verdict === 'undecided' || verdict === 'untested' ? [] : [{ method: id, figure }],
     ),
   );
+}
+
+/** How many figures decide. */
+function deciding(facts: Facts): number {
+  return Object.values(facts.figures).filter(({ needs }) => needs !== 'thresholds').length;
 }
 
 function better({ against }: Pick<MethodFacts, 'against'>, figures: readonly string[]): string[] {

@@ -164,12 +164,7 @@ function statusKey(): Markup {
 function statusTable(s: DatasetSummary): Markup {
   const all = Math.max(1, s.reports);
   return table(
-    [
-      'Finding',
-      axis(['0', `${n(Math.round(s.reports / 2))}`, n(s.reports)]),
-      ...STATUSES.map(([, name]) => name),
-      'mentioned',
-    ],
+    ['Finding', axis(['0', n(s.reports)]), ...STATUSES.map(([, name]) => name), 'mentioned'],
     s.findings.map((one) => {
       const counts = STATUSES.map(([status]) => one.statuses[status] ?? 0);
       const mentioned = s.reports - (one.statuses.not_mentioned ?? 0);
@@ -265,7 +260,7 @@ function hedgeTable(hedges: DatasetSummary['hedges']): Markup {
   if (hedges.length === 0) return tag('p', {}, 'No hedge of the lexicon is among the evidence.');
   const top = Math.max(1, ...hedges.map((hedge) => hedge.count));
   return table(
-    ['Hedge', axis(['0', n(Math.round(top / 2)), n(top)]), 'decides', 'probability'],
+    ['Hedge', axis(['0', n(top)]), 'decides', 'probability'],
     hedges.map((hedge) => [
       hedge.phrase,
       bars([{ share: hedge.count / top, fill: 1, title: `${hedge.phrase}: ${n(hedge.count)}` }]),
