@@ -172,7 +172,8 @@ export function meanSpread(parts: readonly Spread[]): Spread {
 /**
  * The figure with its interval, from how its value scatters (its influence function), not from resampling: a bootstrap's
  * percentiles cannot hold a value that few samples decide (docs/calibration-coverage.md has both in numbers).
- * Shares and areas: Wilson's score interval of as many samples as have that variance. Positive numbers: on the logarithm.
+ * Shares and areas: Wilson's score interval of as many samples as have that variance. Positive numbers: on the logarithm;
+ * correlations: on Fisher's z.
  * Others: value ± t·deviation. With Student's t of as many degrees of freedom as the few samples of a kind, and the few
  * that make up most of the variance, allow (Satterthwaite).
  */
@@ -185,6 +186,11 @@ export function estimateOf(spread: Spread, units: Units, level: number): Estimat
   const variance = seen + spread.betweenRuns;
   if (variance === 0) return { value, low: null, high: null }; // Nothing is known of how it scatters.
   const reach = quantile(spread, seen, units, level) * Math.sqrt(variance);
+  if (scale === 'correlation') {
+    // Fisher's z, whose derivative is 1/(1 − r²).
+    const [z, far] = [Math.atanh(value), reach / (1 - value * value)];
+    return { value, low: Math.tanh(z - far), high: Math.tanh(z + far) };
+  }
   if (scale === 'real' || value <= 0) return { value, low: value - reach, high: value + reach };
   const factor = Math.exp(Math.min(100, reach / value));
   return { value, low: value / factor, high: value * factor };

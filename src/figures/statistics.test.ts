@@ -3,6 +3,7 @@ import { argsort, byConfidence, estimate, replicate } from '../metrics/index.ts'
 import { Random } from '../random.ts';
 import { figuresOf, measureFigures, type Outputs, SeenOutputs as Seen, type Statistic } from './index.ts';
 import { rankedOf } from './seen.ts';
+import { estimateOf, spreadOf, Units } from './spread.ts';
 import {
   augrcStatistic,
   auprcStatistic,
@@ -129,4 +130,22 @@ test('the accuracy of the surest share scatters as its bootstrap does', () => {
   const { low, high } = estimate(one.value(), drawn);
   expect((high! - low!) / (2 * 1.96 * sd)).toBeGreaterThan(0.88);
   expect((high! - low!) / (2 * 1.96 * sd)).toBeLessThan(1.12);
+});
+
+test('the interval of a rank correlation stays inside ±1 and holds the true one', () => {
+  const random = new Random(11);
+  const [many, sets, rho] = [40, 300, 0.8];
+  // Of two normal numbers with correlation ρ it is (6/π)·asin(ρ/2).
+  const truth = (6 / Math.PI) * Math.asin(rho / 2);
+  let held = 0;
+  for (let set = 0; set < sets; set++) {
+    const x = Float64Array.from({ length: many }, () => random.normal());
+    const y = x.map((v) => rho * v + Math.sqrt(1 - rho ** 2) * random.normal());
+    const units = new Units(many, undefined);
+    const { low, high } = estimateOf(spreadOf([rankCorrelationStatistic(x, y)], units, false), units, 0.95);
+    expect(low! > -1 && high! < 1).toBe(true);
+    if (low! <= truth && truth <= high!) held++;
+  }
+  expect(held / sets).toBeGreaterThan(0.92);
+  expect(held / sets).toBeLessThan(0.995);
 });

@@ -15,9 +15,9 @@ import {
 
 /**
  * Which numbers a figure can be, and so what its interval is made on: `share` from 0 to 1 (a share, an area), `positive`
- * (a loss), `real`.
+ * (a loss), `correlation` from −1 to 1, `real`.
  */
-export type Scale = 'share' | 'positive' | 'real';
+export type Scale = 'share' | 'positive' | 'correlation' | 'real';
 
 /** The kinds of samples of which a figure needs some: it is no surer than the fewest allow. */
 export interface Kinds {
@@ -470,7 +470,7 @@ export function rankCorrelationStatistic(
       }
       return result;
     },
-    scale: 'real',
+    scale: 'correlation',
     kinds: () => ({ of: Int32Array.from(counted, (c) => c - 1), pulls: [PULL * (1 - Math.abs(value()))] }),
   };
 }
