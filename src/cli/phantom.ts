@@ -13,6 +13,7 @@ const CHEST_DIALS: Readonly<Record<ChestDial, string>> = {
   correlation: "of the reader's noise with the picture's",
   skill: "multiplies every reader's skill",
   readers: 'how many radiologists read',
+  reads: 'how many of them read each study, each with a report',
   habit: 'share of the statements hedged out of habit',
   silence: 'share of what could be said that is not',
   dictation: 'errors of dictation per report',

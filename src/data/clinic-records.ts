@@ -25,6 +25,9 @@ export interface ClinicRecord {
 
 export type ClinicTable = 'labels.csv' | 'plain.csv' | 'reports.csv' | 'truth.csv' | 'masks.jsonl';
 
+/** Between the reports of one study that several readers read, as `dataset build` takes them. */
+const AND_REPORT = '|';
+
 const WHO = ['image', 'report', 'patient', 'split'];
 
 /** First lines of the tables. */
@@ -63,10 +66,14 @@ export async function* clinicRecords(
 async function recordOf(folder: string, seen: Case, dials: Dials): Promise<ClinicRecord> {
   const { size } = dials;
   const patient = `p${String(seen.patient).padStart(6, '0')}`;
-  const report = `${patient}_${seen.visit + 1}`;
-  const image = `images/${report}.png`;
+  const study = `${patient}_${seen.visit + 1}`;
+  const image = `images/${study}.png`;
   const split = splitOf(seen.patient, dials);
-  const who = [image, report, patient, split];
+  const readings = [seen, ...seen.others].map((reading, r) => ({
+    ...reading,
+    id: r === 0 ? study : `${study}_r${r + 1}`,
+  }));
+  const who = [image, readings.map(({ id }) => id).join(AND_REPORT), patient, split];
   const raw = { width: size, height: size, channels: 1 } as const;
   const png = await sharp(seen.pixels, { raw }).toColourspace('b-w').png({ compressionLevel: 4 }).toBuffer();
   writeNew(join(folder, image), png);
@@ -82,17 +89,18 @@ async function recordOf(folder: string, seen: Case, dials: Dials): Promise<Clini
     lines: {
       'labels.csv': csvLine([...who, ...seen.findings]),
       'plain.csv': csvLine([...who, ...Array.from(seen.plain, (label) => (label === NO_LABEL ? '' : label))]),
-      'reports.csv': csvLine([report, patient, seen.report]),
-      'truth.csv': csvLine([
-        ...who,
-        seen.visit + 1,
-        `R${seen.reader + 1}`,
-        ...CLINIC_NAMES.flatMap((_, k) => [short(seen.readerPosterior[k]), short(seen.picturePosterior[k])]),
-        ...CLINIC_FINDINGS.flatMap((_, k) => [
-          seen.said[k] === SILENT ? '' : seen.said[k],
-          seen.artefacts[k],
-        ]),
-      ]),
+      'reports.csv': readings.map(({ id, report }) => csvLine([id, patient, report])).join(''),
+      'truth.csv': readings
+        .map(({ id, reader, readerPosterior, said }) =>
+          csvLine([
+            ...[image, id, patient, split],
+            seen.visit + 1,
+            `R${reader + 1}`,
+            ...CLINIC_NAMES.flatMap((_, k) => [short(readerPosterior[k]), short(seen.picturePosterior[k])]),
+            ...CLINIC_FINDINGS.flatMap((_, k) => [said[k] === SILENT ? '' : said[k], seen.artefacts[k]]),
+          ]),
+        )
+        .join(''),
       'masks.jsonl': masks.join(''),
     },
   };

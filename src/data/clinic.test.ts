@@ -73,7 +73,7 @@ test('masks lie on the picture and know whether the finding is there', () => {
 
 test('threads write the same bytes as one, and nothing is overwritten', async () => {
   const some = { images: 90, size: 32, seed: 3, silence: 0.5 };
-  await writeClinic(join(folder, 'one'), { ...some, workers: 1 });
+  await writeClinic(join(folder, 'single'), { ...some, workers: 1 });
   const seen: number[] = [];
   await writeClinic(join(folder, 'three'), { ...some, workers: 3, onProgress: (done) => seen.push(done) });
   expect(seen.at(-1)).toBe(90);
@@ -118,3 +118,44 @@ test('reports go through extract and dataset build as any others, and their doub
   expect(low).toBeLessThan(middle);
   expect(middle).toBeLessThan(high);
 });
+
+test('several readings of a study: a report each, one image that names them all, and one label in the data set', async () => {
+  const many = join(folder, 'many');
+  await writeClinic(many, { ...OPTIONS, images: 40, reads: 2 });
+  const one = join(folder, 'single');
+  await writeClinic(one, { ...OPTIONS, images: 40 });
+  const lines = (path: string) => readFileSync(path, 'utf8').trim().split('\n').slice(1);
+  expect(lines(join(many, 'reports.csv')).filter((line) => /^p\d{6}_\d+(_r2)?,p/.test(line))).toHaveLength(
+    80,
+  );
+  expect(lines(join(many, 'truth.csv'))).toHaveLength(80);
+  expect(lines(join(many, 'labels.csv'))[0]).toMatch(
+    /^images\/p000000_1\.png,p000000_1\|p000000_1_r2,p000000,/,
+  );
+  expect(lines(join(many, 'truth.csv')).filter((_, i) => i % 2 === 0)).toEqual(lines(join(one, 'truth.csv')));
+  expect(openDataset(many).splits.train!.posterior).toEqual(openDataset(one).splits.train!.posterior);
+  const rows = join(folder, 'many.jsonl');
+  const { extractor, close } = await openExtractor('rules', {
+    findings: openRules({}).findings,
+    assessor: createAssessor(),
+    flags: {},
+  });
+  await extract(join(many, 'reports.csv'), rows, extractor);
+  await close();
+  const summary = await buildDataset(join(folder, 'many-data'), {
+    rows: [rows],
+    images: join(many, 'labels.csv'),
+  });
+  expect(summary.images).toBe(40);
+  expect(summary.notes.join()).toContain('40 images have several reports');
+  const { values, rates } = openDataset(join(folder, 'many-data')).splits.train!.targets as {
+    values: Float32Array;
+    rates?: Float32Array;
+  };
+  expect(values.every((y) => y === 0 || y === 1)).toBe(true);
+  // Readers that disagree leave doubt where neither had any.
+  expect(rates!.some((r) => r === MOST)).toBe(true);
+});
+
+/** A rate of 1, p = 1/2, as it is read. */
+const MOST = Math.fround(1 - 2 ** -24);

@@ -193,8 +193,10 @@ class Owners {
       table.needColumn('report', 'id');
       return;
     }
-    for (const row of table.rows) {
-      const key = reportKey(row[id]!);
+    // An image that several people read names all their reports.
+    const readings = table.rows.flatMap((row) => row[id]!.split('|').map((report) => ({ row, report })));
+    for (const { row, report } of readings) {
+      const key = reportKey(report.trim());
       if (patient !== undefined) this.patients.set(key, row[patient]!);
       if (split === undefined) continue;
       const name = row[split]!.trim().toLowerCase();

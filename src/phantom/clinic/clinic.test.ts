@@ -392,6 +392,27 @@ test('the plain labeler errs as often as its dials say', () => {
   expect(out[0]).toBe(1);
 });
 
+test('several readers read a study: different people, the first as without the others, together nearer to the picture', () => {
+  const options = { ...SMALL, images: 300, size: 32, correlation: 0.8, habit: 0 };
+  const alone = [...seeClinic(options)];
+  const shared = [...seeClinic({ ...options, reads: 3 })];
+  let [one, three, n] = [0, 0, 0];
+  shared.forEach((seen, i) => {
+    const { others, ...first } = seen;
+    expect({ ...first, others: [] }).toEqual(alone[i]);
+    expect(new Set([first.reader, ...others.map(({ reader }) => reader)]).size).toBe(3);
+    expect(others[0].report).not.toBe(first.report);
+    seen.picturePosterior.forEach((truth, k) => {
+      const mean = [seen, ...others].reduce((sum, { readerPosterior }) => sum + readerPosterior[k] / 3, 0);
+      one += Math.abs(seen.readerPosterior[k] - truth);
+      three += Math.abs(mean - truth);
+      n++;
+    });
+  });
+  expect(three / n).toBeLessThan(0.9 * (one / n));
+  expect(() => dialsOf({ readers: 2, reads: 3 })).toThrow('reads is 3, and there are 2 readers');
+});
+
 test('systematic errors fall on the same phrases of the same readers, as often as the others', () => {
   const out = new Int8Array(LATENT + 1);
   const said = new Int8Array(LATENT).fill(8);

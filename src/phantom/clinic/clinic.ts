@@ -1,13 +1,13 @@
 import { Random } from '../../random.ts';
 import { misdictate } from './dictation.ts';
-import { evidenceOf, Posterior } from './evidence.ts';
+import { evidenceOf, nth, Posterior } from './evidence.ts';
 import { CLINIC_FINDINGS, LATENT } from './findings.ts';
 import { plainLabels } from './labeler.ts';
 import { type ClinicOptions, type Dials, dialsOf, STREAM } from './options.ts';
 import { studiesOf } from './patients.ts';
 import { type Place, placesOf } from './places.ts';
 import { type Drawn, Radiographs } from './radiograph.ts';
-import { sayingsOf, staffOf } from './readers.ts';
+import { type Reader, sayingsOf, staffOf } from './readers.ts';
 import { writeReport } from './report.ts';
 
 /** All that is known of one study. K + 1 values are No Finding and then the findings (`CLINIC_NAMES`). */
@@ -29,10 +29,22 @@ export interface Case {
   /** K certainties of what was said, `SILENT` where nothing was. */
   readonly said: Int8Array;
   readonly report: string;
+  /** Of the other readers, where several read a study. */
+  readonly others: readonly Reading[];
   /** K + 1 labels of the plain labeler. */
   readonly plain: Int8Array;
   /** What was drawn where, of findings that are present and of what only looks like them. */
   readonly drawn: readonly Drawn[];
+}
+
+/** What one reader believed and said. */
+export interface Reading {
+  readonly reader: number;
+  /** K + 1: P(finding | the reader's evidence). */
+  readonly readerPosterior: Float32Array;
+  /** K certainties. */
+  readonly said: Int8Array;
+  readonly report: string;
 }
 
 /** Which of the studies to see: every `parts`-th patient from number `part`. Default: all. */
@@ -66,35 +78,48 @@ export function* seeClinic(
     }
     const stream = (name: number) => new Random(dials.seed, name, patient, visit);
     const duty = stream(STREAM.staff);
-    const reader = staff[duty.below(staff.length)];
-    const evidence = evidenceOf(study, reader.skill, dials);
-    const readerPosterior = new Float32Array(LATENT + 1);
+    const onDuty = [...staff];
+    const own = onDuty.splice(duty.below(staff.length), 1)[0];
+    const evidence = evidenceOf(study, own.skill, dials);
     const picturePosterior = new Float32Array(LATENT + 1);
-    posterior.of(evidence.reader, reader.skill, readerPosterior);
     posterior.of(evidence.picture, 1, picturePosterior);
     const pixels = new Uint8Array(dials.size * dials.size);
     const drawn = radiographs.draw(study, places, evidence.picture, pixels);
-    const words = stream(STREAM.words);
-    const said = sayingsOf(readerPosterior, reader, words);
-    const text = writeReport({ reader, said, evidence: evidence.reader, places, before }, words);
+    const read = (reader: Reader, seen: Float64Array, reading: number): Reading => {
+      const readerPosterior = new Float32Array(LATENT + 1);
+      posterior.of(seen, reader.skill, readerPosterior);
+      const words = new Random(dials.seed, STREAM.words, patient, visit, ...nth(reading));
+      const said = sayingsOf(readerPosterior, reader, words);
+      const text = writeReport({ reader, said, evidence: seen, places, before }, words);
+      const slips = new Random(dials.seed, STREAM.dictation, patient, visit, ...nth(reading));
+      return {
+        reader: reader.number,
+        readerPosterior,
+        said,
+        report: misdictate(text, dials.dictation, slips),
+      };
+    };
+    const first = read(own, evidence.reader, 0);
+    const others = Array.from({ length: dials.reads - 1 }, (_, i) => {
+      const reader = onDuty.splice(duty.below(onDuty.length), 1)[0];
+      return read(reader, evidenceOf(study, reader.skill, dials, i + 1).reader, i + 1);
+    });
     const plain = new Int8Array(LATENT + 1);
-    plainLabels(said, reader.number, dials, stream(STREAM.labeler), plain);
+    plainLabels(first.said, own.number, dials, stream(STREAM.labeler), plain);
     yield {
       index,
       patient,
       visit,
-      reader: reader.number,
       pixels,
       findings: Uint8Array.from([none(present), ...present]),
-      readerPosterior,
       picturePosterior,
       artefacts: evidence.artefact,
-      said,
-      report: misdictate(text, dials.dictation, stream(STREAM.dictation)),
+      ...first,
+      others,
       plain,
       drawn,
     };
-    before = { said, evidence: evidence.reader };
+    before = { said: first.said, evidence: evidence.reader };
   }
 }
 

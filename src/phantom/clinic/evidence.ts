@@ -22,13 +22,16 @@ export interface Evidence {
  *     picture  x = d·y + A·b + u,          u ~ N(0, 1)
  *     reader   e = g·d·y + A·b + v,        v = ρ·u + √(1 − ρ²)·w,   w ~ N(0, 1)
  *
- * What is drawn follows x alone, what is written e alone: neither looks at y.
+ * What is drawn follows x alone, what is written e alone: neither looks at y. Several readers of one picture share u and b, and
+ * have a w each.
+ *
+ * @param reading which of a study's readings, from 0.
  */
-export function evidenceOf(study: Study, skill: number, dials: Dials): Evidence {
+export function evidenceOf(study: Study, skill: number, dials: Dials, reading = 0): Evidence {
   const { seed, conspicuity, artefacts, correlation } = dials;
   const { patient, visit, present } = study;
   const u = new Random(seed, STREAM.picture, patient, visit);
-  const w = new Random(seed, STREAM.reader, patient, visit);
+  const w = new Random(seed, STREAM.reader, patient, visit, ...nth(reading));
   const picture = new Float64Array(LATENT);
   const reader = new Float64Array(LATENT);
   const artefact = new Uint8Array(LATENT);
@@ -42,6 +45,11 @@ export function evidenceOf(study: Study, skill: number, dials: Dials): Evidence 
     reader[k] = skill * d + shift + correlation * noise + other * w.normal();
   }
   return { picture, reader, artefact };
+}
+
+/** What a stream's name ends with: the first reading's has no number, so that more readings leave it as it is. */
+export function nth(reading: number): number[] {
+  return reading === 0 ? [] : [reading];
 }
 
 // The trapezoid rule over each factor: for smooth integrands against a Gaussian its error falls faster than any power.

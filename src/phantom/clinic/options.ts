@@ -20,6 +20,8 @@ export interface ClinicOptions {
   readonly skill?: number;
   /** How many radiologists read. 1 to 32. Default: 6. */
   readonly readers?: number;
+  /** How many of them read each study, each with a report of their own. 1 to 32, not more than there are. Default: 1. */
+  readonly reads?: number;
   /** Share of the statements that are hedged out of habit, whatever the reader thinks. 0 to 1. Default: 0.08. */
   readonly habit?: number;
   /** Share of what could be said that is not. 0 to 1. Default: 0.2. */
@@ -49,6 +51,7 @@ export const DIALS: Readonly<Record<keyof ClinicOptions, readonly [number, numbe
   correlation: [0.6, 0, 1, false],
   skill: [1, 0.1, 4, false],
   readers: [6, 1, 32, true],
+  reads: [1, 1, 32, true],
   habit: [0.08, 0, 1, false],
   silence: [0.2, 0, 1, false],
   dictation: [0.05, 0, 20, false],
@@ -72,7 +75,18 @@ export function dialsOf(options: ClinicOptions): Dials {
     }
     return [name, value] as const;
   });
-  return Object.fromEntries(entries) as unknown as Dials;
+  const dials = Object.fromEntries(entries) as unknown as Dials;
+  if (dials.reads > dials.readers) {
+    throw new PenumbraError(
+      'phantom/option',
+      `reads is ${dials.reads}, and there are ${dials.readers} readers`,
+      {
+        where: { argument: 'reads' },
+        hint: `ask for ${dials.reads} readers or more`,
+      },
+    );
+  }
+  return dials;
 }
 
 /** Names of the random streams under a seed: what one dial moves does not move another's stream. */
