@@ -15,6 +15,7 @@ import {
   reportKey,
   scoreReports,
   spearman,
+  statusCodes,
 } from '../reports/index.ts';
 import { phrasePattern } from './data.ts';
 import { readTable } from './table.ts';
@@ -107,6 +108,7 @@ interface Cell {
   readonly id: string;
   readonly row: FindingRow;
   readonly teacher: number | null;
+  readonly status: FindingRow['status'];
   readonly truth: number | undefined;
   readonly said: number | undefined;
   readonly gold: number | undefined;
@@ -143,6 +145,7 @@ export async function evaluateRates(
           id: report.id,
           row,
           teacher: teacher.mask[at * k + f] === 1 ? teacher.probability[at * k + f]! : null,
+          status: statusCodes[teacher.status[at * k + f]!]!,
           truth: truth?.probability.get(reportKey(report.id))?.get(row.finding),
           said: truth?.said?.get(reportKey(report.id))?.get(row.finding),
           gold: goldOf.get(`${report.id}\0${row.finding}`),
@@ -266,17 +269,16 @@ function scored(
       hint: `the rows have ${teacher.findings.join(', ')}`,
     });
   }
-  const theirs = cells.map(({ row, teacher: probability }): FindingRow => {
-    const status =
-      probability === null
-        ? 'not_mentioned'
-        : probability === 1
-          ? 'present'
-          : probability === 0
-            ? 'absent'
-            : 'uncertain';
-    return { ...row, status, probability, deviation: null, ...probabilityToRate(probability), evidence: [] };
-  });
+  const theirs = cells.map(
+    ({ row, status, teacher: probability }): FindingRow => ({
+      ...row,
+      status,
+      probability,
+      deviation: null,
+      ...probabilityToRate(probability),
+      evidence: [],
+    }),
+  );
   return {
     network: scoreReports(
       marked,
