@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../src/random.ts';
 import { Tally } from './tally.ts';
-import { childOf, leftovers, makeInputs, start, type Verb } from './work.ts';
+import { childOf, leftovers, prepare, start, type Verb } from './work.ts';
 
 /**
  * Kills a verb (SIGKILL) at random moments, its launcher or itself, several times in a row, then lets it come to its
@@ -11,7 +11,7 @@ import { childOf, leftovers, makeInputs, start, type Verb } from './work.ts';
  */
 export async function kill(verb: Verb, kills: number, folder: string, random: Random): Promise<Tally> {
   const tally = new Tally(`kills: ${verb.name}`);
-  makeInputs(folder);
+  await prepare(verb, folder);
   const out = join(folder, verb.output);
   const args = verb.args(folder, out);
   const began = performance.now();

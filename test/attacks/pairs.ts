@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../src/random.ts';
 import { Tally } from './tally.ts';
-import { leftovers, makeInputs, start, type Verb } from './work.ts';
+import { leftovers, prepare, start, type Verb } from './work.ts';
 
 /**
  * Starts a verb twice at once with the same output. One does the work; the other refuses, naming what is in its way, or
@@ -11,7 +11,7 @@ import { leftovers, makeInputs, start, type Verb } from './work.ts';
  */
 export async function pair(verb: Verb, pairs: number, folder: string, random: Random): Promise<Tally> {
   const tally = new Tally(`pairs at once: ${verb.name}`);
-  makeInputs(folder);
+  await prepare(verb, folder);
   const out = join(folder, verb.output);
   const args = verb.args(folder, out);
   await start(args, folder).ended;

@@ -20,6 +20,8 @@ export interface Verb {
   readonly output: string;
   /** Identifies a complete output; throws or gives undefined for one that is not. */
   readonly digest: (out: string) => Promise<string | undefined>;
+  /** Commands whose outputs the verb works on, before anything is attacked. */
+  readonly before?: (folder: string) => readonly string[][];
   /** Whether an output that is there must be complete at any moment, also after a kill. */
   readonly appearsWhole: boolean;
 }
@@ -130,6 +132,50 @@ export const verbs: readonly Verb[] = [
     appearsWhole: false,
   },
   {
+    name: 'predict',
+    before: trained,
+    args: (folder, out) => [
+      ...['predict', join(folder, 'trained'), join(folder, 'pictures'), '--out', out],
+      ...['--threads', '1'],
+    ],
+    output: 'predictions.csv',
+    digest: async (out) => hash(readFileSync(out)),
+    appearsWhole: true,
+  },
+  {
+    name: 'explain',
+    before: trained,
+    args: (folder, out) => [
+      ...['explain', join(folder, 'trained'), join(folder, 'pictures'), '--limit', '4', '--threads', '1'],
+      ...['--out', out],
+    ],
+    output: 'why',
+    digest: async (out) => {
+      const names = readdirSync(out, { recursive: true, encoding: 'utf8' }).filter((name) =>
+        name.endsWith('.png'),
+      );
+      return `${names.length} ${hash(...names.sort().map((name) => readFileSync(join(out, name))))}`;
+    },
+    appearsWhole: true,
+  },
+  {
+    name: 'dataset release --overwrite',
+    before: (folder) => [
+      ['extract', join(folder, 'few.jsonl'), '--out', join(folder, 'read.jsonl')],
+      [
+        ...['dataset', 'build', join(folder, 'images.csv'), '--rows', join(folder, 'read.jsonl')],
+        ...['--out', join(folder, 'built')],
+      ],
+    ],
+    args: (folder, out) => ['dataset', 'release', join(folder, 'built'), '--out', out, '--overwrite'],
+    output: 'released',
+    digest: async (out) => {
+      const names = readdirSync(out).filter((name) => !name.startsWith('.') && !name.endsWith('.parquet'));
+      return `${names.length} ${hash(...names.sort().map((name) => readFileSync(join(out, name))))}`;
+    },
+    appearsWhole: true,
+  },
+  {
     name: 'judge',
     args: (folder, out) => [
       ...['judge', `a=${join(folder, 'a.csv')}`, `b=${join(folder, 'b.csv')}`, '--replicates', '200'],
@@ -143,6 +189,30 @@ export const verbs: readonly Verb[] = [
     appearsWhole: true,
   },
 ];
+
+/** A network that was hardly trained, and pictures, for verbs that ask one about the other. */
+function trained(folder: string): string[][] {
+  return [
+    [
+      ...['train', 'phantom', '--phantom-images', '48', '--phantom-size', '32', '--model', 'resnet10'],
+      ...['--objective', 'hard', '--epochs', '1', '--batch-size', '16', '--threads', '1', '--workers', '0'],
+      ...['--precision', 'float32', '--out', join(folder, 'trained')],
+    ],
+    [
+      ...['phantom', '--out', join(folder, 'pictures'), '--images', '60', '--size', '32'],
+      ...['--format', 'png'],
+    ],
+  ];
+}
+
+/** Makes what a verb works on. */
+export async function prepare(verb: Verb, folder: string): Promise<void> {
+  makeInputs(folder);
+  for (const args of verb.before?.(folder) ?? []) {
+    const { code, err } = await start(args, folder).ended;
+    if (code !== 0) throw new Error(`${args[0]} does not run: ${err}`);
+  }
+}
 
 /** Reports, rows, images and predictions that the verbs work on: made up. */
 export function makeInputs(folder: string): void {
@@ -213,5 +283,6 @@ export function childOf(pid: number): number | undefined {
 /** What lies in a folder beside the inputs and the output: nothing, when all went well. */
 export function leftovers(folder: string, output: string): string[] {
   const inputs = ['reports.jsonl', 'few.jsonl', 'images.csv', 'rows.jsonl', 'a.csv', 'b.csv', output];
+  inputs.push('trained', 'pictures', 'read.jsonl', 'built');
   return readdirSync(folder).filter((name) => !inputs.includes(name));
 }
