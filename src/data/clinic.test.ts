@@ -73,7 +73,7 @@ test('masks lie on the picture and know whether the finding is there', () => {
 
 test('threads write the same bytes as one, and nothing is overwritten', async () => {
   const some = { images: 90, size: 32, seed: 3, silence: 0.5 };
-  await writeClinic(join(folder, 'single'), { ...some, workers: 1 });
+  await writeClinic(join(folder, 'one'), { ...some, workers: 1 });
   const seen: number[] = [];
   await writeClinic(join(folder, 'three'), { ...some, workers: 3, onProgress: (done) => seen.push(done) });
   expect(seen.at(-1)).toBe(90);
@@ -122,7 +122,7 @@ test('reports go through extract and dataset build as any others, and their doub
 test('several readings of a study: a report each, one image that names them all, and one label in the data set', async () => {
   const many = join(folder, 'many');
   await writeClinic(many, { ...OPTIONS, images: 40, reads: 2 });
-  const one = join(folder, 'single');
+  const one = join(folder, 'unshared');
   await writeClinic(one, { ...OPTIONS, images: 40 });
   const lines = (path: string) => readFileSync(path, 'utf8').trim().split('\n').slice(1);
   expect(lines(join(many, 'reports.csv')).filter((line) => /^p\d{6}_\d+(_r2)?,p/.test(line))).toHaveLength(
