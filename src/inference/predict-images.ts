@@ -2,7 +2,14 @@ import { existsSync } from 'node:fs';
 import type { BrokenFile, ImagePart, Images } from '../data/index.ts';
 import { csvLine } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
-import { checkDistinct, checkResult, removeFile, takeLock, writeResult } from '../files/index.ts';
+import {
+  checkDistinct,
+  checkResult,
+  removeFile,
+  removeTemporariesOf,
+  takeLock,
+  writeResult,
+} from '../files/index.ts';
 import {
   type CellColumn,
   partOf,
@@ -63,6 +70,8 @@ export async function predictImages(
   predictionsFormat(out);
   using _lock = takeLock(`${out}.lock`, { what: out });
   checkPredictionsFile(out, inputs);
+  // What an earlier call left that was killed: rows are written for as long as images are read.
+  for (const path of [out, brokenPathOf(out)]) removeTemporariesOf(path);
   const hasGroups = images.parts.some(({ groupOf }) => groupOf !== undefined);
   const columns = columnsOf(predictor, options, hasGroups);
   const broken: BrokenFile[] = [];
