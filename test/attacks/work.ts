@@ -143,6 +143,28 @@ export const verbs: readonly Verb[] = [
     appearsWhole: true,
   },
   {
+    name: 'evaluate',
+    before: trained,
+    args: (folder, out) => [
+      ...['evaluate', join(folder, 'trained'), join(folder, 'pictures'), '--split', 'test', '--threads', '1'],
+      ...['--predictions', out],
+    ],
+    output: 'evaluated.csv',
+    digest: async (out) => hash(readFileSync(out)),
+    appearsWhole: true,
+  },
+  {
+    name: 'embed',
+    before: trained,
+    args: (folder, out) => [
+      ...['embed', join(folder, 'trained'), join(folder, 'pictures'), '--split', 'test', '--threads', '1'],
+      ...['--neighbours', '3', '--out', out],
+    ],
+    output: 'features.safetensors',
+    digest: async (out) => hash(readFileSync(out)),
+    appearsWhole: true,
+  },
+  {
     name: 'explain',
     before: trained,
     args: (folder, out) => [
