@@ -14,12 +14,12 @@ const compiled = existsSync(mainFile) && findNode() !== undefined;
 // Whoever only reads the help should not wait for a download; but for what it says to be true, it is compiled.
 const reads =
   ['help', '-V', '--version'].includes(verb) || process.argv.some((word) => /^(-h|--help)$/.test(word));
-// These never load the engine, so that they do without LibTorch; test/setup/engine-free.test.ts holds them to it.
-const engine = !(
-  verb === undefined ||
-  reads ||
-  ['judge', 'extract', 'dataset', 'lexicon', 'reports'].includes(verb)
-);
+// These never load the engine, so that they do without LibTorch; test/setup/engine-free.test.ts holds them to it. The one
+// extractor that is a network does load it.
+const isNetwork = verb === 'extract' && process.argv.some((word) => /^(--extractor=)?rgn$/.test(word));
+const engine =
+  isNetwork ||
+  !(verb === undefined || reads || ['judge', 'extract', 'dataset', 'lexicon', 'reports'].includes(verb));
 
 const node = (await prepare()) ? findNode() : undefined;
 if (node === undefined) process.exitCode ||= 1;

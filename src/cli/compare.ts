@@ -12,6 +12,7 @@ import {
   interruptible,
   openData,
   openOptions,
+  tellStopped,
   trainSettings,
   whole,
 } from './options.ts';
@@ -143,8 +144,7 @@ export async function compareAndTell(comparison: Comparison): Promise<void> {
     onEvent: showStudy(nameOf),
   });
   if (done === null) {
-    process.stderr.write('stopped; the same command goes on.\n');
-    process.exitCode = 130;
+    tellStopped();
     return;
   }
   const { json, markdown, html, figures } = done.files;

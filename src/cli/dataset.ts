@@ -2,11 +2,11 @@ import { type Command, Option } from 'commander';
 import type { DatasetSummary } from '../reports/dataset/index.ts';
 import { type RowPolicy, rowPolicies } from '../reports/dataset/policy.ts';
 import type { RuleFiles } from '../reports/index.ts';
-import { list } from './values.ts';
+import { addBuildOptions, type BuildFlags, buildOptions } from './build-options.ts';
 
 export function register(program: Command): void {
   const dataset = program.command('dataset').description('Data sets with uncertainty from reports.');
-  dataset
+  const command = dataset
     .command('build')
     .description(
       'Joins extracted rows with images: labels, probabilities, rates and evidence per image, with a data card and charts.',
@@ -42,36 +42,14 @@ export function register(program: Command): void {
         .default('drop'),
     )
     .option(
-      '--views <names>',
-      'only images of these views: frontal, lateral, or PA,AP as the table has them',
-      list,
-    )
-    .addOption(
-      new Option(
-        '--silent <what>',
-        'images whose report speaks of no finding, so that nothing about them is known',
-      )
-        .choices(['keep', 'drop'])
-        .default('keep'),
-    )
-    .option(
-      '--errors <figures>',
-      'how often labels are wrong, kept for objectives that correct for it: the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
-    )
-    .option(
       '--audit <file>',
       'follow the --json of reports audit: hedges that the truth does not follow are labels, others are recalibrated, errors are kept',
     )
     .option(
       '--hold-out-hedges <phrases>',
       'patients whose reports hedge with one of these phrases (comma-separated) make the test split',
-    )
-    .option('--image-column <name>', 'tables: the image')
-    .option('--report-column <name>', 'tables: the id of the report, or ids of several readings: r1|r2|r3')
-    .option('--patient-column <name>', 'tables: the patient')
-    .option('--split-column <name>', 'tables: train, val or test')
-    .option('--val <share>', 'share of the patients for validation, where there are no splits', Number, 0.1)
-    .option('--test <share>', 'share of the patients for testing', Number, 0.1)
+    );
+  addBuildOptions(command, 0.1)
     .option('--seed <n>', 'of the splits', Number, 0)
     .option('--resplit', 'split by patient anew, whatever splits the images come with')
     .option('--overwrite', 'replace the folder')
@@ -128,7 +106,7 @@ async function release(
   );
 }
 
-interface Flags {
+interface Flags extends BuildFlags {
   rows: string[];
   out: string;
   findings: string;
@@ -137,17 +115,8 @@ interface Flags {
   unverified: RowPolicy;
   disagreeing: RowPolicy;
   failed: 'mask' | 'drop';
-  errors?: string;
   audit?: string;
-  views?: string[];
-  silent: 'keep' | 'drop';
   holdOutHedges?: string;
-  imageColumn?: string;
-  reportColumn?: string;
-  patientColumn?: string;
-  splitColumn?: string;
-  val: number;
-  test: number;
   seed: number;
   resplit?: boolean;
   overwrite?: boolean;
@@ -164,22 +133,13 @@ async function build(images: string, flags: Flags): Promise<void> {
     images,
     findings,
     policies: { unverified: flags.unverified, disagreeing: flags.disagreeing, failed: flags.failed },
-    silent: flags.silent,
-    ...(flags.views !== undefined && { views: flags.views }),
+    ...buildOptions(flags),
     ...(flags.extractor !== undefined && { extractor: flags.extractor }),
     ...(errors !== undefined && { errors: readLabelErrors(errors, findings.findings) }),
     ...(flags.audit !== undefined && { hedging: readHedging(flags.audit) }),
     ...(flags.holdOutHedges !== undefined && {
       holdOutHedges: flags.holdOutHedges.split(',').map((phrase) => phrase.trim()),
     }),
-    columns: {
-      ...(flags.imageColumn !== undefined && { image: flags.imageColumn }),
-      ...(flags.reportColumn !== undefined && { report: flags.reportColumn }),
-      ...(flags.patientColumn !== undefined && { patient: flags.patientColumn }),
-      ...(flags.splitColumn !== undefined && { split: flags.splitColumn }),
-    },
-    val: flags.val,
-    test: flags.test,
     seed: flags.seed,
     ...(flags.resplit !== undefined && { resplit: flags.resplit }),
     ...(flags.overwrite !== undefined && { overwrite: flags.overwrite }),

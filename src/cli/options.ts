@@ -450,6 +450,12 @@ function numbers(text: string): number[] {
   return text.split(',').map(number);
 }
 
+/** Says that the work was stopped, for verbs that go on where they were. */
+export function tellStopped(): void {
+  process.stderr.write('stopped; the same command goes on.\n');
+  process.exitCode = 130;
+}
+
 /** One press of Ctrl-C can arrive twice: from the terminal and from npm, which passes it on. */
 const samePress = 1000;
 

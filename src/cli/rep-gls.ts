@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
 import type { Heard } from '../rep-gls/index.ts';
+import type { FindingSet } from '../reports/index.ts';
+import { addBuildOptions, type BuildFlags, buildOptions } from './build-options.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addJobsOption,
@@ -9,12 +11,12 @@ import {
   interruptible,
   openOptions,
   positive,
+  tellStopped,
   trainSettings,
   whole,
 } from './options.ts';
 import { addChestDials, dialFlag, givenDials } from './phantom.ts';
 import { addPartOptions, addReportOptions, type ReportFlags } from './report-end.ts';
-import { list } from './values.ts';
 
 /** The paper's method beside plain cross-entropy and a smoothing that knows nothing of the reports. */
 const OBJECTIVES = 'hard,ls,gls:rates=data';
@@ -60,27 +62,8 @@ export function register(program: Command): void {
       new Option('--stable <what>', 'findings that are only said to be stable: present, or without a label')
         .choices(['keep', 'mask'])
         .default('keep'),
-    )
-    .option(
-      '--errors <figures>',
-      'how often labels are wrong, for objectives that correct for it (forward, gls:rates=data): the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
-    )
-    .option(
-      '--views <names>',
-      'only images of these views: frontal, lateral, or PA,AP as the table has them',
-      list,
-    )
-    .addOption(
-      new Option('--silent <what>', 'images whose report speaks of no finding')
-        .choices(['keep', 'drop'])
-        .default('keep'),
-    )
-    .option('--image-column <name>', 'tables of images: the image')
-    .option('--report-column <name>', 'tables of images: the id of the report')
-    .option('--patient-column <name>', 'tables of images: the patient')
-    .option('--split-column <name>', 'tables of images: train, val or test')
-    .option('--val <share>', 'share of the patients for validation, where there are no splits', Number, 0.1)
-    .option('--test <share>', 'share of the patients for testing', Number, 0.2)
+    );
+  addBuildOptions(command, 0.2)
     .addOption(
       new Option(
         '--blank <policy>',
@@ -123,7 +106,8 @@ Examples:
 }
 
 type Flags = Record<string, unknown> &
-  ReportFlags & {
+  ReportFlags &
+  BuildFlags & {
     reports?: string;
     rows?: string[];
     out: string;
@@ -135,19 +119,10 @@ type Flags = Record<string, unknown> &
     idColumn?: string;
     textColumn?: string;
     stable: 'keep' | 'mask';
-    errors?: string;
     ratesFrom: (typeof SOURCES)[number];
     rgnEpochs?: number;
     audit?: string;
     read?: string;
-    views?: string[];
-    silent: 'keep' | 'drop';
-    imageColumn?: string;
-    reportColumn?: string;
-    patientColumn?: string;
-    splitColumn?: string;
-    val: number;
-    test: number;
     blank: 'zeros' | 'ignore';
     judgeBy?: string;
     objectives: string;
@@ -173,7 +148,7 @@ async function repGls(images: string, flags: Flags): Promise<void> {
   const { signal } = interrupt;
   const source = await sourceOf(images, flags, signal);
   if (flags.until === 'clinic' || signal.aborted) return stopped(signal);
-  const heard = await hear(source, flags, signal);
+  const heard = await hear(source, await readingOf(flags), flags, signal);
   if (heard === null || flags.until !== 'networks') return stopped(signal);
   await train(heard, source.truth, flags, signal);
 }
@@ -234,15 +209,20 @@ async function sourceOf(images: string, flags: Flags, signal: AbortSignal): Prom
 }
 
 /** Reports to rows to a data set; through a rate generation network where that is asked for. */
-async function hear(source: Source, flags: Flags, signal: AbortSignal): Promise<Heard | null> {
-  const { REP_GLS } = await import('../rep-gls/index.ts');
-  const { input, lexicon, findings } = await readingOf(flags);
-  if (flags.ratesFrom === 'rows') return await hearBy(source, flags, signal, { extractor: flags.extractor });
-  // The splits of the images are those of the network: it never reads a report that is judged.
-  const teacher = await hearBy(source, flags, signal, { extractor: flags.extractor, quiet: true });
-  if (teacher === null) return null;
-  const { trainGenerator } = await import('../rep-gls/index.ts');
+async function hear(
+  source: Source,
+  reading: Reading,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Heard | null> {
+  const { REP_GLS, trainGenerator } = await import('../rep-gls/index.ts');
   const { showTraining } = await import('./rates.ts');
+  const { input, lexicon, findings } = reading;
+  const by = (hearing: Hearing) => hearBy(source, reading, flags, signal, hearing);
+  if (flags.ratesFrom === 'rows') return await by({ extractor: flags.extractor });
+  // The splits of the images are those of the network: it never reads a report that is judged.
+  const teacher = await by({ extractor: flags.extractor, quiet: true });
+  if (teacher === null) return null;
   const network = await trainGenerator({
     reports: source.reports!,
     folder: flags.out,
@@ -258,11 +238,7 @@ async function hear(source: Source, flags: Flags, signal: AbortSignal): Promise<
     onEvent: showTraining(),
   });
   if (network === null) return null;
-  return await hearBy(source, flags, signal, {
-    extractor: 'rgn',
-    network,
-    rowsFile: REP_GLS.generated,
-  });
+  return await by({ extractor: 'rgn', network, rowsFile: REP_GLS.generated });
 }
 
 /** How the flags have reports read. */
@@ -277,6 +253,8 @@ async function readingOf(flags: Flags) {
   };
 }
 
+type Reading = Awaited<ReturnType<typeof readingOf>>;
+
 /** Who reads the reports this time, and where the rows go. */
 interface Hearing {
   readonly extractor: string;
@@ -288,6 +266,7 @@ interface Hearing {
 
 async function hearBy(
   source: Source,
+  { findings, lexicon, input }: Reading,
   flags: Flags,
   signal: AbortSignal,
   { extractor: name, network, rowsFile, quiet = false }: Hearing,
@@ -295,7 +274,6 @@ async function hearBy(
   const reports = await import('../reports/index.ts');
   const { hearReports } = await import('../rep-gls/index.ts');
   const { createProgress } = await import('./progress.ts');
-  const { findings, lexicon, input } = await readingOf(flags);
   const assessor = reports.createAssessor({ findings, lexicon, stable: flags.stable });
   const opened =
     flags.rows === undefined
@@ -310,7 +288,7 @@ async function hearBy(
     total: 0,
     unit: 'reports',
   });
-  const { imageColumn, reportColumn, patientColumn, splitColumn, errors, audit } = flags;
+  const { errors, audit } = flags;
   try {
     const heard = await hearReports({
       ...source,
@@ -322,19 +300,10 @@ async function hearBy(
       input,
       async build(rows) {
         if (opened !== undefined) progress.done();
-        const audited = audit === undefined || quiet ? {} : await auditOf(rows, audit, flags);
+        const audited = audit === undefined || quiet ? {} : await auditOf(rows, audit, findings, flags);
         if (flags.until === 'rows' && !quiet) return undefined;
         return {
-          columns: {
-            ...(imageColumn !== undefined && { image: imageColumn }),
-            ...(reportColumn !== undefined && { report: reportColumn }),
-            ...(patientColumn !== undefined && { patient: patientColumn }),
-            ...(splitColumn !== undefined && { split: splitColumn }),
-          },
-          ...(flags.views !== undefined && { views: flags.views }),
-          silent: flags.silent,
-          val: flags.val,
-          test: flags.test,
+          ...buildOptions(flags),
           ...audited,
           ...(errors !== undefined && { errors: reports.readLabelErrors(errors, findings.findings) }),
         };
@@ -351,7 +320,7 @@ async function hearBy(
 }
 
 /** Audits the rows, says what it found, and has the data set follow it. */
-async function auditOf(rows: readonly string[], gold: string, flags: Flags) {
+async function auditOf(rows: readonly string[], gold: string, { findings }: FindingSet, flags: Flags) {
   const [first, ...more] = rows;
   if (first === undefined || more.length > 0) {
     throw new PenumbraError('usage/audit', '--audit takes the rows of one file', {
@@ -361,13 +330,12 @@ async function auditOf(rows: readonly string[], gold: string, flags: Flags) {
   const { auditRows, auditText, readHedging, readLabelErrors } = await import('../reports/index.ts');
   const { writeResult } = await import('../files/index.ts');
   const { REP_GLS } = await import('../rep-gls/index.ts');
-  const { findings } = await readingOf(flags);
   const audit = await auditRows(first, gold, flags.read);
   process.stdout.write(`${auditText(audit)}\n`);
   const file = join(flags.out, REP_GLS.audit);
   const inputs = [gold, ...(flags.read === undefined ? [] : [flags.read])];
   writeResult(file, `${JSON.stringify(audit, null, 2)}\n`, { kind: 'json', inputs });
-  return { hedging: readHedging(file), errors: readLabelErrors(file, findings.findings) };
+  return { hedging: readHedging(file), errors: readLabelErrors(file, findings) };
 }
 
 /** What was heard, in a few lines. */
@@ -424,7 +392,5 @@ async function storedSize(truth: string | undefined): Promise<number | undefined
 }
 
 function stopped(signal: AbortSignal): void {
-  if (!signal.aborted) return;
-  process.stderr.write('stopped; the same command goes on.\n');
-  process.exitCode = 130;
+  if (signal.aborted) tellStopped();
 }

@@ -3,7 +3,7 @@ import { PenumbraError } from '../errors.ts';
 import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
 import { lookAtSets } from './check-data.ts';
-import { addCheckOption, addJobsOption, type DataFlags, interruptible } from './options.ts';
+import { addCheckOption, addJobsOption, type DataFlags, interruptible, tellStopped } from './options.ts';
 import { formatDuration } from './progress.ts';
 import {
   addPartOptions,
@@ -112,8 +112,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     look: lookAtSets(flags.check),
   });
   if (outcome.state === 'stopped') {
-    process.stderr.write('stopped; the same command goes on.\n');
-    process.exitCode = 130;
+    tellStopped();
   } else if (outcome.state === 'waiting') {
     process.stdout.write(
       `The chosen runs are finished; ${outcome.left.length} others of the study are not.\n` +

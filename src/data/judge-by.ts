@@ -1,5 +1,5 @@
 import { PenumbraError } from '../errors.ts';
-import { fileName } from './part.ts';
+import { ByPath } from './by-path.ts';
 import { makeSubset } from './subset.ts';
 import type { Findings, Targets } from './targets.ts';
 import type { Dataset, Subset } from './types.ts';
@@ -61,27 +61,20 @@ function columnsIn(dataset: Dataset, truth: Dataset): number[] {
 }
 
 function match(test: Subset, truth: Dataset): (Place | undefined)[] {
-  const byPath = new Map<string, Place>();
-  const byFile = new Map<string, Place | null>();
+  const places = new ByPath<Place>();
   for (const subset of Object.values(truth.splits)) {
     for (let index = 0; index < subset.length; index++) {
       const path = subset.nameOf(index);
-      const file = fileName(path);
-      if (byPath.has(path)) {
+      if (places.has(path)) {
         throw new PenumbraError('data/judge-by', `${truth.name} lists ${path} more than once`, {
           where: { file: path },
           hint: 'keep one label of each image',
         });
       }
-      byPath.set(path, { subset, index });
-      // Two of one name tell nothing.
-      byFile.set(file, byFile.has(file) ? null : { subset, index });
+      places.set(path, { subset, index });
     }
   }
-  return Array.from({ length: test.length }, (_, i) => {
-    const name = test.nameOf(i);
-    return byPath.get(name) ?? byFile.get(fileName(name)) ?? undefined;
-  });
+  return Array.from({ length: test.length }, (_, i) => places.get(test.nameOf(i)));
 }
 
 function targetsOf(test: Subset, places: readonly Place[], columns: readonly number[]): Targets {

@@ -1,7 +1,7 @@
-import { basename } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { readRegular } from '../files/index.ts';
 import { decodeMask } from '../phantom/index.ts';
+import { ByPath } from './by-path.ts';
 
 /** Where something is in an image. */
 export interface Mask {
@@ -15,9 +15,7 @@ export interface Mask {
 export class Masks {
   /** Lines of masks, with something in them. */
   readonly count: number;
-  private readonly byImage: ReadonlyMap<string, ReadonlyMap<string, Line>>;
-  /** The only image of a file name; null where several share it. */
-  private readonly byName = new Map<string, string | null>();
+  private readonly byImage = new ByPath<ReadonlyMap<string, Line>>();
 
   constructor(lines: readonly Line[]) {
     const byImage = new Map<string, Map<string, Line>>();
@@ -25,29 +23,21 @@ export class Masks {
       const of = byImage.get(line.image) ?? new Map<string, Line>();
       byImage.set(line.image, of.set(line.finding, line));
     }
-    for (const image of byImage.keys()) {
-      const name = basename(image);
-      this.byName.set(name, this.byName.has(name) ? null : image);
-    }
-    this.byImage = byImage;
+    for (const [image, own] of byImage) this.byImage.set(image, own);
     this.count = lines.length;
   }
 
   /** Names of the findings that an image has masks of. @param image as in the masks, or by its file name where that is unique */
   findingsOf(image: string): readonly string[] {
-    return [...(this.linesOf(image)?.keys() ?? [])];
+    return [...(this.byImage.get(image)?.keys() ?? [])];
   }
 
   /** The mask of a finding in an image; undefined where it has none. */
   get(image: string, finding: string): Mask | undefined {
-    const line = this.linesOf(image)?.get(finding);
+    const line = this.byImage.get(image)?.get(finding);
     if (line === undefined) return undefined;
     const [height, width] = line.size;
     return { height, width, values: decodeMask(line.counts, height, width) };
-  }
-
-  private linesOf(image: string): ReadonlyMap<string, Line> | undefined {
-    return this.byImage.get(image) ?? this.byImage.get(this.byName.get(basename(image)) ?? '');
   }
 }
 

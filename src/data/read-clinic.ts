@@ -4,7 +4,7 @@ import { PenumbraError } from '../errors.ts';
 import { CLINIC_NAMES } from '../phantom/index.ts';
 import { scanCsv } from './csv.ts';
 import type { DataFormat } from './format.ts';
-import { namedColumn, type Part } from './part.ts';
+import { namedColumn, pickPosterior } from './part.ts';
 import { readFindingColumns } from './read-table.ts';
 import { stringAt } from './string-table.ts';
 import { readBytes } from './table-rows.ts';
@@ -27,7 +27,10 @@ export const CLINIC: DataFormat = {
     const truth = join(path, 'truth.csv');
     if (!existsSync(truth)) return { ...listing, format: CLINIC.name };
     const posteriors = readPosteriors(truth, listing.parts[0].targets.names);
-    const parts = listing.parts.map((part) => ({ ...part, posterior: pick(posteriors, part, truth) }));
+    const parts = listing.parts.map((part) => {
+      const images = Array.from(part.rows, (row) => stringAt(part.names!, row));
+      return { ...part, posterior: pickPosterior(posteriors, images, part.targets.names.length, truth) };
+    });
     return { ...listing, parts, format: CLINIC.name };
   },
 };
@@ -42,33 +45,16 @@ function readPosteriors(path: string, findings: readonly string[]): Map<string, 
       const header = row.texts();
       image = namedColumn(header, 'image', path);
       columns = findings.map((name) => namedColumn(header, `${name} image_p`, path));
-    } else
-      posteriors.set(
-        row.text(image),
-        Float32Array.from(columns, (at) => Number(row.text(at) || NaN)),
-      );
-  });
-  return posteriors;
-}
-
-/** N×K. */
-function pick(
-  posteriors: ReadonlyMap<string, Float32Array>,
-  { rows, names, targets }: Part,
-  path: string,
-): Float32Array {
-  const k = targets.names.length;
-  const picked = new Float32Array(rows.length * k);
-  rows.forEach((row, i) => {
-    const image = stringAt(names!, row);
-    const values = posteriors.get(image);
-    if (values === undefined || !values.every((value) => value >= 0 && value <= 1)) {
-      throw new PenumbraError('data/posterior', `${path} has no probabilities for ${image}`, {
-        where: { file: path, row: i },
+      return;
+    }
+    const values = Float32Array.from(columns, (at) => Number(row.text(at) || NaN));
+    if (!values.every((value) => value >= 0 && value <= 1)) {
+      throw new PenumbraError('data/posterior', `${path} has no probabilities for ${row.text(image)}`, {
+        where: { file: path, line: row.line },
         hint: 'draw the clinic again, or move the file away to do without the true posterior',
       });
     }
-    picked.set(values, i * k);
+    posteriors.set(row.text(image), values);
   });
-  return picked;
+  return posteriors;
 }

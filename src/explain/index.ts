@@ -19,4 +19,4 @@ export {
 export { layerOf } from './places.ts';
 export { attentionRollout } from './rollout.ts';
 export { agreement, agreementOf, type MapAgreement, type Score, type Scores, scoreColumns } from './score.ts';
-export { explainSubset, type SubsetMaps, type SubsetOptions } from './subset.ts';
+export { explainSubset, joinMaps, type SubsetMaps, type SubsetOptions } from './subset.ts';

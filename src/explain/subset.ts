@@ -70,26 +70,31 @@ export async function explainSubset(
     onProgress?.(done);
     await setImmediate(); // Signals and messages of decoding threads are heard between batches.
   }
-  const { outputsEach = 0, height = 0, width = 0 } = parts[0] ?? {};
+  return joinMaps(parts);
+}
+
+/** Maps of several parts as one, in their order. */
+export function joinMaps(parts: readonly SubsetMaps[]): SubsetMaps {
+  const [first] = parts;
+  if (first !== undefined && parts.length === 1) return first;
+  const { outputsEach = 0, height = 0, width = 0 } = first ?? {};
+  const floats = (of: 'maps' | 'logits') =>
+    concatenate(
+      parts.map((part) => part[of]),
+      Float32Array,
+    );
+  const integers = (of: 'indices' | 'outputs') =>
+    concatenate(
+      parts.map((part) => part[of]),
+      Int32Array,
+    );
   return {
-    indices: concatenate(
-      parts.map((part) => part.indices),
-      Int32Array,
-    ),
+    indices: integers('indices'),
     outputsEach,
-    outputs: concatenate(
-      parts.map((part) => part.outputs),
-      Int32Array,
-    ),
+    outputs: integers('outputs'),
     height,
     width,
-    maps: concatenate(
-      parts.map(({ maps }) => maps),
-      Float32Array,
-    ),
-    logits: concatenate(
-      parts.map(({ logits }) => logits),
-      Float32Array,
-    ),
+    maps: floats('maps'),
+    logits: floats('logits'),
   };
 }

@@ -1,5 +1,4 @@
 /** Trained runs asked why: maps of images, side by side, scored where it is known what is there. */
-import { concatenate } from '../concatenate.ts';
 import {
   BatchLoader,
   type BrokenFile,
@@ -15,6 +14,7 @@ import {
   explainMethod,
   explainSubset,
   type Grid,
+  joinMaps,
   layerOf,
   type MapAgreement,
   type Scores,
@@ -200,7 +200,7 @@ async function explained(
       for (const file of loader.broken) broken.set(file.file, file);
       own.push({ ...maps, indices: maps.indices.map((sample) => places[sample]!) });
     }
-    const together = joined(own);
+    const together = joinMaps(own);
     // Other columns explain what the first run finds likeliest.
     if (outputsOfItem.some((outputs) => outputs === undefined)) {
       const found = new Map(Array.from(together.indices, (at, row) => [at, together.outputs[row]!]));
@@ -355,31 +355,6 @@ function checkAlike(runs: readonly LoadedRun[]): void {
 export function evenly<T>(list: readonly T[], most: number): T[] {
   if (list.length <= most) return [...list];
   return Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]!);
-}
-
-/** Parts one after another, in the order of the images. */
-function joined(parts: readonly SubsetMaps[]): SubsetMaps {
-  if (parts.length === 1) return parts[0]!;
-  const [first] = parts;
-  return {
-    ...first!,
-    indices: concatenate(
-      parts.map(({ indices }) => indices),
-      Int32Array,
-    ),
-    outputs: concatenate(
-      parts.map(({ outputs }) => outputs),
-      Int32Array,
-    ),
-    maps: concatenate(
-      parts.map(({ maps }) => maps),
-      Float32Array,
-    ),
-    logits: concatenate(
-      parts.map(({ logits }) => logits),
-      Float32Array,
-    ),
-  };
 }
 
 /** A number for each patient. */

@@ -9,6 +9,12 @@ export function presentShares(targets: Findings): Float32Array {
   );
 }
 
+/** A batch of which only what `kept` holds counts: [N, K] of 1 and 0. */
+export function narrowed(batch: TargetBatch, kept: Tensor): TargetBatch {
+  const findings = needFindings(batch);
+  return { ...findings, mask: findings.mask === undefined ? kept : kept.mul(findings.mask) };
+}
+
 /** 1 where a finding is present, y > 1/2, and 1 where it is absent, y < 1/2; 0 where it is not known. [N, K] each. */
 export function sides(batch: TargetBatch): { present: Tensor; absent: Tensor } {
   const { values, mask } = needFindings(batch);

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { needFindings, type TargetBatch } from '../tasks/index.ts';
+import { needFindings } from '../tasks/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { defineObjective, type Objective } from './objective.ts';
-import { sides } from './presence.ts';
+import { narrowed, sides } from './presence.ts';
 
 /**
  * Of each batch the labels with the largest cross-entropy are left out, since wrong labels are learnt late. The share that
@@ -29,7 +29,7 @@ export const smallLoss = defineObjective({
     const over = Math.max(1, Math.min(ramp, Math.floor(epochs / 2)));
     return {
       loss({ logits, targets, epoch }, task) {
-        const { values, mask } = needFindings(targets);
+        const { values } = needFindings(targets);
         const share = drop * Math.min(1, epoch / over);
         const nll = logits
           .detach()
@@ -40,8 +40,7 @@ export const smallLoss = defineObjective({
         const { present, absent } = sides(targets);
         const left = largest(nll, present, share).add(largest(nll, absent, share));
         const kept = left.neg().add(1);
-        const batch = { ...targets, mask: mask === undefined ? kept : kept.mul(mask) } as TargetBatch;
-        return task.crossEntropy(logits, values, batch);
+        return task.crossEntropy(logits, values, narrowed(targets, kept));
       },
     };
   },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { needFindings, type TargetBatch } from '../tasks/index.ts';
 import { aten, type Tensor } from '../torch/index.ts';
 import { defineObjective, type Objective, type Seen } from './objective.ts';
+import { narrowed } from './presence.ts';
 import { teacherOf } from './teacher-free-kd.ts';
 import { hedged } from './wording.ts';
 
@@ -17,12 +18,8 @@ export const uIgnore = defineObjective({
   tasks: ['findings'],
   make: () => ({
     loss({ logits, targets }, task) {
-      const { mask, values } = needFindings(targets);
-      const kept = hedged(targets, 'u-ignore').neg().add(1);
-      return task.crossEntropy(logits, values, {
-        ...targets,
-        mask: mask ? kept.mul(mask) : kept,
-      } as TargetBatch);
+      const plain = hedged(targets, 'u-ignore').neg().add(1);
+      return task.crossEntropy(logits, needFindings(targets).values, narrowed(targets, plain));
     },
   }),
 });

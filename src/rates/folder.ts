@@ -6,6 +6,7 @@ import { PenumbraError } from '../errors.ts';
 import { readRegular, writeWhole } from '../files/index.ts';
 import { Generator, readSafetensors, Scope, tidy, writeSafetensors } from '../torch/index.ts';
 import { RunFolder } from '../training/index.ts';
+import { firstDifference } from '../training/run-folder.ts';
 import type { RateConfig } from './config.ts';
 import type { RateSplit } from './data.ts';
 import { RateNetwork } from './network.ts';
@@ -78,24 +79,14 @@ export class RateFolder extends RunFolder {
     const path = this.file('config.json');
     if (existsSync(path)) {
       const there = this.rates();
-      const difference = differs(essence(there), essence(description));
-      if (difference === undefined) return;
+      const difference = firstDifference(essence(there), essence(description));
+      if (difference === null) return;
       throw new PenumbraError('rates/other-run', `${this.path} holds another network: ${difference}`, {
         hint: 'choose another --out folder, or the settings and data of the first run to go on with it',
         where: { file: path },
       });
     }
-    for (const name of ['model.safetensors', 'tokenizer.json', 'splits.csv', 'metrics.jsonl', 'done.json']) {
-      if (!existsSync(this.file(name))) continue;
-      throw new PenumbraError(
-        'files/exists',
-        `${this.path} is no run, and its ${name} would be overwritten`,
-        {
-          hint: 'choose another --out folder',
-          where: { file: this.file(name) },
-        },
-      );
-    }
+    this.checkForeign(['model.safetensors', 'tokenizer.json', 'splits.csv', 'metrics.jsonl', 'done.json']);
     writeWhole(path, `${JSON.stringify(description, null, 2)}\n`);
     tokenizer.save(this.file('tokenizer.json'));
     writeWhole(
@@ -129,22 +120,6 @@ function essence({ config, findings, tokenizer, language, data, mode }: RateDesc
   const { checkpointSeconds: _, ...settings } = config;
   const { reports: __, ...identity } = data;
   return { config: settings, findings, tokenizer, language, data: identity, mode };
-}
-
-/** The first place in which two plain values differ. */
-function differs(a: unknown, b: unknown, path = ''): string | undefined {
-  if (a !== null && b !== null && typeof a === 'object' && typeof b === 'object') {
-    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
-      const difference = differs(
-        (a as Record<string, unknown>)[key],
-        (b as Record<string, unknown>)[key],
-        path === '' ? key : `${path}.${key}`,
-      );
-      if (difference !== undefined) return difference;
-    }
-    return undefined;
-  }
-  return a === b ? undefined : `${path} is ${JSON.stringify(a)} there and ${JSON.stringify(b)} now`;
 }
 
 /** What stands in the metadata of the weights. */

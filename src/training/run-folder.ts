@@ -150,7 +150,7 @@ export class RunFolder {
       writeAtomically(this.file('config.json'), `${JSON.stringify(description, null, 2)}\n`);
       return;
     }
-    const difference = firstDifference(essence(this.description()), essence(description), '');
+    const difference = firstDifference(essence(this.description()), essence(description));
     if (difference === null) return;
     if (difference.startsWith('code.')) throw changedCode(this, difference);
     throw new PenumbraError('training/other-run', `${this.path} holds another run: ${difference}`, {
@@ -159,15 +159,20 @@ export class RunFolder {
     });
   }
 
-  /** config.json is the first file that is written: without it, none of the others is of a run. */
-  private checkForeign(): void {
-    const name = [
+  /**
+   * config.json is the first file that is written: without it, none of the others is of a run.
+   * @param others names that the run writes
+   */
+  protected checkForeign(
+    others: readonly string[] = [
       'metrics.jsonl',
       'model.safetensors',
       'objective.safetensors',
       'done.json',
       'checkpoints',
-    ].find((own) => existsSync(this.file(own)));
+    ],
+  ): void {
+    const name = others.find((own) => existsSync(this.file(own)));
     if (name === undefined) return;
     throw new PenumbraError('files/exists', `${this.path} is no run, and its ${name} would be overwritten`, {
       hint: 'choose another --out folder',
@@ -285,7 +290,8 @@ function essence({ config, data, model, mode, teacher, code }: RunDescription): 
   };
 }
 
-function firstDifference(a: unknown, b: unknown, path: string): string | null {
+/** The first place in which two plain values differ, in words; null where there is none. */
+export function firstDifference(a: unknown, b: unknown, path = ''): string | null {
   if (typeof a === 'object' && a !== null && typeof b === 'object' && b !== null) {
     for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
       const difference = firstDifference(

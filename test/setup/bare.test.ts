@@ -48,6 +48,7 @@ test.each([
   ['train', 'images/'],
   ['compare', 'phantom'],
   ['predict', 'run', 'images/'],
+  ['extract', 'reports/', '--extractor', 'rgn', '--out', 'rows.jsonl'],
 ])('%s, without a terminal to ask on, says what to run and installs nothing', (...args) => {
   const { status, stdout, stderr } = penumbra(...args);
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });

@@ -14,11 +14,15 @@ function reached(file: string, seen = new Map<string, string | undefined>(), fro
     /(?:^|\n)\s*(?:import|export)\s+(?!type\b)(?:[^;'"]*?\sfrom\s+)?['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]/g;
   for (const [, plain, late] of text.matchAll(values)) {
     const next = resolve(dirname(file), (plain ?? late)!);
-    // Features come from a network alone, and whoever has one has the engine.
-    const byNetwork = file.endsWith('judgement/parts/embeddings.ts') && next.includes('/src/embeddings/');
-    if (!byNetwork) reached(next, seen, file);
+    if (!byNetwork(file, next)) reached(next, seen, file);
   }
   return seen;
+}
+
+/** What is loaded late and only for a network of the user's: features, and the extractor that is one. */
+function byNetwork(file: string, next: string): boolean {
+  if (file.endsWith('judgement/parts/embeddings.ts')) return next.includes('/src/embeddings/');
+  return file.endsWith('src/rates/register.ts') && next.endsWith('src/rates/extractor.ts');
 }
 
 const launcher = readFileSync(join(root, 'bin/penumbra.mjs'), 'utf8');

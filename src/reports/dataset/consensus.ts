@@ -15,6 +15,10 @@ export async function mergeReadings(run: Run): Promise<number> {
   await run(`CREATE TEMP TABLE readings AS
     SELECT DISTINCT report AS whole, trim(unnest(string_split(report, '${AND_REPORT}'))) AS report
     FROM images WHERE contains(report, '${AND_REPORT}') AND report NOT IN (SELECT report FROM rows)`);
+  const [[several]] = (await run(
+    'SELECT count(*) FROM images WHERE report IN (SELECT whole FROM readings)',
+  )) as [[unknown]];
+  if (Number(several) === 0) return 0;
   await run(`CREATE TEMP TABLE merged AS
     WITH own AS (SELECT r.* EXCLUDE (report), w.whole AS report FROM rows r JOIN readings w ON r.report = w.report),
       read AS (SELECT * FROM own WHERE NOT (kind = 'failed' AND finding = '')),
@@ -39,8 +43,5 @@ export async function mergeReadings(run: Run): Promise<number> {
   await run(`DELETE FROM rows WHERE report IN (SELECT report FROM readings)
     AND report NOT IN (SELECT report FROM images WHERE report IS NOT NULL)`);
   await run('INSERT INTO rows BY NAME SELECT * FROM merged');
-  const [[images]] = (await run(
-    'SELECT count(*) FROM images WHERE report IN (SELECT whole FROM readings)',
-  )) as [[unknown]];
-  return Number(images);
+  return Number(several);
 }
