@@ -8,7 +8,7 @@ const picture = readFileSync(new URL('../../docs/rates-idea.svg', import.meta.ur
 const assessor = createAssessor();
 const rows = [
   ...picture.matchAll(
-    /data-probability="([^"]+)" data-rate="([^"]+)"><text class="said"[^>]*>([^<]+)<[^]*?>(\d+) %<[^]*?>([\d.]+)<\/text><\/g>/g,
+    /data-probability="([^"]+)" data-rate="([^"]+)"><text class="said"[^>]*>([^<]+)<[\s\S]*?>(\d+) %<[\s\S]*?>([\d.]+)<\/text><\/g>/g,
   ),
 ];
 
