@@ -5,7 +5,7 @@ import { densenet121 } from './densenet.ts';
 import { withDoubt } from './doubt.ts';
 import { mobilenet_v2 } from './mobilenet-v2.ts';
 import type { ModelDefaults, ModelDefinition, Network } from './network.ts';
-import { resnet10, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';
+import { resnet10, resnet10_half, resnet18, resnet34, resnet50, resnet101 } from './resnet.ts';
 import { vgg16, vgg16_bn, vgg19, vgg19_bn } from './vgg.ts';
 import {
   lu_vit_b_16,
@@ -19,6 +19,7 @@ import {
 /** The networks that come with the project. */
 const own = {
   resnet10,
+  resnet10_half,
   resnet18,
   resnet34,
   resnet50,
