@@ -65,6 +65,22 @@ class FindingTokens(VisionTransformer):
         return torch.diagonal(self.heads.head(tokens), dim1=1, dim2=2)
 
 
+class HalfResNet(resnet.ResNet):
+    """torchvision's, with half the planes in every stage; it has no argument for that."""
+
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        if planes == 64:  # the first stage: its stem stands before it
+            self.inplanes = 32
+        return super()._make_layer(block, planes // 2, blocks, stride, dilate)
+
+    def __init__(self, block, layers, num_classes):
+        super().__init__(block, layers, num_classes=num_classes)
+        self.conv1 = Conv2d(3, 32, 7, stride=2, padding=3, bias=False)
+        torch.nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.bn1 = torch.nn.BatchNorm2d(32)
+        self.fc = torch.nn.Linear(256 * block.expansion, num_classes)
+
+
 def family(name):
     return next(prefix for prefix in HEADS if name.startswith(prefix))
 
@@ -82,6 +98,8 @@ def make(name, classes=1000, channels=3, stem="standard", size=224):
         return model
     if name == "resnet10":  # Penumbra's own
         model = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=classes)
+    elif name == "resnet10_half":
+        model = HalfResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=classes)
     else:
         model = getattr(torchvision.models, name)(num_classes=classes)
     if not small and channels == 3:
@@ -94,7 +112,7 @@ def make(name, classes=1000, channels=3, stem="standard", size=224):
         model.features[0] = Conv2d(channels, 64, 3, padding=1)
     else:
         kernel = dict(kernel_size=3, padding=1) if small else dict(kernel_size=7, stride=2, padding=3)
-        stem_conv = Conv2d(channels, 64, bias=False, **kernel)
+        stem_conv = Conv2d(channels, 32 if name == "resnet10_half" else 64, bias=False, **kernel)
         if family(name) == "densenet":
             model.features.conv0 = stem_conv
             model.features.pool0 = Identity() if small else model.features.pool0
@@ -163,6 +181,7 @@ BOTH = (True, False)
 # Channels, stem, size, training. A transformer without dropout computes the same in training and in evaluation.
 CASES = {
     "resnet10": [(c, "standard", 64, t) for c in (3, 1) for t in BOTH] + [(1, "small", 32, True)],
+    "resnet10_half": [(3, "standard", 64, True), (1, "small", 32, True), (1, "small", 32, False)],
     "resnet18": [(c, "standard", 64, t) for c in (3, 1) for t in BOTH] + [(1, "small", 32, True)],
     "resnet34": [(3, "standard", 64, t) for t in BOTH],
     "resnet50": [(c, "standard", 64, t) for c in (3, 1) for t in BOTH],
