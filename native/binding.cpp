@@ -2,6 +2,7 @@
 #include "allocator.h"
 #include "autograd.h"
 #include "convolution.h"
+#include "distributed.h"
 #include "engine.h"
 #include "handle.h"
 #include "js.h"
@@ -42,6 +43,8 @@ NAPI_MODULE_INIT() {
     registerStorage(env, exports);
     registerAllocator(env, exports);
     registerEngine(env, exports);
+    registerProcessGroups(env, exports);
+    registerReducers(env, exports);
   } catch (...) {
     throwCurrent(env, "penumbra");
   }

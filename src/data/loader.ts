@@ -4,6 +4,7 @@ import { deferred } from '../deferred.ts';
 import { PenumbraError } from '../errors.ts';
 import type { WorkerData, WorkerReply, WorkerRequest } from './decode-worker.ts';
 import { type BatchRequest, type BatchResult, type ReaderSpec, SampleReader } from './sample-reader.ts';
+import { type Share, shareOf } from './share.ts';
 import { makeBatch } from './subset.ts';
 import { takeTargets } from './targets.ts';
 import {
@@ -39,7 +40,10 @@ export class BatchLoader implements AsyncDisposable {
   readonly workers: number;
 
   private readonly subset: Subset;
+  /** Samples of a batch for this loader, and for all loaders that share it. */
   private readonly batchSize: number;
+  private readonly wholeSize: number;
+  private readonly share: Share;
   private readonly shuffle: boolean;
   private readonly weights: Float64Array | undefined;
   private readonly ahead: number;
@@ -66,6 +70,9 @@ export class BatchLoader implements AsyncDisposable {
       source?.kind === 'memory' && source.height === side && source.width === side;
     this.subset = subset;
     this.batchSize = checked('batchSize', options.batchSize, 1);
+    this.share = options.share ?? { index: 0, count: 1 };
+    checked('share.index', this.share.index, 0, checked('share.count', this.share.count, 1) - 1);
+    this.wholeSize = this.batchSize * this.share.count;
     this.size = checked('size', options.size ?? stored, 1, 16384);
     const resize = checked('resize', options.resize ?? this.size, 1, 16384);
     const pad = checked('augment.pad', options.augment?.pad ?? 0, 0, 16384);
@@ -101,8 +108,8 @@ export class BatchLoader implements AsyncDisposable {
     // In this thread there is nobody to decode ahead.
     this.ahead = this.workers === 0 ? 1 : Math.max(prefetch, this.workers);
     if (this.workers === 0) this.local = new SampleReader(this.spec);
-    const whole = Math.floor(subset.length / this.batchSize);
-    const rest = subset.length % this.batchSize;
+    const whole = Math.floor(subset.length / this.wholeSize);
+    const rest = subset.length % this.wholeSize;
     this.batches = rest > 0 && options.dropLast !== true ? whole + 1 : whole;
     this.signal = options.signal;
     this.signal?.addEventListener('abort', this.onAbort, { once: true });
@@ -138,8 +145,8 @@ export class BatchLoader implements AsyncDisposable {
     let given = 0;
     const fill = () => {
       while (next < this.batches && queue.length < this.ahead) {
-        const start = next++ * this.batchSize;
-        const end = start + this.batchSize;
+        const first = next++ * this.wholeSize;
+        const { start, end } = shareOf(first, Math.min(order.length, first + this.wholeSize), this.share);
         queue.push(this.submit(epoch, order.slice(start, end), draws?.slice(start, end)));
       }
     };
@@ -160,7 +167,8 @@ export class BatchLoader implements AsyncDisposable {
         yield this.batch(number, result, job.images);
         this.assertOpen();
       }
-      if (given === 0 && from === 0 && this.batches > 0) throw this.allBroken();
+      // Of several loaders that share the batches, another may have something to give.
+      if (given === 0 && from === 0 && this.batches > 0 && this.share.count === 1) throw this.allBroken();
     } finally {
       this.running = false;
       if (queue.length > 0) Atomics.store(this.floor, 0, this.nextJob);
@@ -180,6 +188,8 @@ export class BatchLoader implements AsyncDisposable {
   private submit(epoch: number, indices: Uint32Array, draws: Uint32Array | undefined): Job {
     const values = this.subset.source === undefined ? 0 : this.size * this.size * this.channels;
     const images = this.free.pop() ?? new Float32Array(new SharedArrayBuffer(this.batchSize * values * 4));
+    if (indices.length === 0)
+      return { images, result: Promise.resolve(NOTHING), settle: () => {}, fail: () => {} };
     const request: BatchRequest = { epoch, indices, images, ...(draws && { draws }) };
     if (this.local !== undefined)
       return { images, result: this.local.read(request), settle: () => {}, fail: () => {} };
@@ -294,6 +304,9 @@ export class BatchLoader implements AsyncDisposable {
     );
   }
 }
+
+/** Of a batch in which this loader has no share. */
+const NOTHING: BatchResult = { indices: new Int32Array(), broken: [] };
 
 /** The texts of the samples `indices`, in that order. */
 function takeTokens(tokens: TokenSource, rows: Uint32Array, indices: Int32Array): TokenInput {

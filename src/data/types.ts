@@ -144,6 +144,12 @@ export interface LoaderOptions {
    * Default: each once.
    */
   readonly weights?: Float64Array;
+  /**
+   * Of several processes that read the same split together: a batch has `batchSize` samples for each of `count` of them,
+   * and this loader gives the part of process `index`, from 0. All parts of a batch that is not full have at least two
+   * samples or none, where there are two. Order and samples are those of one process with batches of all parts.
+   */
+  readonly share?: { readonly index: number; readonly count: number };
   /** Drop the last batch of an epoch where it is not full. Default: false. */
   readonly dropLast?: boolean;
   /** Names the streams of the order and of the augmentation. Default: 0. */

@@ -30,6 +30,7 @@ export const aucMargin = defineObjective({
   label: 'AUC margin loss',
   summary: 'Maximises AUROC, after a warm-up with cross-entropy (Yuan et al., ICCV 2021, arXiv 2012.03173).',
   tasks: ['findings'],
+  alone: true,
   options: z.strictObject({
     margin: z.number().positive().max(1).default(1).describe('m, how far present is to be above absent'),
     version: z

@@ -25,6 +25,7 @@ export {
   createObjective,
   formatObjective,
   needsDoubt,
+  needsOneProcess,
   needsTeacher,
   type ObjectiveSpec,
   objectiveDefinitions,

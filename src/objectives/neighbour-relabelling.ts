@@ -24,6 +24,7 @@ export const neighbourRelabelling = defineObjective({
     'Labels are mixed with those of the most similar images (the relabelling of BoMD, Chen et al., ICCV 2023, arXiv ' +
     '2203.01937, with the network’s own logits in place of its descriptors).',
   tasks: ['findings'],
+  alone: true,
   options: z.strictObject({
     neighbours: z.int().min(1).default(10).describe('k'),
     lambda: z.number().min(0).max(1).default(0.6).describe('λ, what the neighbours count'),

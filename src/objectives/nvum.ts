@@ -21,6 +21,7 @@ export const nvum = defineObjective({
   summary:
     'A memory of each image’s logits holds the network back from fitting wrong labels (Liu et al., MICCAI 2022, arXiv 2103.04053).',
   tasks: ['findings'],
+  alone: true,
   options: z.strictObject({
     weight: z.number().min(0).default(1).describe('λ, what the second term weighs'),
     decay: z.number().min(0).lt(1).default(0.9).describe('β of the memory'),

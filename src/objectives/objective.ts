@@ -80,6 +80,8 @@ export interface ObjectiveDefinition<Options extends z.ZodObject = z.ZodObject> 
   readonly teacher?: boolean | string;
   /** Whether the network must have a head of doubt, which the method trains in its own way. */
   readonly doubt?: boolean;
+  /** Whether one process must see every batch, as the method remembers more than `endEpoch` could add up. */
+  readonly alone?: boolean;
   /** @throws `objectives/option` for options that do not go together */
   make(options: z.output<Options>, context: ObjectiveContext): Objective;
 }

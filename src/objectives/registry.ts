@@ -218,6 +218,11 @@ export function needsDoubt(text: string): boolean {
   return objectiveNamed(parseObjective(text).name).doubt ?? false;
 }
 
+/** Whether the method is trained by one process alone. */
+export function needsOneProcess(text: string): boolean {
+  return objectiveNamed(parseObjective(text).name).alone ?? false;
+}
+
 /** What the method's teacher is trained with; undefined for a method that needs none. */
 export function teacherObjective(text: string): string | undefined {
   const { teacher = false } = objectiveNamed(parseObjective(text).name);

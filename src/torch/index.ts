@@ -7,6 +7,7 @@ setPrinter(formatValues);
 
 export { autocast, enableGrad, grad, noGrad } from './autograd.ts';
 export { fromTypedArray, tensor } from './create.ts';
+export * as distributed from './distributed/index.ts';
 export {
   type EngineInfo,
   engineInfo,

@@ -116,6 +116,42 @@ interface Binding {
   generator(seed: number | bigint, device: string): Handle;
   generatorState(generator: Handle): Handle;
   setGeneratorState(generator: Handle, state: Handle): void;
+  /** Absent where this LibTorch was built without c10d and Gloo, as `makeReducer` and all of `NativeDistributed` are. */
+  readonly openStore?: NativeDistributed['openStore'];
+}
+
+/** Stores, process groups and reducers are numbers. Each call throws `distributed/peer` where another process is not there. */
+export interface NativeDistributed {
+  openStore(host: string, port: number, serves: boolean, prefix: string, timeout: number): number;
+  closeStore(store: number): void;
+  storeSet(store: number, key: string, text: string): void;
+  storeGet(store: number, key: string): string | null;
+  storeAdd(store: number, key: string, by: number): number;
+  joinGroup(
+    store: { store: number; host: string; port: number; prefix: string; hosted: boolean },
+    rank: number,
+    who: readonly string[],
+    address: string,
+    timeout: number,
+  ): number;
+  leaveGroup(group: number): void;
+  allReduce(group: number, tensor: Handle, operation: string): void;
+  broadcast(group: number, tensor: Handle, root: number): void;
+  allGather(group: number, tensor: Handle): Handle[];
+  verifyParameters(group: number, tensors: readonly Handle[]): void;
+  askWatch(group: number): void;
+  watchVerdict(group: number): string | null;
+  lostStore(group: number): string;
+  exitNow(code: number): never;
+  makeReducer(
+    group: number,
+    parameters: readonly Handle[],
+    names: readonly string[],
+    findUnused: boolean,
+  ): number;
+  reduceBackward(reducer: number, loss: Handle): void;
+  releaseReducer(reducer: number): void;
+  reachesAll(loss: Handle, parameters: readonly Handle[]): boolean;
 }
 
 function load(): Binding {

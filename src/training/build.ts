@@ -8,8 +8,10 @@ import type { Generator } from '../torch/index.ts';
 import { constant, cosine, multiStep, type Schedule, warmUp } from '../torch/optim/index.ts';
 import type { TrainConfig } from './config.ts';
 import type { Mode } from './mode.ts';
+import { alone, type Team } from './team.ts';
 
-export function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
+/** @param team the processes that share every batch */
+export function trainLoader(config: TrainConfig, train: Subset, team: Team = alone): BatchLoader {
   const { source } = train;
   const size = config.size ?? (source?.kind === 'memory' ? Math.max(source.height, source.width) : 224);
   return new BatchLoader(train, {
@@ -18,7 +20,8 @@ export function trainLoader(config: TrainConfig, train: Subset): BatchLoader {
     ...(config.sampling !== 'uniform' && { weights: samplingWeights(train.targets, config.sampling) }),
     seed: config.seed,
     // A last batch of one sample would leave batch norm without a variance.
-    dropLast: train.length % config.batchSize === 1,
+    dropLast: train.length % (config.batchSize * team.size) === 1,
+    share: shareIn(team),
     augment: { flip: config.flip, pad: config.cropPadding ?? Math.round(size / 8) },
   });
 }
@@ -28,6 +31,7 @@ export function evaluationLoader(
   config: TrainConfig,
   val: Subset | undefined,
   shown: Pick<BatchLoader, 'size' | 'channels'>,
+  team: Team = alone,
 ): BatchLoader | undefined {
   return (
     val &&
@@ -36,8 +40,13 @@ export function evaluationLoader(
       size: shown.size,
       channels: shown.channels,
       batchSize: Math.max(config.batchSize, 128),
+      share: shareIn(team),
     })
   );
+}
+
+function shareIn({ rank, size }: Team): NonNullable<LoaderOptions['share']> {
+  return { index: rank, count: size };
 }
 
 /** How the network is shown images: the same in training and in evaluation. */

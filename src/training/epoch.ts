@@ -3,11 +3,14 @@ import { setImmediate } from 'node:timers/promises';
 import type { Batch, BatchLoader, Subset } from '../data/index.ts';
 import type { Network } from '../models/index.ts';
 import type { ObjectiveRun } from '../objectives/index.ts';
+import type { distributed } from '../torch/index.ts';
 import type { Schedule } from '../torch/optim/index.ts';
 import type { TrainConfig } from './config.ts';
 import type { WeightAverage } from './ema.ts';
 import type { FitEvent } from './fit-event.ts';
 import { diverged, type Progress } from './run-state.ts';
+import { type Agreed, SharedStep } from './shared-step.ts';
+import type { Team } from './team.ts';
 import { AccumulatedStep, type StepResult, type Trainee, trainStep } from './train-step.ts';
 
 /** What the two halves of an epoch work with. */
@@ -28,38 +31,61 @@ export interface Session extends Trainee {
   save: () => void;
   progress: Progress;
   steps: number;
+  team: Team;
+  /** Of several processes. */
+  reducer: distributed.Reducer | undefined;
   signal: AbortSignal | undefined;
   onEvent: (event: FitEvent) => void;
 }
 
 /** The rest of the running epoch. False where it was aborted, with a checkpoint saved. */
 export async function trainEpoch(session: Session): Promise<boolean> {
-  const { config, model, optimizer, loader, progress } = session;
+  const { config, model, optimizer, loader } = session;
   const clock = new EpochClock(session);
   let group: StepGroup | undefined;
   model.train();
-  for await (const batch of loader.epoch(progress.epoch, { from: progress.batch })) {
-    if (batch.indices.length === 1) {
-      // Broken files left one image, whose batch norm would have no variance.
-      batch.release();
-      continue;
-    }
-    const number = Math.floor(batch.number / config.accumulate);
+  for await (const { number: at, batch } of batchesOf(session)) {
+    const number = Math.floor(at / config.accumulate);
     if (group !== undefined && group.number !== number && !(await endStep(session, group, clock)))
       return false;
     if (group?.number !== number) {
-      optimizer.learningRate = learningRate(session, batch.number / loader.batches);
-      group = new StepGroup(session, number);
+      optimizer.learningRate = learningRate(session, at / loader.batches);
+      group = new StepGroup(session, number, clock);
     }
-    group.add(batch);
-    batch.release();
-    if (!group.complete(loader.batches)) continue;
+    group.add(at, batch);
+    batch?.release();
+    if (!group.complete) continue;
     if (!(await endStep(session, group, clock))) return false;
     group = undefined;
   }
   // Its last batches could not be read.
   if (group !== undefined && !(await endStep(session, group, clock))) return false;
   return true;
+}
+
+/** A batch that can be trained on by its number in the epoch. */
+interface Numbered {
+  readonly number: number;
+  /** Undefined where this rank of several has nothing of it: it takes part in the step all the same. */
+  readonly batch: Batch | undefined;
+}
+
+/** The rest of the running epoch: for one process what can be trained on, for several every number on every rank. */
+async function* batchesOf({ loader, progress, team }: Session): AsyncGenerator<Numbered, void, undefined> {
+  let next = progress.batch;
+  for await (const batch of loader.epoch(progress.epoch, { from: progress.batch })) {
+    const { number } = batch;
+    if (team.size > 1) while (next < number) yield { number: next++, batch: undefined };
+    next = number + 1;
+    if (batch.indices.length > 1) {
+      yield { number, batch };
+      continue;
+    }
+    // Broken files left one image, whose batch norm would have no variance.
+    batch.release();
+    if (team.size > 1) yield { number, batch: undefined };
+  }
+  if (team.size > 1) while (next < loader.batches) yield { number: next++, batch: undefined };
 }
 
 /** The batches of one step of the optimizer. */
@@ -71,38 +97,65 @@ class StepGroup {
   correct = 0;
   /** Of the last batch. */
   batch = 0;
+  /** What the ranks wish, where there are several. */
+  agreed: Agreed | undefined;
   private readonly session: Session;
+  private readonly clock: EpochClock;
   private readonly accumulated: AccumulatedStep | undefined;
+  private readonly shared: SharedStep | undefined;
 
-  constructor(session: Session, number: number) {
+  constructor(session: Session, number: number, clock: EpochClock) {
+    const { reducer, team, config } = session;
     this.session = session;
+    this.clock = clock;
     this.number = number;
-    if (session.config.accumulate > 1) this.accumulated = new AccumulatedStep(session);
+    if (reducer !== undefined) this.shared = new SharedStep(session, team, reducer, config.accumulate);
+    else if (config.accumulate > 1) this.accumulated = new AccumulatedStep(session);
   }
 
   /** @throws `training/diverged` */
-  add(batch: Batch): void {
+  add(number: number, batch: Batch | undefined): void {
+    this.batch = number;
+    if (this.shared !== undefined) {
+      this.share(this.shared, batch);
+      return;
+    }
     const { progress } = this.session;
     const result: StepResult =
-      this.accumulated?.add(batch, progress.epoch) ?? trainStep(this.session, batch, progress.epoch);
-    if (!Number.isFinite(result.loss)) {
-      throw diverged(
-        `the loss became ${result.loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`,
-      );
-    }
-    this.batch = batch.number;
-    this.images += batch.indices.length;
+      this.accumulated?.add(batch!, progress.epoch) ?? trainStep(this.session, batch!, progress.epoch);
+    this.checkFinite(result.loss);
+    this.images += batch!.indices.length;
     this.terms += result.terms;
     this.lossSum += result.loss * result.terms;
     this.correct += result.correct;
   }
 
-  complete(batches: number): boolean {
-    return this.batch + 1 === Math.min(batches, (this.number + 1) * this.session.config.accumulate);
+  get complete(): boolean {
+    const { loader, config } = this.session;
+    return this.batch + 1 === Math.min(loader.batches, (this.number + 1) * config.accumulate);
   }
 
   update(): void {
     this.accumulated?.update();
+  }
+
+  /** The share of this process. All ranks see every number, so every step is complete on all of them. */
+  private share(step: SharedStep, batch: Batch | undefined): void {
+    const { progress, signal, team } = this.session;
+    if (!this.complete) {
+      step.add(batch, progress.epoch);
+      return;
+    }
+    const wishes = { stop: signal?.aborted ?? false, due: team.leads && this.clock.due };
+    const agreed = step.finish(batch, progress.epoch, wishes, ({ lossSum }) => this.checkFinite(lossSum));
+    this.agreed = agreed;
+    ({ images: this.images, terms: this.terms, lossSum: this.lossSum, correct: this.correct } = agreed);
+  }
+
+  private checkFinite(loss: number): void {
+    if (Number.isFinite(loss)) return;
+    const { progress } = this.session;
+    throw diverged(`the loss became ${loss} at step ${progress.step + 1} (epoch ${progress.epoch + 1})`);
   }
 }
 
@@ -111,6 +164,8 @@ async function endStep(session: Session, group: StepGroup, clock: EpochClock): P
   const { config, loader, save, progress, signal } = session;
   group.update();
   progress.batch = group.batch + 1;
+  // No rank of several had an image that could be read.
+  if (group.images === 0) return true;
   progress.step += 1;
   progress.lossSum += group.lossSum;
   progress.correct += group.correct;
@@ -126,10 +181,12 @@ async function endStep(session: Session, group: StepGroup, clock: EpochClock): P
     images: group.images,
   });
   await setImmediate(); // Signals and messages of decoding threads are heard between steps.
-  const due = (config.checkpointSteps > 0 && progress.step % config.checkpointSteps === 0) || clock.due;
-  if (signal?.aborted || (due && progress.batch < loader.batches)) {
+  const stop = group.agreed === undefined ? signal?.aborted : group.agreed.stop > 0;
+  const old = group.agreed === undefined ? clock.due : group.agreed.due > 0;
+  const due = (config.checkpointSteps > 0 && progress.step % config.checkpointSteps === 0) || old;
+  if (stop || (due && progress.batch < loader.batches)) {
     save();
-    if (signal?.aborted) return false;
+    if (stop) return false;
     clock.saved();
   }
   return true;

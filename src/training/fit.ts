@@ -13,6 +13,7 @@ import { loadPretrained, type ModelDefinition, type Network, registerModel } fro
 import {
   checkServes,
   createObjective,
+  needsOneProcess,
   needsTeacher,
   type ObjectiveDefinition,
   type ObjectiveRun,
@@ -42,9 +43,17 @@ import { chooseMode, type Mode } from './mode.ts';
 import { makeOptimizer } from './optimizers.ts';
 import { ownCode } from './own-code.ts';
 import { predict } from './predict.ts';
-import { type EpochMetrics, type Extension, type RunDescription, RunFolder } from './run-folder.ts';
+import {
+  type EpochMetrics,
+  type Extension,
+  essence,
+  firstDifference,
+  type RunDescription,
+  RunFolder,
+} from './run-folder.ts';
 import { freshProgress, type Progress, RunState } from './run-state.ts';
 import { loadTeacher, teacherFingerprint } from './teacher.ts';
+import { alone, checkSameState, type Team } from './team.ts';
 import { EventWriter } from './tensorboard.ts';
 import { type ValFigures, valFigures } from './val-figures.ts';
 
@@ -67,8 +76,10 @@ export interface FitOptions {
    * @throws `training/extend` where the run is not finished, or learns from a teacher that is trained with it
    */
   readonly extend?: number | undefined;
-  /** Abort leaves a checkpoint after the step under way. */
+  /** Abort leaves a checkpoint after the step under way; of several processes, the abort of any stops all. */
   readonly signal?: AbortSignal;
+  /** The processes that train the run together; each calls `fit` with the same options. Default: this one alone. */
+  readonly team?: Team;
   readonly onEvent?: (event: FitEvent) => void;
 }
 
@@ -161,7 +172,7 @@ function extensionOf(folder: RunFolder, epochs: number | undefined): Extension |
 }
 
 async function trainRun(given: FitOptions): Promise<FitResult> {
-  const { dataset, signal, onEvent = () => {} } = given;
+  const { dataset, signal, onEvent = () => {}, team = alone } = given;
   const train = dataset.splits.train;
   if (train === undefined) {
     throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
@@ -171,15 +182,22 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
   const config = withModelDefaults(await withWindow(given), train.targets);
   const options = { ...given, config };
   checkServes(config.objective, train.targets.kind);
+  if (team.size > 1 && needsOneProcess(config.objective)) {
+    throw new PenumbraError(
+      'training/one-process',
+      `${config.objective} is trained by one process: it remembers what each of the others saw`,
+      { hint: 'leave --processes out, or choose another objective' },
+    );
+  }
   const task = taskOf(train.targets.kind);
   const folder = new RunFolder(options.folder);
-  using lock = folder.lock();
-  const mode = chooseMode(config);
-  await using loader = trainLoader(config, train);
-  await using valLoader = evaluationLoader(config, dataset.splits.val, loader);
+  using lock = team.leads ? folder.lock() : undefined;
+  const mode = modeIn(team, config);
+  await using loader = trainLoader(config, train, team);
+  await using valLoader = evaluationLoader(config, dataset.splits.val, loader, team);
 
   const initial = new Generator(config.seed);
-  const generator = new Generator(drawsSeed(config.seed), mode.device);
+  const generator = new Generator(drawsSeed(config.seed, ...ownDraws(team)), mode.device);
   const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode, generator));
   const objective = tidy(() =>
     createObjective(parseObjective(config.objective), {
@@ -192,21 +210,26 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       generator,
     }),
   );
-  const description = describe(options, model, objective, loader, train, mode);
+  const description = describe(options, model, objective, loader, train, mode, team);
   let teacher: ReturnType<typeof loadTeacher> | undefined;
   let extension: Extension | undefined;
   try {
-    if (options.extend !== undefined) folder.description(); // Says where there is no run.
-    folder.claim(description);
-    extension = extensionOf(folder, options.extend);
-    if (folder.finished) {
+    checkSameRun(team, description, model);
+    const begun = team.shared(() => {
+      if (options.extend !== undefined) folder.description(); // Says where there is no run.
+      folder.claim(description);
+      return { extension: extensionOf(folder, options.extend), finished: folder.finished };
+    });
+    extension = begun.extension;
+    if (begun.finished) {
       objective.dispose();
       model.dispose();
-      return { finished: true, folder: folder.path, epochs: folder.metrics(), broken: [] };
+      const epochs = team.shared(() => folder.metrics());
+      return { finished: true, folder: folder.path, epochs, broken: [] };
     }
     if (needsTeacher(config.objective)) {
       const path = config.teacher ?? folder.file('teacher');
-      teacher = loadTeacher(path, config, loader, train.classes.length, mode);
+      teacher = loadTeacher(path, config, loader, train.classes.length, mode, team);
     }
   } catch (error) {
     objective.dispose();
@@ -221,31 +244,36 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       : keep(
           tidy(() => tensor(classWeights(train.targets, config.classWeights!)).to({ device: mode.device })),
         );
-  const state = new RunState(folder, { model, optimizer, objective, ...(ema && { ema }) }, generator);
+  const state = new RunState(folder, { model, optimizer, objective, ...(ema && { ema }) }, generator, team);
   const before = extension?.after ?? { epochs: 0, steps: 0 };
   const epochsNow = extension?.epochs ?? config.epochs;
   const schedule = makeSchedule({ ...config, epochs: epochsNow });
   const steps = before.steps + Math.ceil(loader.batches / config.accumulate) * epochsNow;
   onEvent({ type: 'start', description, mode, steps });
+  let reducer: ReturnType<Team['reducer']>;
 
   try {
     const notice = (message: string) => onEvent({ type: 'notice', message });
     const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
     else if (extension !== undefined) {
-      startFromKept(folder, extension, model, objective, generator, config, mode);
+      startFromKept(team, folder, extension, model, objective, generator, config, mode);
       ema?.reset();
       notice(
         `${extension.epochs} epochs more from the weights after ${before.epochs}: the schedule begins anew, which is not what ${before.epochs + extension.epochs} epochs at once would be`,
       );
     } else if (config.weights !== null) {
-      loadPretrained(model, config.weights, { strict: config.strictWeights, notice });
+      const { weights, strictWeights } = config;
+      if (team.leads) loadPretrained(model, weights, { strict: strictWeights, notice });
+      team.copy(model.stateDict().values());
       ema?.reset();
     }
+    reducer = team.reducer(new Map(model.namedParameters()));
     const progress = resumed ?? { ...freshProgress(), epoch: before.epochs, step: before.steps };
     const brokenBefore = progress.broken;
     const save = () => {
-      progress.broken = union(brokenBefore, loader.broken, valLoader?.broken ?? []);
+      const found = team.gather([...loader.broken, ...(valLoader?.broken ?? [])]);
+      progress.broken = union(brokenBefore, ...found);
       state.save(progress);
     };
     const session: Session = {
@@ -268,50 +296,50 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       save,
       progress,
       steps,
+      team,
+      reducer,
       signal,
       onEvent,
     };
-    const kept = folder.metrics(progress.epoch);
-    folder.resetMetrics(kept);
+    const kept = team.shared(() => folder.metrics(progress.epoch));
+    if (team.leads) folder.resetMetrics(kept);
     const epochs = [...kept];
     // Steps that were drawn and then lost are drawn again.
     const last = kept.at(-1);
-    const events = new EventWriter(folder.path, last === undefined ? {} : { resumeStep: last.step + 1 });
+    const resumeStep = last === undefined ? {} : { resumeStep: last.step + 1 };
+    const events = team.leads ? new EventWriter(folder.path, resumeStep) : undefined;
     try {
       while (progress.epoch < before.epochs + epochsNow) {
         const completed = await trainEpoch(session);
-        if (!completed) lock.check();
+        if (!completed) lock?.check();
         if (!completed) return { finished: false, folder: folder.path, epochs, broken: progress.broken };
         const metrics = await endEpoch(session);
         epochs.push(metrics);
-        folder.appendMetrics(metrics);
-        writeEvents(events, metrics);
+        if (events !== undefined) {
+          folder.appendMetrics(metrics);
+          writeEvents(events, metrics);
+        }
         save();
         onEvent({ type: 'epoch', metrics, epochs: before.epochs + epochsNow });
       }
     } finally {
-      events.close();
+      events?.close();
     }
-    tidy(() => {
-      const trained = (ema ?? model).stateDict();
-      writeSafetensors(folder.file('model.safetensors'), hosted(trained), { model: config.model });
-      const learnt = objective.stateDict();
-      if (learnt.size > 0)
-        writeSafetensors(folder.file('objective.safetensors'), hosted(learnt), {
-          objective: config.objective,
-        });
-    });
-    folder.finish({
-      finished: new Date().toISOString(),
-      steps: progress.step,
-      seconds: epochs.reduce((sum, metrics) => sum + metrics.seconds, 0),
-      broken: progress.broken,
-    });
-    if (!config.keepCheckpoints) folder.dropCheckpoints();
-    // A folder that was removed while the last step was under way is no finished run.
-    lock.check();
+    if (lock !== undefined) {
+      keepTrained(folder, ema ?? model, objective, config);
+      folder.finish({
+        finished: new Date().toISOString(),
+        steps: progress.step,
+        seconds: epochs.reduce((sum, metrics) => sum + metrics.seconds, 0),
+        broken: progress.broken,
+      });
+      if (!config.keepCheckpoints) folder.dropCheckpoints();
+      // A folder that was removed while the last step was under way is no finished run.
+      lock.check();
+    }
     return { finished: true, folder: folder.path, epochs, broken: progress.broken };
   } finally {
+    reducer?.[Symbol.dispose]();
     ema?.dispose();
     weights?.dispose();
     optimizer.dispose();
@@ -319,6 +347,50 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
     teacher?.dispose();
     model.dispose();
   }
+}
+
+/** The mode of this process: its own device and threads, in the precision of all. */
+function modeIn(team: Team, config: TrainConfig): Mode {
+  const mode = chooseMode(config, team.localRank);
+  return { ...mode, precision: team.shared(() => mode.precision) };
+}
+
+/**
+ * Checks that every process trains the same run.
+ * @throws `training/other-rank` naming the first setting that differs
+ */
+function checkSameRun(team: Team, description: RunDescription, model: Network): void {
+  if (team.size === 1) return;
+  const { config, data, code } = essence(description);
+  const runs = team.gather({ config, data, code });
+  for (const [rank, run] of runs.entries()) {
+    const difference = firstDifference(runs[0], run, '', ['on rank 0', `on rank ${rank}`]);
+    if (difference === null) continue;
+    throw new PenumbraError('training/other-rank', `the processes were started differently: ${difference}`, {
+      hint: 'give every process the same command and the same data',
+    });
+  }
+  team.verify([...model.stateDict().values()]);
+}
+
+/** The trained weights and what the method had learnt, in their files. */
+function keepTrained(
+  folder: RunFolder,
+  trained: Pick<Network, 'stateDict'>,
+  objective: ObjectiveRun,
+  { model, objective: name }: TrainConfig,
+): void {
+  tidy(() => {
+    writeSafetensors(folder.file('model.safetensors'), hosted(trained.stateDict()), { model });
+    const learnt = objective.stateDict();
+    if (learnt.size > 0)
+      writeSafetensors(folder.file('objective.safetensors'), hosted(learnt), { objective: name });
+  });
+}
+
+/** What names the draws of a process beside the seed: those of rank 0 are those of one process. */
+function ownDraws({ rank }: Team): number[] {
+  return rank === 0 ? [] : [0, rank];
 }
 
 /**
@@ -331,6 +403,7 @@ function drawsSeed(seed: number, ...more: number[]): number {
 
 /** The kept weights and what the method had learnt; draws begin anew, and not as those of the run before. */
 function startFromKept(
+  team: Team,
   folder: RunFolder,
   extension: Extension,
   model: Network,
@@ -339,7 +412,7 @@ function startFromKept(
   { seed }: TrainConfig,
   { device }: Mode,
 ): void {
-  if (folder.weightsIdentity() !== extension.weights) {
+  if (team.leads && folder.weightsIdentity() !== extension.weights) {
     throw new PenumbraError(
       'training/extend',
       `${folder.path} has other weights than those that were extended`,
@@ -350,15 +423,18 @@ function startFromKept(
     );
   }
   using _scope = new Scope();
-  generator.state = new Generator(drawsSeed(seed, extension.after.epochs), device).state;
-  model.loadStateDict(readSafetensors(folder.file('model.safetensors')).tensors);
-  const learnt = folder.file('objective.safetensors');
-  if (existsSync(learnt)) objective.loadStateDict(readSafetensors(learnt).tensors);
+  generator.state = new Generator(drawsSeed(seed, extension.after.epochs, ...ownDraws(team)), device).state;
+  if (team.leads) {
+    model.loadStateDict(readSafetensors(folder.file('model.safetensors')).tensors);
+    const learnt = folder.file('objective.safetensors');
+    if (existsSync(learnt)) objective.loadStateDict(readSafetensors(learnt).tensors);
+  }
+  team.copy([...model.stateDict().values(), ...objective.stateDict().values()]);
 }
 
 /** Validation and the epoch's line; resets `progress` to the start of the next epoch. */
 async function endEpoch(session: Session): Promise<EpochMetrics> {
-  const { config, model, objective, loader, valLoader, mode, progress } = session;
+  const { config, model, objective, loader, valLoader, mode, progress, team, ema } = session;
   if (progress.seen === 0) {
     throw new PenumbraError(
       'training/too-few',
@@ -368,12 +444,15 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
       },
     );
   }
-  tidy(() => objective.endEpoch());
+  tidy(() => objective.endEpoch((tensor) => team.sum(tensor)));
+  checkSameState(team, objective.name, objective.stateDict());
   const epoch = progress.epoch + 1;
   let val: ValFigures | undefined;
   if (valLoader !== undefined && (epoch % config.evaluateEvery === 0 || epoch === session.last)) {
-    const look = () => predict(model, valLoader, session.val!.targets, mode);
-    val = valFigures(await (session.ema?.during(look) ?? look()));
+    // Each rank has seen other images: batch norm's statistics are those of rank 0, which are also the ones that are kept.
+    team.copy(buffersOf(model, ema));
+    const look = () => predict(model, valLoader, session.val!.targets, mode, { team });
+    val = valFigures(await (ema?.during(look) ?? look()));
   }
   const metrics: EpochMetrics = {
     epoch,
@@ -385,6 +464,8 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
     seconds: progress.seconds,
     imagesPerSecond: progress.seen / progress.seconds,
   };
+  // Each rank has its own clock.
+  const ofAll = team.shared(() => metrics);
   Object.assign(progress, {
     epoch,
     batch: 0,
@@ -394,7 +475,14 @@ async function endEpoch(session: Session): Promise<EpochMetrics> {
     terms: 0,
     seconds: 0,
   } satisfies Partial<Progress>);
-  return metrics;
+  return ofAll;
+}
+
+/** What a network remembers beside its weights, which are equal on all ranks; of the averaged network too. */
+function buffersOf(model: Network, ema: WeightAverage | undefined): Tensor[] {
+  const names = Array.from(model.namedBuffers(), ([name]) => name);
+  const states = [model.stateDict(), ...(ema === undefined ? [] : [ema.stateDict()])];
+  return states.flatMap((state) => names.map((name) => state.get(name)!));
 }
 
 function describe(
@@ -404,6 +492,7 @@ function describe(
   loader: BatchLoader,
   train: Subset,
   mode: Mode,
+  team: Team,
 ): RunDescription {
   const { config, dataset } = options;
   return {
@@ -423,9 +512,15 @@ function describe(
       activation: objective.task.activation,
     },
     ...ownCode(config),
-    ...(needsTeacher(config.objective) &&
+    ...(team.leads &&
+      needsTeacher(config.objective) &&
       config.teacher !== null && { teacher: teacherFingerprint(config.teacher) }),
-    mode: { device: mode.device, precision: mode.precision, threads: mode.threads },
+    mode: {
+      device: mode.device,
+      precision: mode.precision,
+      threads: mode.threads,
+      ...(team.size > 1 && { ranks: team.size }),
+    },
     software: { node: process.version, libtorch: engineInfo().version },
   };
 }

@@ -46,4 +46,5 @@ export {
 } from './run-folder.ts';
 export { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 export { loadTeacher, teacherFingerprint, teacherWeights } from './teacher.ts';
+export { alone, asTeam, GroupTeam, type Team, type TeamOptions } from './team.ts';
 export type { ValFigures } from './val-figures.ts';

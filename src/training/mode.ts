@@ -11,8 +11,14 @@ export interface Mode {
   readonly reason: string;
 }
 
-/** The fastest mode that is safe: a GPU where there is one, and bfloat16 autocast where it is computed in hardware. */
-export function chooseMode(config: Pick<TrainConfig, 'device' | 'precision' | 'threads'>): Mode {
+/**
+ * The fastest mode that is safe: a GPU where there is one, and bfloat16 autocast where it is computed in hardware.
+ * @param localRank which GPU is this process's own, of several processes on one machine
+ */
+export function chooseMode(
+  config: Pick<TrainConfig, 'device' | 'precision' | 'threads'>,
+  localRank = 0,
+): Mode {
   const info = engineInfo();
   if (config.device.startsWith('cuda') && !info.cuda.available) {
     throw new PenumbraError(
@@ -23,7 +29,8 @@ export function chooseMode(config: Pick<TrainConfig, 'device' | 'precision' | 't
       },
     );
   }
-  const device = config.device === 'auto' ? (info.cuda.available ? 'cuda:0' : 'cpu') : config.device;
+  const device =
+    config.device === 'auto' ? (info.cuda.available ? `cuda:${localRank}` : 'cpu') : config.device;
   if (config.threads !== null) setThreads(config.threads);
   const threads = getThreads();
   if (config.precision !== 'auto')

@@ -8,6 +8,7 @@ import { gatherInputs, type InputBatch, type Task, taskOf } from '../tasks/index
 import { autocast, noGrad, type Tensor, tidy } from '../torch/index.ts';
 import type { Module } from '../torch/nn/index.ts';
 import type { Mode } from './mode.ts';
+import { alone, type Team } from './team.ts';
 
 /** Runs `forward` in the mode's precision; its result comes back in float32. */
 export function inMode(mode: Mode, forward: () => Tensor): Tensor {
@@ -85,6 +86,8 @@ export interface PredictOptions {
   readonly features?: boolean;
   /** Called after every batch with the number of samples done. */
   readonly onProgress?: (done: number) => void;
+  /** The processes whose loaders share the split: each is told what all of them found. Default: this one alone. */
+  readonly team?: Team;
 }
 
 /** What a network says of a split, and of which samples (broken files are left out). */
@@ -152,15 +155,34 @@ export async function predict(
   } finally {
     model.train(training);
   }
-  const shown = concatenate(indices, Int32Array);
+  const { shown, rows } = inOrder(concatenate(indices, Int32Array), options.team ?? alone);
   return outputOf({
-    probabilities: concatenate(probabilities, Float32Array),
-    logits: concatenate(logits, Float32Array),
-    ...(options.features && { features: concatenate(features, Float32Array) }),
-    ...(model.doubt !== undefined && { doubt: concatenate(doubts, Float32Array) }),
+    probabilities: rows(probabilities),
+    logits: rows(logits),
+    ...(options.features && { features: rows(features) }),
+    ...(model.doubt !== undefined && { doubt: rows(doubts) }),
     targets: takeTargets(targets, shown),
     indices: shown,
   });
+}
+
+/** The sample numbers of all processes, in order, and what puts the values of all of them into it. */
+function inOrder(
+  indices: Int32Array,
+  team: Team,
+): { shown: Int32Array; rows: (parts: readonly Float32Array[]) => Float32Array } {
+  if (team.size === 1) return { shown: indices, rows: (parts) => concatenate([...parts], Float32Array) };
+  const all = team.concatenated(indices);
+  const order = Array.from(all.keys()).sort((a, b) => all[a]! - all[b]!);
+  const rows = (parts: readonly Float32Array[]) => {
+    const values = team.concatenated(concatenate([...parts], Float32Array));
+    const width = all.length === 0 ? 0 : values.length / all.length;
+    const sorted = new Float32Array(values.length);
+    for (const [to, from] of order.entries())
+      sorted.set(values.subarray(from * width, (from + 1) * width), to * width);
+    return sorted;
+  };
+  return { shown: Int32Array.from(order, (at) => all[at]!), rows };
 }
 
 /**

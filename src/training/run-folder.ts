@@ -44,7 +44,13 @@ export interface RunDescription {
   readonly teacher?: string;
   /** What was trained on top of the run once it was finished, in order. */
   readonly extensions?: readonly Extension[];
-  readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };
+  readonly mode: {
+    readonly device: string;
+    readonly precision: string;
+    readonly threads: number;
+    /** Processes that train it together; left out where it is one. */
+    readonly ranks?: number;
+  };
   readonly software: Readonly<Record<string, string>>;
 }
 
@@ -150,7 +156,10 @@ export class RunFolder {
       writeAtomically(this.file('config.json'), `${JSON.stringify(description, null, 2)}\n`);
       return;
     }
-    const difference = firstDifference(essence(this.description()), essence(description));
+    const begun = this.description();
+    const [then, now] = [begun.mode.ranks ?? 1, description.mode.ranks ?? 1];
+    if (then !== now) throw otherRanks(this, then, now);
+    const difference = firstDifference(essence(begun), essence(description));
     if (difference === null) return;
     if (difference.startsWith('code.')) throw changedCode(this, difference);
     throw new PenumbraError('training/other-run', `${this.path} holds another run: ${difference}`, {
@@ -277,7 +286,11 @@ const notCompared = [
 ] as const;
 
 /** What must be equal for a run to be the same. A setting that is newer than the run had its default. */
-function essence({ config, data, model, mode, teacher, code }: RunDescription): unknown {
+export function essence({ config, data, model, mode, teacher, code }: RunDescription): {
+  readonly config: Partial<TrainConfig>;
+  readonly data: object;
+  readonly code: object;
+} & Record<string, unknown> {
   const settings: Partial<TrainConfig> = { ...resolveConfig({}), ...config };
   for (const name of notCompared) delete settings[name];
   return {
@@ -290,20 +303,39 @@ function essence({ config, data, model, mode, teacher, code }: RunDescription): 
   };
 }
 
-/** The first place in which two plain values differ, in words; null where there is none. */
-export function firstDifference(a: unknown, b: unknown, path = ''): string | null {
+/** Samples, draws and sums are divided by the number of processes. */
+function otherRanks(folder: RunFolder, then: number, now: number): PenumbraError {
+  const words = (ranks: number) => (ranks === 1 ? 'one process' : `${ranks} processes`);
+  return new PenumbraError(
+    'training/other-run',
+    `${folder.path} was begun with ${words(then)}, and is now to go on with ${words(now)}`,
+    {
+      hint: `start ${words(then)} again${then > 1 ? ` (--processes ${then}, or the launcher’s number)` : ''}, or choose another --out folder`,
+      where: { file: folder.file('config.json') },
+    },
+  );
+}
+
+/** The first place in which two plain values differ, in words; null where there is none. @param sides their names */
+export function firstDifference(
+  a: unknown,
+  b: unknown,
+  path = '',
+  sides: readonly [string, string] = ['there', 'now'],
+): string | null {
   if (typeof a === 'object' && a !== null && typeof b === 'object' && b !== null) {
     for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
       const difference = firstDifference(
         (a as Record<string, unknown>)[key],
         (b as Record<string, unknown>)[key],
         path === '' ? key : `${path}.${key}`,
+        sides,
       );
       if (difference !== null) return difference;
     }
     return null;
   }
-  return a === b ? null : `${path} is ${JSON.stringify(a)} there and ${JSON.stringify(b)} now`;
+  return a === b ? null : `${path} is ${JSON.stringify(a)} ${sides[0]} and ${JSON.stringify(b)} ${sides[1]}`;
 }
 
 /** Weights that two versions of a file made would be of neither. */

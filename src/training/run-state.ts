@@ -4,6 +4,7 @@ import { type Generator, Scope, type Tensor, tidy } from '../torch/index.ts';
 import type { StateDict } from '../torch/nn/index.ts';
 import { loadNewestCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { RunFolder } from './run-folder.ts';
+import { alone, type Team } from './team.ts';
 
 /** The part of a run's state that is numbers; saved with every checkpoint. */
 export interface Progress {
@@ -34,17 +35,30 @@ interface Stateful {
   loadStateDict(state: StateDict): unknown;
 }
 
-/** Everything that a checkpoint holds, under the names that it has there. */
+/** What differs between the ranks of a team in the middle of an epoch: what each has drawn, and what it has observed. */
+const ownOfRank = /^(generator|objective)\./;
+
+/** Everything that a checkpoint holds, under the names that it has there; `rank1.generator.state` is rank 1's own. */
 export class RunState {
   private readonly folder: RunFolder;
   private readonly parts: Readonly<Record<string, Stateful>>;
   private readonly generator: Generator;
+  private readonly team: Team;
 
-  /** @param parts what remembers tensors, by the prefix of their names: model, optimizer, objective */
-  constructor(folder: RunFolder, parts: Readonly<Record<string, Stateful>>, generator: Generator) {
+  /**
+   * @param parts what remembers tensors, by the prefix of their names: model, optimizer, objective
+   * @param team the processes that train the run; each calls the same methods
+   */
+  constructor(
+    folder: RunFolder,
+    parts: Readonly<Record<string, Stateful>>,
+    generator: Generator,
+    team: Team = alone,
+  ) {
     this.folder = folder;
     this.parts = parts;
     this.generator = generator;
+    this.team = team;
   }
 
   /** @throws `training/diverged` where a number is not finite: such a state must not take a good one's place */
@@ -53,6 +67,11 @@ export class RunState {
       const tensors = new Map<string, Tensor>([['generator.state', this.generator.state]]);
       for (const [part, owner] of Object.entries(this.parts))
         for (const [name, tensor] of owner.stateDict()) tensors.set(`${part}.${name}`, tensor);
+      for (const [name, tensor] of this.team.size === 1 ? [] : [...tensors])
+        if (ownOfRank.test(name))
+          for (const [rank, own] of this.team.gatherTensors(tensor).entries())
+            if (rank > 0) tensors.set(`rank${rank}.${name}`, own);
+      if (!this.team.leads) return;
       for (const [name, tensor] of tensors)
         if (tensor.dtype.startsWith('float') && !tensor.isfinite().all().item())
           throw diverged(`${name} is not finite after step ${progress.step}`);
@@ -66,15 +85,18 @@ export class RunState {
    */
   resume(onDamaged: (path: string, reason: string) => void): Progress | null {
     using _scope = new Scope();
-    const checkpoint = loadNewestCheckpoint<Progress>(this.folder.checkpoints, onDamaged);
-    if (checkpoint === null) return null;
+    const { team } = this;
+    const checkpoint = team.leads ? loadNewestCheckpoint<Progress>(this.folder.checkpoints, onDamaged) : null;
+    const progress = team.shared(() => checkpoint?.progress ?? null);
+    if (progress === null) return null;
+    const tensors = team.sharedTensors(() => checkpoint!.tensors);
+    const own = (name: string) => tensors.get(`rank${team.rank}.${name}`) ?? tensors.get(name);
     for (const [part, owner] of Object.entries(this.parts)) {
-      const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(`${part}.`));
-      owner.loadStateDict(new Map(own.map(([name, tensor]) => [name.slice(part.length + 1), tensor])));
+      const names = [...tensors.keys()].filter((name) => name.startsWith(`${part}.`));
+      owner.loadStateDict(new Map(names.map((name) => [name.slice(part.length + 1), own(name)!])));
     }
-    const state = checkpoint.tensors.get('generator.state');
+    const state = own('generator.state');
     if (state !== undefined) this.generator.state = state;
-    const { progress } = checkpoint;
     // Runs of one label of K that were begun before findings were trained count what they saw alone.
     return { ...progress, terms: progress.terms ?? progress.seen };
   }

@@ -7,6 +7,7 @@ import { buildModel } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import type { Mode } from './mode.ts';
 import { RunFolder } from './run-folder.ts';
+import { alone, type Team } from './team.ts';
 
 /**
  * The weights file of the teacher that a path names: a finished run's folder, or a safetensors file.
@@ -34,7 +35,7 @@ export function teacherFingerprint(path: string): string {
 }
 
 /**
- * A trained copy of the configured network, frozen: in evaluation mode and without gradients.
+ * A trained copy of the configured network, frozen: in evaluation mode and without gradients. Rank 0 reads it.
  * @throws `training/teacher` where the weights are of another network
  */
 export function loadTeacher(
@@ -43,12 +44,21 @@ export function loadTeacher(
   input: { size: number; channels: 1 | 3 },
   classes: number,
   mode: Pick<Mode, 'device'>,
+  team: Team = alone,
 ): Network {
-  const file = teacherWeights(path);
+  const file = team.leads ? teacherWeights(path) : undefined;
   // It is asked for logits alone.
   const plain = { ...config, doubtWeight: 0 };
   const model = tidy(() => buildModel(plain, input, classes, new Generator(config.seed), mode));
   using _scope = new Scope();
+  if (file !== undefined) loadWeights(model, file, config);
+  team.copy(model.stateDict().values());
+  for (const parameter of model.parameters()) parameter.requires_grad_(false);
+  return model.eval();
+}
+
+/** Disposes of the network where it fails. */
+function loadWeights(model: Network, file: string, config: TrainConfig): void {
   try {
     const weights = [...readSafetensors(file).tensors].filter(([name]) => !name.startsWith('doubt.'));
     model.loadStateDict(new Map(weights));
@@ -65,6 +75,4 @@ export function loadTeacher(
       },
     );
   }
-  for (const parameter of model.parameters()) parameter.requires_grad_(false);
-  return model.eval();
 }

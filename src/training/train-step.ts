@@ -43,7 +43,7 @@ export interface StepResult {
 /** One update by one batch. Leaves no tensor behind beside the gradients, which the next step forgets. */
 export function trainStep(trainee: Trainee, batch: Batch, epoch: number): StepResult {
   trainee.optimizer.zeroGrad();
-  const result = addGradients(trainee, batch, epoch, 'mean');
+  const result = addGradients(trainee, batch, epoch, ({ loss }) => loss.backward());
   trainee.optimizer.step();
   return result;
 }
@@ -62,7 +62,7 @@ export class AccumulatedStep {
   }
 
   add(batch: Batch, epoch: number): StepResult {
-    const result = addGradients(this.trainee, batch, epoch, 'sum');
+    const result = addGradients(this.trainee, batch, epoch, addSum);
     this.terms += result.terms;
     return result;
   }
@@ -75,11 +75,31 @@ export class AccumulatedStep {
   }
 }
 
+/** A batch after its forward pass. */
+export interface Forward {
+  /** The mean, with gradients. */
+  readonly loss: Tensor;
+  /** Labels, or known findings, of which it is the mean. */
+  readonly terms: number;
+  /** How many of them the network got right. */
+  readonly correct: () => number;
+}
+
+/** Adds the gradients of the sum that a batch's loss is the mean of. */
+export function addSum({ loss, terms }: Forward): void {
+  loss.mul(terms).backward();
+}
+
 /**
- * Forward pass, loss, gradients, and what the objective observes. Under mixup it observes the mixed images with the
- * labels that they show most of.
+ * Forward pass, loss, gradients (by `backward`), and what the objective observes. Under mixup it observes the mixed images
+ * with the labels that they show most of.
  */
-function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' | 'sum'): StepResult {
+export function addGradients(
+  trainee: Trainee,
+  batch: Batch,
+  epoch: number,
+  backward: (forward: Forward) => void,
+): StepResult {
   const { model, objective, mode, teacher, classWeights, doubtWeight = 0 } = trainee;
   const { task } = objective;
   return tidy(() => {
@@ -106,10 +126,11 @@ function addGradients(trainee: Trainee, batch: Batch, epoch: number, of: 'mean' 
     };
     const loss = mix ? mixedLoss(lossOf, seen, mix) : lossOf(seen);
     const terms = task.terms(targets);
-    (of === 'mean' ? loss : loss.mul(terms)).backward();
+    const correct = () => task.correct(logits.detach(), targets);
+    backward({ loss, terms, correct });
     const detached = { ...seen, logits: logits.detach(), ...(doubt && { doubtLogits: doubt.detach() }) };
     noGrad(() => objective.observe(detached));
-    return { loss: loss.item(), correct: task.correct(detached.logits, targets), terms };
+    return { loss: loss.item(), correct: correct(), terms };
   });
 }
 
