@@ -2,7 +2,7 @@
  * Data-parallel training, measured over loopback and modelled for networks:
  *
  *     npm run bench -- distributed [--ranks 2] [--rounds 5] [--steps 10]
- *     npm run bench -- distributed --model-only [--step-ms 850] [--images 16] [--gradient-mb 102] [--rate-gbs 1.33] [--latency-us 60]
+ *     npm run bench -- distributed --model-only [--step-ms 850] [--images 16] [--gradient-mb 102] [--rate-gbs 1.33] [--latency-us 105]
  *
  * 1. An all-reduce of one number and of 100 MB.
  * 2. What a step with ResNet-50's gradients takes with several ranks more than with one: ours, and PyTorch's
@@ -30,7 +30,7 @@ const { values } = parseArgs({
     images: { type: 'string', default: '16' },
     'gradient-mb': { type: 'string', default: '102' },
     'rate-gbs': { type: 'string', default: '1.33' },
-    'latency-us': { type: 'string', default: '60' },
+    'latency-us': { type: 'string', default: '105' },
   },
   strict: false,
 }) as { values: Record<string, string> & { 'model-only': boolean } };

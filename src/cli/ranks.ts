@@ -31,16 +31,23 @@ export async function asRank<T>(
       `waiting for ${missing.length === 1 ? 'rank' : 'ranks'} ${missing.slice(0, 8).join(', ')}${more} of ${meeting.size}\n`,
     );
   };
+  // Also where a second Ctrl-C ends the process.
+  const end = (code: number) => distributed.exitNow(Number(code));
+  process.on('exit', end);
   try {
-    return await asTeam(meeting, { timeout, joinTimeout: Math.max(300, timeout), signal, onWait }, (team) => {
-      met = true;
-      return body(team);
-    });
+    const result = await asTeam(
+      meeting,
+      { timeout, joinTimeout: Math.max(300, timeout), signal, onWait },
+      (team) => {
+        met = true;
+        return body(team);
+      },
+    );
+    process.off('exit', end);
+    return result;
   } catch (error) {
     if (!met && signal.aborted) return undefined;
     reportToAgent(error);
-    // Also where the process is ended by a second Ctrl-C.
-    process.on('exit', (code) => distributed.exitNow(Number(code)));
     throw error;
   }
 }

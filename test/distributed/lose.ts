@@ -66,7 +66,9 @@ async function lose(ranks: readonly Rank[], number: number): Promise<boolean> {
   const ended = others.map(({ child: { exitCode, signalCode } }) => exitCode ?? signalCode);
   // Its last step may just have been done.
   if (ended.every((code) => code === 0)) return true;
-  console.log(`${number}: ${signal} of rank ${lost}: the others ended with ${ended} after ${seconds.toFixed(1)} s`);
+  console.log(
+    `${number}: ${signal} of rank ${lost}: the others ended with ${ended} after ${seconds.toFixed(1)} s`,
+  );
   if (seconds > timeout + 10) fault(`they took ${seconds.toFixed(1)} s`);
   for (const { stderr } of others)
     if (!stderr().includes(`rank ${lost} of ${size} (process ${victim.child.pid}) was lost`)) fault(stderr());

@@ -102,7 +102,9 @@ async function train(team?: Team): Promise<boolean> {
 
 const meeting = distributed.meetingFromEnvironment(process.env);
 try {
-  const finished = await (meeting === undefined ? train() : asTeam(meeting, { timeout: run.timeout ?? 60 }, train));
+  const finished = await (meeting === undefined
+    ? train()
+    : asTeam(meeting, { timeout: run.timeout ?? 60 }, train));
   process.stdout.write(`${JSON.stringify({ finished, hash })}\n`);
 } catch (error) {
   process.stderr.write(`${formatError(error)}\n`);
