@@ -5,6 +5,8 @@ import {
   type FindingsOptions,
   type OpenOptions,
   openDataset,
+  PHANTOM_KINDS,
+  type PhantomKind,
   SPLIT_NAMES,
   type SplitParts,
 } from '../data/index.ts';
@@ -41,6 +43,7 @@ export interface DataFlags {
   values?: NonNullable<FindingsOptions['values']>;
   judgeBy?: string;
   errors?: NonNullable<FindingsOptions['errors']>;
+  phantomKind?: PhantomKind;
   phantomImages?: number;
   phantomSize?: number;
   phantomSeed?: number;
@@ -115,7 +118,13 @@ export function addDataOptions(command: Command): Command {
       '--skip-duplicates',
       'keep one of images with the same content, or listed twice; looks at all of them',
     )
-    .option('--phantom-images <n>', 'images to draw, where DATA is phantom (default: 6000)', whole)
+    .addOption(
+      new Option(
+        '--phantom-kind <what>',
+        'what to draw, where DATA is phantom: knees with grades (default), or an atlas of 165 classes',
+      ).choices(PHANTOM_KINDS),
+    )
+    .option('--phantom-images <n>', 'how many (default: 6000 knees, 20000 of an atlas)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
     .option('--phantom-seed <n>', 'their seed (default: 0)', whole);
   return addCheckOption(described);
@@ -177,6 +186,7 @@ export function openOptions(flags: DataFlags): OpenOptions {
     ...(Object.keys(findings).length > 0 && { findings }),
     ...(flags.judgeBy !== undefined && { judgeBy: flags.judgeBy }),
     phantom: {
+      ...(flags.phantomKind !== undefined && { kind: flags.phantomKind }),
       ...(flags.phantomImages !== undefined && { images: flags.phantomImages }),
       ...(flags.phantomSize !== undefined && { size: flags.phantomSize }),
       ...(flags.phantomSeed !== undefined && { seed: flags.phantomSeed }),

@@ -29,17 +29,19 @@ export function register(program: Command): void {
   const command = program
     .command('phantom')
     .description(
-      'Draws virtual radiographs with a known truth, as a data set on disk: knees with grades, or a chest clinic with findings, readers and reports.',
+      'Draws virtual radiographs with a known truth, as a data set on disk: knees with grades, an atlas of 165 classes, or a chest clinic with findings, readers and reports.',
     )
     .requiredOption('--out <folder>', 'a new or empty folder')
-    .addOption(new Option('--kind <what>', 'what to draw').choices(['knee', 'chest']).default('knee'))
-    .option('--images <n>', 'how many (default: 6000 knees, 8000 chests)', whole)
+    .addOption(
+      new Option('--kind <what>', 'what to draw').choices(['knee', 'atlas', 'chest']).default('knee'),
+    )
+    .option('--images <n>', 'how many (default: 6000 knees, 20000 of an atlas, 8000 chests)', whole)
     .option('--size <pixels>', 'side, 32 to 512', whole, 64)
     .option('--seed <n>', 'equal seeds draw equal images', whole, 0)
-    .optionsGroup('Knees:')
+    .optionsGroup('Knees and atlas:')
     .option(
       '--reader-noise <tau>',
-      'how much the virtual readers confuse neighbouring grades (default: 0.085)',
+      'how much the virtual readers confuse neighbouring grades (default: 0.085), or the two of a pair (default: 0.15)',
       number,
     )
     .addOption(
@@ -57,6 +59,7 @@ readers), masks.jsonl. docs/chest-clinic.md has its model.
 Examples:
   $ penumbra phantom --out phantoms
   $ penumbra phantom --out phantoms-png --images 500 --size 224 --format png
+  $ penumbra phantom --kind atlas --out atlas
   $ penumbra phantom --kind chest --out clinic --images 8000 --size 64
   $ penumbra phantom --kind chest --out timid --habit 0.5 --silence 0.4
   $ penumbra extract clinic/reports.csv --out rows.jsonl
@@ -77,7 +80,7 @@ export function addChestDials(command: Command, prefix: '' | 'phantom-' = ''): C
 
 type Flags = {
   out: string;
-  kind: 'knee' | 'chest';
+  kind: 'knee' | 'atlas' | 'chest';
   images?: number;
   size: number;
   seed: number;
@@ -88,15 +91,16 @@ type Flags = {
 async function phantom(flags: Flags): Promise<void> {
   const { out, kind, images, size, seed } = flags;
   const dials = givenDials(flags);
-  const others = kind === 'knee' ? Object.keys(dials).map((dial) => dialFlag(dial)) : foreign(flags);
+  const others = kind === 'chest' ? foreign(flags) : Object.keys(dials).map((dial) => dialFlag(dial));
   if (others.length > 0) {
     throw new PenumbraError('usage/phantom', `${others[0]} is not for --kind ${kind}`, {
-      hint: kind === 'knee' ? 'add --kind chest, or leave it out' : 'leave it out: chests are .png files',
+      hint: kind === 'chest' ? 'leave it out: chests are .png files' : 'add --kind chest, or leave it out',
     });
   }
   const data = await import('../data/index.ts');
-  if (kind === 'knee') {
+  if (kind !== 'chest') {
     const dataset = await data.writePhantom(out, {
+      kind,
       ...(images !== undefined && { images }),
       size,
       seed,
@@ -125,10 +129,12 @@ function tell(
 ): void {
   const subsets: { split: string; length: number }[] = Object.values(dataset.splits);
   const splits = subsets.map(({ split, length }) => `${split} ${length}`);
-  process.stdout.write(`${out}: ${splits.join(', ')}; ${what} ${dataset.classes.join(', ')}\n`);
+  const { classes } = dataset;
+  const names = classes.length > 20 ? `${classes.length} ${what}` : `${what} ${classes.join(', ')}`;
+  process.stdout.write(`${out}: ${splits.join(', ')}; ${names}\n`);
 }
 
-/** Flags of the knees that are given, and that chests do not know; their files are .png anyway. */
+/** Flags of the others that are given, and that chests do not know; their files are .png anyway. */
 function foreign({ readerNoise, format }: Flags): string[] {
   const noise = readerNoise === undefined ? [] : ['--reader-noise'];
   return format === 'idx' ? [...noise, '--format idx'] : noise;

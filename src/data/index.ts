@@ -22,7 +22,13 @@ export { type Mask, Masks, readMasks } from './masks.ts';
 export { type OpenOptions, openDataset } from './open.ts';
 export { type ImagePart, type Images, type OpenImagesOptions, openImages } from './open-images.ts';
 export type { ColumnNames, Listing, Names, Part } from './part.ts';
-export { type PhantomDatasetOptions, phantomDataset, writePhantom } from './phantom-dataset.ts';
+export {
+  PHANTOM_KINDS,
+  type PhantomDatasetOptions,
+  type PhantomKind,
+  phantomDataset,
+  writePhantom,
+} from './phantom-dataset.ts';
 export { RADIMAGENET_CLASSES, type RadImageNetClass, radImageNetClass } from './radimagenet.ts';
 export { CHEXPERT_FINDINGS } from './read-chexpert.ts';
 export { CLINIC_CARD } from './read-clinic.ts';

@@ -2,13 +2,12 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { PenumbraError } from '../errors.ts';
 import { resolveInside } from '../files/index.ts';
-import type { PhantomOptions } from '../phantom/index.ts';
 import { assignParts, type DatasetOptions, datasetOf } from './dataset.ts';
 import { dicomHint } from './dicom.ts';
 import { dataFormats, registerFormat } from './format.ts';
 import { judgedBy } from './judge-by.ts';
 import type { Listing } from './part.ts';
-import { phantomDataset } from './phantom-dataset.ts';
+import { type PhantomDatasetOptions, phantomDataset } from './phantom-dataset.ts';
 import { BUILT } from './read-built.ts';
 import { CHEXPERT } from './read-chexpert.ts';
 import { CLASS_FOLDERS } from './read-class-folders.ts';
@@ -24,7 +23,7 @@ import type { Dataset, FilePixels } from './types.ts';
 
 export interface OpenOptions extends DatasetOptions {
   /** What to draw where the path is `phantom`. */
-  readonly phantom?: PhantomOptions;
+  readonly phantom?: Omit<PhantomDatasetOptions, 'fractions'>;
   /** A data set of the same images whose labels judge the test split: see `judgedBy`. */
   readonly judgeBy?: string;
 }

@@ -38,8 +38,8 @@ export interface Joint {
 export const NOISE = 0.022;
 /** Weight of the trabecular texture: its standard deviation in bone, at `trabeculae` 1. */
 export const TEXTURE = 0.04;
-/** Correlation lengths of the texture: along the bone and across it. */
-export const TEXTURE_LENGTH: readonly [along: number, across: number] = [0.06, 0.02];
+/** Correlation lengths of the texture: along the bone, which stands upright, and across it. */
+export const TEXTURE_LENGTH: readonly [down: number, across: number] = [0.06, 0.02];
 
 /** A joint of the given severity with everything else drawn from the patient's and the picture's own streams. */
 export function drawJoint(severity: number, patient: Random, picture: Random): Joint {

@@ -1,7 +1,8 @@
-import { PenumbraError } from '../errors.ts';
-import { normalCdf, normalQuantile } from '../normal.ts';
+import { normalCdf } from '../normal.ts';
 import { Random } from '../random.ts';
 import { drawJoint, NOISE, renderJoint, TEXTURE, TEXTURE_LENGTH } from './joint.ts';
+import { drawTexture, quickNormal } from './noise.ts';
+import { checked } from './option.ts';
 import { DEFAULT_READER_NOISE, GRADES, gradePosterior, readGrade } from './readers.ts';
 
 export interface PhantomOptions {
@@ -122,7 +123,7 @@ class Canvas {
     );
     renderJoint(joint, size, absorption, bone);
     const random = new Random(seed, NOISE_STREAM, index);
-    drawTexture(texture, size, random);
+    drawTexture(texture, size, random, TEXTURE_LENGTH);
     const grain = TEXTURE * joint.trabeculae * joint.gain;
     const mirrored = index % 2 === 1; // The other knee has its medial side on the other side.
     for (let y = 0; y < size; y++) {
@@ -134,42 +135,4 @@ class Canvas {
       }
     }
   }
-}
-
-/**
- * A field of mean 0 and deviation 1 with correlations exp(−|Δ| / length): first-order autoregressive along and across
- * the bone.
- */
-function drawTexture(field: Float32Array, size: number, random: Random): void {
-  const pixel = 2 / size;
-  const along = Math.exp(-pixel / TEXTURE_LENGTH[0]);
-  const across = Math.exp(-pixel / TEXTURE_LENGTH[1]);
-  const newAlong = Math.sqrt(1 - along * along);
-  const newAcross = Math.sqrt(1 - across * across);
-  for (let y = 0; y < size; y++) {
-    let previous = quickNormal(random);
-    for (let x = 0; x < size; x++) {
-      if (x > 0) previous = across * previous + newAcross * quickNormal(random);
-      const at = y * size + x;
-      field[at] = y === 0 ? previous : along * field[at - size] + newAlong * previous;
-    }
-  }
-}
-
-const QUANTILES = 4096;
-let quantiles: Float32Array | undefined;
-
-/** A normal number on 4096 quantiles (deviation 0.9998): a tenth of the cost of `Random.normal`, for noise. */
-function quickNormal(random: Random): number {
-  quantiles ??= Float32Array.from({ length: QUANTILES }, (_, i) => normalQuantile((i + 0.5) / QUANTILES));
-  return quantiles[random.uint32() >>> 20];
-}
-
-function checked(name: string, value: number, min: number, max: number, whole: boolean): number {
-  if (value >= min && value <= max && (!whole || Number.isInteger(value))) return value;
-  throw new PenumbraError(
-    'phantom/option',
-    `${name} must be ${whole ? 'an integer' : 'a number'} from ${min} to ${max}, not ${value}`,
-    { where: { argument: name } },
-  );
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PHANTOM_KINDS, type PhantomKind } from '../data/index.ts';
 import { partList } from '../judgement/index.ts';
 import { modelNames } from '../models/index.ts';
 import { objectiveDefinitions, objectiveNames } from '../objectives/index.ts';
@@ -144,6 +145,10 @@ const set = z
       ),
     phantom: z
       .strictObject({
+        kind: z
+          .enum(PHANTOM_KINDS as [PhantomKind, ...PhantomKind[]])
+          .optional()
+          .describe('Knees with five grades (the default), or an atlas of 165 classes.'),
         images: z.int().min(1).optional(),
         size: z.int().min(32).max(512).optional(),
         seed: z.int().min(0).optional(),

@@ -440,7 +440,7 @@ describe('phantoms', () => {
       expect(await firstBatch(b)).toEqual(await firstBatch(a));
       expect(new Set(b.groups!).size).toBe(new Set(a.groups!).size);
     }
-    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('300 virtual knee radiographs');
+    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('300 pictures of 32×32');
     await expect(writePhantom(folder, options)).rejects.toMatchObject({ code: 'files/exists' });
   });
 
@@ -458,6 +458,18 @@ describe('phantoms', () => {
       );
     expect(keyed(train).sort()).toEqual(keyed(written.splits.train!).sort());
     expect(new Set(train.groups!).size).toBe(train.length / 2);
+  });
+
+  test('an atlas of 165 classes: patients whole, every class in every split', () => {
+    const phantom = { kind: 'atlas', images: 10_000, size: 32, seed: 2 } as const;
+    const data = openDataset('phantom', { phantom });
+    expect(data.classes).toHaveLength(165);
+    expect(data.classes).toContain('US_thyroid_septated_cyst');
+    for (const { length, labels, posterior, groups } of Object.values(data.splits)) {
+      expect(new Set(labels).size).toBe(165);
+      expect(posterior).toHaveLength(length * 165);
+      expect(new Set(groups!).size).toBe(length / 2);
+    }
   });
 
   async function firstBatch(subset: Subset): Promise<Float32Array> {

@@ -1,5 +1,5 @@
 import type { Random } from '../../random.ts';
-import { type Canvas, type Pose, smooth } from './canvas.ts';
+import { type Canvas, type Pose, smooth } from '../canvas.ts';
 
 /**
  * The chest behind the findings, from the front. Lengths are in half picture widths, densities in shares of the film's

@@ -1,4 +1,5 @@
 import type { Random } from '../../random.ts';
+import { type Canvas, smooth } from '../canvas.ts';
 import {
   type Chest,
   cageAt,
@@ -9,7 +10,6 @@ import {
   mediastinumAt,
   ribPath,
 } from './anatomy.ts';
-import { type Canvas, smooth } from './canvas.ts';
 import { latentIndex } from './findings.ts';
 import type { Place } from './places.ts';
 

@@ -1,7 +1,7 @@
-import { normalQuantile } from '../../normal.ts';
 import { Random } from '../../random.ts';
+import { Canvas } from '../canvas.ts';
+import { quickNormal } from '../noise.ts';
 import { add, chestOf, drawChest, drawHeart, Fields } from './anatomy.ts';
-import { Canvas } from './canvas.ts';
 import { amountOf, DRAWING_ORDER, drawFinding, heartRatio } from './drawing.ts';
 import { CLINIC_FINDINGS } from './findings.ts';
 import { encodeMask } from './masks.ts';
@@ -95,13 +95,4 @@ export class Radiographs {
     }
     return drawn;
   }
-}
-
-const QUANTILES = 4096;
-let quantiles: Float32Array | undefined;
-
-/** A normal number on 4096 quantiles: a tenth of the cost of `Random.normal`, for grain. */
-function quickNormal(random: Random): number {
-  quantiles ??= Float32Array.from({ length: QUANTILES }, (_, i) => normalQuantile((i + 0.5) / QUANTILES));
-  return quantiles[random.uint32() >>> 20];
 }
