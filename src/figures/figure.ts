@@ -18,8 +18,8 @@ interface FigureText {
   readonly better: 'higher' | 'lower' | 'zero';
   /** One sentence for who meets it first. */
   readonly meaning: string;
-  /** What the outputs must hold beside probabilities, else the figure is left out. */
-  readonly needs?: 'posterior' | 'thresholds' | 'doubt';
+  /** What the outputs must hold beside probabilities, else the figure is left out; `wording`: targets that express doubt. */
+  readonly needs?: 'posterior' | 'thresholds' | 'doubt' | 'wording';
   /** Whether it tells anything for K classes or findings; default always. It is measured all the same. */
   readonly shown?: (classes: number) => boolean;
 }

@@ -401,3 +401,40 @@ describe('predicted doubt', () => {
     expect(measureFigures({ ...outputs, doubt: rates })['doubt.ece']).toBeUndefined();
   });
 });
+
+describe('AUROC three ways', () => {
+  // Four images of one finding: present, probable (p = 0.8), doubtful (p = 0.2), absent; and one that nobody knows.
+  const outputs = (probabilities: number[]): Outputs => ({
+    targets: {
+      kind: 'findings',
+      names: ['a'],
+      values: Float32Array.of(1, 1, 0, 0, 1),
+      rates: Float32Array.of(-0.1, 0.4, 0.4, 0, 0.9),
+      mask: Uint8Array.of(1, 1, 1, 1, 0),
+    },
+    probabilities: Float64Array.from(probabilities),
+  });
+  const measured = (probabilities: number[]) => {
+    const { auroc, aurocDefinite, aurocSoft } = measureFigures(outputs(probabilities));
+    return [auroc!.value, aurocDefinite!.value, aurocSoft!.value];
+  };
+
+  test('hedged cases thresholded, left out, and as soft labels', () => {
+    // The doubtful one above the probable one: 3 of 4 pairs, 1 of 1, and the weights of the pairs by hand.
+    const [thresholded, definite, soft] = measured([0.9, 0.3, 0.6, 0.1, 0]);
+    expect(thresholded).toBe(0.75);
+    expect(definite).toBe(1);
+    // Σ y = Σ (1 − y) = 2; on the right side 1·(0.8 + 0.2 + 1), 0.2·(0.2 + 1), 0.8·1; tied with itself 0.16 twice.
+    expect(soft).toBeCloseTo((2 + 0.2 * 1.2 + 0.8 + 0.16) / 4, 6);
+    expect(measured([0.9, 0.6, 0.3, 0.1, 0])[2]).toBeGreaterThan(soft!);
+  });
+
+  test('stands only where doubt is expressed', () => {
+    const plain = outputs([0.9, 0.3, 0.6, 0.1, 0]);
+    const { rates: _, ...targets } = plain.targets as Extract<Outputs['targets'], { kind: 'findings' }>;
+    const hard = measureFigures({ ...plain, targets });
+    expect(hard.auroc!.value).toBe(0.75);
+    expect(hard.aurocSoft).toBeUndefined();
+    expect(hard.aurocDefinite).toBeUndefined();
+  });
+});

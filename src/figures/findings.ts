@@ -38,6 +38,35 @@ const figures: readonly Figure[] = [
     },
   },
   {
+    name: 'aurocDefinite',
+    label: 'AUROC, hedged left out',
+    unit: '',
+    digits: 3,
+    better: 'higher',
+    meaning: 'The same over the images of which the report speaks of the finding without doubt.',
+    needs: 'wording',
+    sort: 'statistic',
+    of: (seen, k) => {
+      const ranked = seen.rankedDefinite(k!);
+      return ranked && aurocStatistic(ranked);
+    },
+  },
+  {
+    name: 'aurocSoft',
+    label: 'AUROC, soft labels',
+    unit: '',
+    digits: 3,
+    better: 'higher',
+    meaning:
+      'The same against what the wording means: a finding that is 70 % likely counts as 0.7 of a positive and 0.3 of a negative.',
+    needs: 'wording',
+    sort: 'statistic',
+    of: (seen, k) => {
+      const ranked = seen.rankedSoft(k!);
+      return ranked && aurocStatistic(ranked);
+    },
+  },
+  {
     name: 'auprc',
     label: 'AUPRC',
     unit: '',

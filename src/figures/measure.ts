@@ -1,3 +1,4 @@
+import type { Targets } from '../data/targets.ts';
 import { PenumbraError } from '../errors.ts';
 import {
   type BinOptions,
@@ -183,8 +184,14 @@ export function measureStatistics(
 
 /** Whether outputs have what a figure needs; predicted doubt is measured only beside doubt that was expressed. */
 function holds(outputs: Outputs, needs: NonNullable<Figure['needs']>): boolean {
-  if (outputs[needs] === undefined) return false;
-  return needs !== 'doubt' || expressedDoubt(outputs.targets) !== undefined;
+  if (needs !== 'wording' && outputs[needs] === undefined) return false;
+  if (needs !== 'wording' && needs !== 'doubt') return true;
+  const { targets } = outputs;
+  return expressedDoubt(targets)?.some((r, i) => r > 0 && knownAt(targets, i)) ?? false;
+}
+
+function knownAt(targets: Targets, i: number): boolean {
+  return targets.kind !== 'findings' || targets.mask?.[i] !== 0;
 }
 
 /** A difference before the correction. */

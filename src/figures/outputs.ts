@@ -1,4 +1,4 @@
-import type { Targets } from '../data/targets.ts';
+import type { Findings, Targets } from '../data/targets.ts';
 import { PenumbraError } from '../errors.ts';
 import { checkDistributions, type Floats, type Predictions } from '../metrics/index.ts';
 
@@ -35,6 +35,18 @@ export function expressedDoubt(targets: Targets): Float32Array | undefined {
   const { values, rates } = targets;
   if (rates !== undefined) return rates.map((r) => Math.max(0, r));
   return values.some((y) => y > 0 && y < 1) ? values.map((y) => 2 * Math.min(y, 1 - y)) : undefined;
+}
+
+/**
+ * What the wording of N×K findings means, ỹ in [0, 1]: (1 − r)·y + r/2 with r of at least 0, and values themselves where there
+ * are no rates.
+ */
+export function wordedTargets({ values, rates }: Findings): Float32Array {
+  if (rates === undefined) return values;
+  return values.map((y, i) => {
+    const r = Math.max(0, rates[i]!);
+    return (1 - r) * y + r / 2;
+  });
 }
 
 /** Outputs of one label of K as the metrics take them; nothing is copied. */

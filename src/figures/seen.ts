@@ -11,7 +11,7 @@ import {
   type TopLabels,
   topLabels,
 } from '../metrics/index.ts';
-import { expressedDoubt, type Outputs, predictionsOf, samplesOf } from './outputs.ts';
+import { expressedDoubt, type Outputs, predictionsOf, samplesOf, wordedTargets } from './outputs.ts';
 import { columnOf, type Ranked } from './statistics.ts';
 
 /** One finding of N samples. */
@@ -133,6 +133,33 @@ export class Seen {
         if (mask[i] === 1 && target[i] !== 0.5) order[m++] = i;
       }
       return rankedOf(order, probability, (i) => target[i]! > 0.5, this.samples);
+    });
+  }
+
+  /** The same without the samples of which the finding was said with doubt. */
+  rankedDefinite(k: number): Ranked | undefined {
+    return this.keep(`ranked definite ${k}`, () => {
+      const all = this.keep('doubt', () => expressedDoubt(this.outputs.targets));
+      const { probability, target, mask } = this.column(k);
+      const definite = (i: number) =>
+        mask[i] === 1 && target[i] !== 0.5 && !(all !== undefined && all[i * this.classes + k]! > 0);
+      const order = argsortForGood(probability).filter(definite);
+      const positives = order.reduce((many, i) => many + (target[i]! > 0.5 ? 1 : 0), 0);
+      if (positives === 0 || positives === order.length) return undefined;
+      return rankedOf(order, probability, (i) => target[i]! > 0.5, this.samples);
+    });
+  }
+
+  /** The same with what the wording means as a soft label; where `ranked` is defined. */
+  rankedSoft(k: number): Ranked | undefined {
+    return this.keep(`ranked soft ${k}`, () => {
+      const { probability, mask, positives, negatives } = this.column(k);
+      if (positives === 0 || negatives === 0) return undefined;
+      const all = this.keep('worded', () => wordedTargets(this.findings));
+      const order = argsortForGood(probability).filter((i) => mask[i] === 1);
+      const { ends } = rankedOf(order, probability, () => true, this.samples);
+      const positive = Float32Array.from(order, (i) => all[i * this.classes + k]!);
+      return { samples: this.samples, order, positive, ends };
     });
   }
 

@@ -25,6 +25,9 @@ const distinct = Float64Array.from({ length: n }, () => random.uniform());
 const right = Uint8Array.from(distinct, (s) => (random.uniform() < s ? 1 : 0));
 const mask = Uint8Array.from({ length: n }, () => (random.uniform() < 0.7 ? 1 : 0));
 const ranked = rankedOf(argsort(scores), scores, (i) => positive[i] === 1, n);
+/** Labels of report wording: some sure, some not. */
+const soft = Float32Array.from({ length: n }, (_, i) => (i % 3 === 0 ? positive[i]! : random.uniform()));
+const rankedSoft = { ...ranked, positive: Float32Array.from(ranked.order, (i) => soft[i]!) };
 
 /** Where a figure of N samples is not that of every sample twice, as AURC's first places, the slopes differ by O(1/N). */
 const DIGITS: Readonly<Record<string, number>> = { AURC: 1, 'excess AURC': 1 };
@@ -34,6 +37,7 @@ const cases: [string, Statistic][] = [
   ['masked mean', meanStatistic(scores, mask)],
   ['ratio', ratioStatistic(positive, right, mask)],
   ['AUROC with ties', aurocStatistic(ranked)],
+  ['AUROC of soft labels', aurocStatistic(rankedSoft)],
   ['AUPRC with ties', auprcStatistic(ranked)],
   ['AURC', aurcStatistic(byConfidence(distinct, right))],
   ['AUGRC with ties', augrcStatistic(byConfidence(scores, positive))],
@@ -148,4 +152,35 @@ test('the interval of a rank correlation stays inside ±1 and holds the true one
   }
   expect(held / sets).toBeGreaterThan(0.92);
   expect(held / sets).toBeLessThan(0.995);
+});
+
+describe('AUROC of soft labels', () => {
+  /** The definition, pair by pair. */
+  const byPairs = (labels: ArrayLike<number>): number => {
+    let [area, all] = [0, 0];
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j < n; j++) {
+        const weight = labels[i]! * (1 - labels[j]!);
+        all += weight;
+        area += weight * (scores[i]! > scores[j]! ? 1 : scores[i] === scores[j] ? 0.5 : 0);
+      }
+    return area / all;
+  };
+
+  test('is what its definition says, and of hard labels the AUROC', () => {
+    expect(aurocStatistic(rankedSoft).value()).toBeCloseTo(byPairs(soft), 12);
+    const hard = { ...ranked, positive: Float32Array.from(ranked.positive) };
+    expect(aurocStatistic(hard).value()).toBe(aurocStatistic(ranked).value());
+    expect(aurocStatistic(ranked).value()).toBeCloseTo(byPairs(positive), 12);
+  });
+
+  test('is about the mean AUROC of labels that are drawn by them', () => {
+    const draw = new Random(5);
+    let sum = 0;
+    for (let r = 0; r < 2000; r++) {
+      const drawn = ranked.order.map((i) => Number(draw.uniform() < soft[i]!));
+      sum += aurocStatistic({ ...ranked, positive: Uint8Array.from(drawn) }).value() / 2000;
+    }
+    expect(aurocStatistic(rankedSoft).value()).toBeCloseTo(sum, 2);
+  });
 });

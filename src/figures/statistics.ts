@@ -121,13 +121,22 @@ export interface Ranked {
   readonly samples: number;
   /** Indices of the M ranked samples. */
   readonly order: Int32Array;
-  /** M, in that order: 1 where the sample is positive. */
-  readonly positive: Uint8Array;
+  /** M, in that order: 1 where the sample is positive, 0 where it is negative; of a soft label the share that is positive. */
+  readonly positive: Uint8Array | Float32Array;
   /** M, in that order: 1 where the next has a higher score. */
   readonly ends: Uint8Array;
 }
 
-/** {@link binaryAuroc} of ranked samples: NaN where all are of one kind. */
+/**
+ * {@link binaryAuroc} of ranked samples: NaN where all are of one kind. A sample whose label is soft, y in (0, 1), counts as
+ * y of a positive and 1 − y of a negative:
+ *
+ *     Σ_ij y_i·(1 − y_j)·([s_i > s_j] + ½[s_i = s_j]) / (Σ_i y_i · Σ_j (1 − y_j)),
+ *
+ * the weighted Mann–Whitney statistic: scikit-learn's `roc_auc_score` with every sample twice, as a positive of weight y and a
+ * negative of weight 1 − y. Numerator and denominator are, but for the pair of a sample with itself, what they are on average
+ * where labels are drawn by y.
+ */
 export function aurocStatistic(ranked: Ranked): Statistic {
   const { samples, order, positive, ends } = ranked;
   const measure: Measure = (counts) => {
@@ -135,16 +144,17 @@ export function aurocStatistic(ranked: Ranked): Statistic {
     let positives = 0;
     let negatives = 0;
     let tiedPositives = 0;
-    let tiedNegatives = 0;
+    let tied = 0;
     for (let t = 0; t < order.length; t++) {
       const c = counts[order[t]!]!;
-      if (positive[t] === 1) tiedPositives += c;
-      else tiedNegatives += c;
+      tiedPositives += c * positive[t]!;
+      tied += c;
       if (ends[t] === 0) continue;
+      const tiedNegatives = tied - tiedPositives;
       area += tiedPositives * (negatives + tiedNegatives / 2);
       positives += tiedPositives;
       negatives += tiedNegatives;
-      tiedPositives = tiedNegatives = 0;
+      tiedPositives = tied = 0;
     }
     return area / (positives * negatives); // 0/0 = NaN where one kind is missing.
   };
@@ -169,10 +179,10 @@ export function aurocStatistic(ranked: Ranked): Statistic {
         const ofPositive = (negativesBelow + tiedNegatives / 2) / negatives;
         const ofNegative = (positives - positivesBelow - tiedPositives / 2) / positives;
         for (let t = start; t < end; t++) {
+          const y = positive[t]!;
           result[order[t]!] =
-            positive[t] === 1
-              ? (samples / positives) * (ofPositive - area)
-              : (samples / negatives) * (ofNegative - area);
+            (samples / positives) * y * (ofPositive - area) +
+            (samples / negatives) * (1 - y) * (ofNegative - area);
         }
         positivesBelow += tiedPositives;
         negativesBelow += tiedNegatives;
@@ -521,10 +531,10 @@ function above({ order, ends }: Ascending, values: Float64Array, total: number):
   return sums;
 }
 
-/** Positives 0, negatives as told, others none. */
+/** Positives (of soft labels those above one half) 0, negatives as told, others none. */
 function kindsOf({ samples, order, positive }: Ranked, negative: number): Int32Array {
   const of = new Int32Array(samples).fill(-1);
-  for (let t = 0; t < order.length; t++) of[order[t]!] = positive[t] === 1 ? 0 : negative;
+  for (let t = 0; t < order.length; t++) of[order[t]!] = positive[t]! > 0.5 ? 0 : negative;
   return of;
 }
 

@@ -168,12 +168,13 @@ async function figuresAt(context: Context<StrataSettings>, rows: Int32Array): Pr
 /** Some rows of outputs, still over all classes. */
 export function rowsOf(outputs: Outputs, rows: Int32Array): Outputs {
   const k = outputs.targets.names.length;
-  const { logits, doubt, indices, targets, probabilities } = outputs;
+  const { logits, doubt, posterior, indices, targets, probabilities } = outputs;
   return {
     targets: takeTargets(targets, rows),
     probabilities: pickRows(probabilities, rows, k),
     ...(logits && { logits: pickRows(logits, rows, k) }),
     ...(doubt && { doubt: pickRows(doubt, rows, k) }),
+    ...(posterior && { posterior: pickRows(posterior, rows, k) }),
     ...(indices && { indices: pickRows(indices, rows, 1) }),
   };
 }
