@@ -5,6 +5,7 @@ import type { TaskKind } from '../tasks/index.ts';
 import { asymmetric } from './asymmetric.ts';
 import { aucMargin } from './auc-margin.ts';
 import { classSimilaritySmoothing } from './class-similarity-smoothing.ts';
+import { dualUncertainty } from './dual-uncertainty.ts';
 import { focal } from './focal.ts';
 import { forwardCorrection } from './forward-correction.ts';
 import { generalizedLabelSmoothing } from './generalized-label-smoothing.ts';
@@ -85,6 +86,7 @@ for (const definition of [
   nvum,
   neighbourRelabelling,
   smallLoss,
+  dualUncertainty,
 ])
   registerObjective(definition as unknown as ObjectiveDefinition);
 

@@ -262,6 +262,43 @@ def small_loss(drop, over):
     return loss
 
 
+def dual_uncertainty(start, warm, decay, epochs=3):
+    """By plain loops; the fixture's head of doubt says what the teacher says."""
+    p_mean, p_square = np.full((18, 3), np.nan), np.full((18, 3), np.nan)
+    disagreement, score = np.zeros((18, 3)), np.zeros((18, 3))
+    labels, knowns = np.zeros((18, 3)), np.zeros((18, 3), dtype=bool)
+
+    def loss(b):
+        if b.epoch < warm:
+            return b.mean(bce(b.z, b.y))
+        share = start + (1 - start) * (b.epoch - warm) / max(1, epochs - 1 - warm)
+        kept = b.known.clone()
+        for k in range(3):
+            for side in (True, False):
+                group = np.flatnonzero(knowns[:, k] & ((labels[:, k] > 0.5) if side else (labels[:, k] < 0.5)))
+                if len(group) == 0:
+                    continue
+                limit = sorted(score[group, k])[math.ceil(share * len(group) - 1e-4) - 1]
+                for i, sample in enumerate(b.indices.tolist()):
+                    if (b.y[i, k] > 0.5) == side and score[sample, k] > limit:
+                        kept[i, k] = False
+        return b.mean(bce(b.z, b.y), kept)
+
+    def after(b):
+        p = b.p.detach().numpy()
+        for i, sample in enumerate(b.indices.tolist()):
+            if b.epoch == 0:  # the training split, as in relabelled
+                labels[sample], knowns[sample] = b.y[i].numpy(), b.known[i].numpy()
+            for memory, now in ((p_mean, p[i]), (p_square, p[i] ** 2)):
+                memory[sample] = np.where(np.isnan(memory[sample]), now, decay * memory[sample] + (1 - decay) * now)
+            disagreement[sample] = torch.sigmoid(b.teacher[i]).numpy()
+        if b.number == 2:
+            deviation = np.sqrt(np.maximum(p_square - p_mean**2, 0))
+            score[:] = (disagreement + np.minimum(1, 2 * deviation)) / 2
+
+    return loss, after
+
+
 def cases(batches, teachers):
     plain = {
         "gls": fixed_rate(-0.3, 2, 5.0),
@@ -294,6 +331,8 @@ def cases(batches, teachers):
     stateful = {
         "aucm": lambda: auc_margin(batches, 1.0, "v2", 2, 0.1),
         "aucm:warmup=0,version=v1,margin=0.6,step=0.3": lambda: auc_margin(batches, 0.6, "v1", 0, 0.3),
+        "dual-uncertainty": lambda: dual_uncertainty(0.6, 1, 0.8),
+        "dual-uncertainty:start=0.3,warmup=0.7,decay=0.5": lambda: dual_uncertainty(0.3, 2, 0.5),
         "knn-relabel": lambda: relabelled(batches, 10, 0.6, 0.25, 1),
         "knn-relabel:neighbours=2,lambda=0.9,gamma=0.1,warmup=0.7": lambda: relabelled(batches, 2, 0.9, 0.1, 2),
         "nvum": lambda: nvum(batches, 1, 0.9, 1),
