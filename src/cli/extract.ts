@@ -1,11 +1,16 @@
 import { type Command, Option } from 'commander';
 import { PenumbraError } from '../errors.ts';
-import '../rates/register.ts';
-import { extractorNames } from '../reports/extract/registry.ts';
 import type { LlmFlags } from '../reports/llm/options.ts';
+import {
+  addExtractorOptions,
+  checkExtractor,
+  type ExtractorFlags,
+  extractorOption,
+  KEY_HELP,
+} from './extractor-options.ts';
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('extract')
     .description(
       'Turns radiology reports into one row per report and finding: status, probability, and the words that said so.',
@@ -18,9 +23,7 @@ export function register(program: Command): void {
       '--out <file>',
       'rows: .jsonl or .parquet by the name; a second run does only what is missing',
     )
-    .addOption(
-      new Option('--extractor <name>', 'what reads the reports').choices(extractorNames()).default('rules'),
-    )
+    .addOption(extractorOption())
     .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
     .option('--extend-findings <file>', 'add the phrases of this findings file')
     .option('--lexicon <file>', 'replace the lexicon by this file')
@@ -48,27 +51,15 @@ export function register(program: Command): void {
     )
     .option('--overwrite', 'begin again instead of going on')
     .option('--retry-failed', 'do failed reports again')
-    .option('--longest <n>', 'longest report in characters; longer ones fail (default: 1000000)', Number)
-    .optionsGroup('Language model:')
-    .option(
-      '--server <url>',
-      'OpenAI-compatible server (vLLM, llama.cpp, Ollama …), such as http://localhost:8000/v1',
-    )
-    .option('--network <folder>', 'rgn: the network that penumbra rates train wrote')
-    .option('--proxy <url>', 'a proxy for the server; proxies from the environment are never used')
-    .option('--gguf <file>', 'a local GGUF model instead of a server (needs the package node-llama-cpp)')
-    .option('--model <name>', 'name of the model on the server', 'Qwen/Qwen3-4B')
-    .option('--prompt <file>', 'replace the prompt')
-    .option('--concurrency <n>', 'requests at once (default: 8; 1 for --gguf)', Number)
-    .option('--request-timeout <seconds>', 'time limit of one request (default: 120; 600 for --gguf)', Number)
-    .option('--retries <n>', 'how often a failed request is tried again', Number, 4)
+    .option('--longest <n>', 'longest report in characters; longer ones fail (default: 1000000)', Number);
+  addExtractorOptions(command, '--model')
     .option('--price <in,out>', 'price of a million tokens read and written, for the estimate', String)
     .option('--estimate', 'print what the run would take and stop')
     .option('--disagreements <file>', 'llm+rules: write the rows on which both disagree, as JSON lines')
     .addHelpText(
       'after',
       `
-A server's key is read from PENUMBRA_LLM_API_KEY. Reports go to the server you name and nowhere else.
+${KEY_HELP}
 
 Examples:
   $ penumbra extract reports.csv --out rows.jsonl
@@ -80,15 +71,13 @@ Examples:
     .action(extractVerb);
 }
 
-interface Flags extends LlmFlags {
+interface Flags extends ExtractorFlags, Pick<LlmFlags, 'model' | 'price'> {
   out: string;
-  extractor: string;
   stable: 'keep' | 'mask';
   findings: string;
   extendFindings?: string;
   lexicon?: string;
   extendLexicon?: string;
-  network?: string;
   idColumn?: string;
   textColumn?: string;
   encoding?: string;
@@ -111,44 +100,8 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
       hint: 'Give the most characters that one report may have, such as 1000000.',
     });
   }
-  if (flags.extractor === 'rgn' && flags.stable === 'mask') {
-    throw new PenumbraError(
-      'usage/extractor',
-      '--stable is for the rules, and a network reads the reports.',
-      {
-        hint: 'Train the network on rows of rules that masked it.',
-      },
-    );
-  }
-  if (flags.network !== undefined && flags.extractor !== 'rgn') {
-    throw new PenumbraError(
-      'usage/extractor',
-      `--network is for a rate generation network, and ${flags.extractor} reads the reports.`,
-      { hint: 'Add --extractor rgn, or leave it out.' },
-    );
-  }
-  if (!flags.extractor.startsWith('llm')) {
-    const forModels = [
-      'server',
-      'gguf',
-      'prompt',
-      'concurrency',
-      'requestTimeout',
-      'price',
-      'estimate',
-    ] as const;
-    const named = forModels.find((flag) => flags[flag] !== undefined);
-    if (named !== undefined || flags.disagreements !== undefined) {
-      const flag = (named ?? 'disagreements').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
-      throw new PenumbraError(
-        'usage/extractor',
-        `--${flag} is for a language model, and ${flags.extractor === 'rgn' ? 'a network reads' : 'the rules read'} the reports.`,
-        {
-          hint: 'Add --extractor llm or --extractor llm+rules, or leave it out.',
-        },
-      );
-    }
-  }
+  const { price, estimate: wantsEstimate, disagreements } = flags;
+  checkExtractor(flags, { price, estimate: wantsEstimate, disagreements });
   const { findings, lexicon } = reports.openRules(flags);
   const assessor = reports.createAssessor({
     findings,

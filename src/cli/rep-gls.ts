@@ -4,6 +4,13 @@ import { PenumbraError } from '../errors.ts';
 import type { Heard } from '../rep-gls/index.ts';
 import type { FindingSet } from '../reports/index.ts';
 import { addBuildOptions, type BuildFlags, buildOptions } from './build-options.ts';
+import {
+  addExtractorOptions,
+  checkExtractor,
+  type ExtractorFlags,
+  extractorOption,
+  KEY_HELP,
+} from './extractor-options.ts';
 import { methodsHelp } from './methods-help.ts';
 import {
   addJobsOption,
@@ -37,7 +44,7 @@ export function register(program: Command): void {
       'instead of reports: rows that penumbra extract made of them, by whatever extractor',
     )
     .requiredOption('--out <folder>', 'rows, data set, runs and report; the same command goes on')
-    .option('--extractor <name>', 'what reads the reports, as penumbra extract names it', 'rules')
+    .addOption(extractorOption())
     .addOption(
       new Option(
         '--rates-from <source>',
@@ -82,7 +89,7 @@ export function register(program: Command): void {
     .option('--until <stage>', 'stop after a stage: clinic, rows, data or networks', 'networks');
   addPartOptions(addReportOptions(addJobsOption(command)));
   addTrainOptions(command);
-  command
+  addExtractorOptions(command, '--llm-model')
     .optionsGroup('The phantom, a virtual chest clinic:')
     .option('--phantom-images <n>', 'studies (default: 8000)', whole)
     .option('--phantom-size <pixels>', 'their side (default: 64)', whole)
@@ -94,11 +101,13 @@ export function register(program: Command): void {
       `
 Stages, each also a verb of its own: the clinic (penumbra phantom --kind chest), rows (penumbra extract), a rate generation
 network (penumbra rates train), the data set (penumbra dataset build), networks (penumbra compare). What is finished is not done again.
+${KEY_HELP}
 
 Examples:
   $ penumbra rep-gls phantom --out runs/clinic --phantom-images 2000 --model resnet10
   $ penumbra rep-gls phantom --out runs/rgn --rates-from rgn --model lu_vit_ti_16
   $ penumbra rep-gls images.csv --reports reports.csv --out runs/ours --audit marked.csv --until rows
+  $ penumbra rep-gls images.csv --reports reports.csv --out runs/llm --extractor llm+rules --server http://localhost:8000/v1
   $ penumbra rep-gls mimic-cxr-jpg/ --reports mimic-cxr-reports.zip --out runs/mimic --model vit_b_16 --size 224
   $ penumbra rep-gls images.csv --reports reports.csv --out runs/ours --judge-by gold.csv --jobs auto`,
     )
@@ -107,11 +116,12 @@ Examples:
 
 type Flags = Record<string, unknown> &
   ReportFlags &
+  ExtractorFlags &
   BuildFlags & {
     reports?: string;
     rows?: string[];
     out: string;
-    extractor: string;
+    llmModel: string;
     findings: string;
     extendFindings?: string;
     lexicon?: string;
@@ -144,6 +154,7 @@ async function repGls(images: string, flags: Flags): Promise<void> {
       hint: `the stages are ${STAGES.join(', ')}`,
     });
   }
+  checkExtractor(flags);
   using interrupt = interruptible('stopping at the next good moment …');
   const { signal } = interrupt;
   const source = await sourceOf(images, flags, signal);
@@ -275,13 +286,16 @@ async function hearBy(
   const { hearReports } = await import('../rep-gls/index.ts');
   const { createProgress } = await import('./progress.ts');
   const assessor = reports.createAssessor({ findings, lexicon, stable: flags.stable });
+  // `--model` is the network of images here.
+  const own = { ...flags, model: flags.llmModel, ...(network !== undefined && { network }) };
+  if (flags.rows === undefined && name.startsWith('llm')) {
+    const { estimateForFlags: estimate } = await import('../reports/llm/index.ts');
+    const warn = (text: string) => process.stderr.write(`${text}\n`);
+    process.stderr.write(`${await estimate(source.reports!, findings, own, input, warn)}\n`);
+  }
   const opened =
     flags.rows === undefined
-      ? await reports.openExtractor(name, {
-          findings,
-          assessor,
-          flags: { ...flags, ...(network !== undefined && { network }) },
-        })
+      ? await reports.openExtractor(name, { findings, assessor, flags: own })
       : undefined;
   const progress = createProgress({
     label: name === 'rgn' ? 'reports, by the network' : 'reports',

@@ -17,6 +17,10 @@ export function addAudit(reports: Command): void {
       '--read <file>',
       'what the same reports say, as people read them, likewise, or as probabilities: the extractor’s errors are counted against it',
     )
+    .option(
+      '--labeler [file]',
+      'also how often a plain labeler is wrong on hedged and on plain mentions: its labels 1, 0, -1 by report and finding (default: those of the rows)',
+    )
     .option('--json <file>', 'all figures; dataset build --audit follows it')
     .addHelpText(
       'after',
@@ -25,7 +29,8 @@ The rules stand in docs/rates.md. Mark cases as they come, one report a patient,
 
 Examples:
   $ penumbra reports audit rows.jsonl --gold marked.csv --read read.csv --json audit.json
-  $ penumbra dataset build images.csv --rows rows.jsonl --out audited/ --audit audit.json`,
+  $ penumbra dataset build images.csv --rows rows.jsonl --out audited/ --audit audit.json
+  $ penumbra reports audit rows.jsonl --gold clinic/labels.csv --labeler clinic/plain.csv`,
     )
     .action(run);
 }
@@ -33,15 +38,20 @@ Examples:
 interface Flags {
   gold: string;
   read?: string;
+  labeler?: string | true;
   json?: string;
 }
 
 async function run(rows: string, flags: Flags): Promise<void> {
-  const { auditText, auditRows } = await import('../reports/index.ts');
+  const { auditText, auditRows, auditLabeler, labelerText } = await import('../reports/index.ts');
   const result = await auditRows(rows, flags.gold, flags.read);
   process.stdout.write(auditText(result));
+  const file = flags.labeler === true ? undefined : flags.labeler;
+  const labeler = flags.labeler === undefined ? undefined : await auditLabeler(rows, flags.gold, file);
+  if (labeler !== undefined) process.stdout.write(`\n${labelerText(labeler)}`);
   if (flags.json !== undefined) {
-    const inputs = [rows, flags.gold, ...(flags.read === undefined ? [] : [flags.read])];
-    writeResult(flags.json, `${JSON.stringify(result, null, 2)}\n`, { kind: 'json', inputs });
+    const inputs = [rows, flags.gold, flags.read, file].filter((path) => path !== undefined);
+    const all = { ...result, ...(labeler && { labeler }) };
+    writeResult(flags.json, `${JSON.stringify(all, null, 2)}\n`, { kind: 'json', inputs });
   }
 }

@@ -79,6 +79,7 @@ export {
   type FindingAudit,
   type Recommendation,
 } from './score/audit.ts';
+export { auditLabeler, type LabelerAudit, labelerText } from './score/audit-labeler.ts';
 export { auditRows, auditText } from './score/audit-rows.ts';
 export { type Gold, type GoldFields, readGold } from './score/gold.ts';
 export {

@@ -115,3 +115,19 @@ test('what does not fit is said before anything is trained', () => {
   const stage = penumbra('rep-gls', 'phantom', '--out', join(folder, 'z'), '--until', 'report');
   expect(stage.stderr).toContain('the stages are clinic, rows, data, networks');
 }, 300_000);
+
+test('a language model is named, and flags that are another extractor’s are told apart', () => {
+  const to = (...more: string[]) =>
+    penumbra('rep-gls', 'phantom', '--out', join(folder, 'llm'), '--phantom-images', '20', ...more);
+  expect(to('--server', 'http://localhost:1/v1').stderr).toContain(
+    '--server is for a language model, and the rules read the reports',
+  );
+  expect(to('--network', 'rgn').stderr).toContain('--network is for a rate generation network');
+  expect(to('--extractor', 'gpt').stderr).toContain('Allowed choices are rules, llm');
+  const silent = to(
+    ...['--extractor', 'llm', '--server', 'http://127.0.0.1:1/v1', '--retries', '0', '--until', 'rows'],
+    ...['--phantom-size', '32'],
+  );
+  expect(silent.status).not.toBe(0);
+  expect(silent.stderr).toContain('The language model does not answer');
+}, 300_000);

@@ -5,6 +5,7 @@ import {
   AHEAD_IF_EITHER,
   BACKWARD,
   BEHIND,
+  CHANGE,
   type CompiledRules,
   CUE,
   EITHER,
@@ -153,9 +154,48 @@ export class Matches {
       }
       // A cue must not lie inside a mention ("enlarged heart"), nor run out of it.
       if (cue < 0 || i < cueFree || i < cueMayStart) continue;
+      const own = rules.kind[cue] === CHANGE ? this.denialBefore(i, cueEnd) : undefined;
+      if (own !== undefined) [cue, cueEnd] = own;
       if ((rules.scope[cue] === FINAL || rules.scope[cue] === VALUE) && !this.closesClause(cueEnd)) continue;
       cueFree = this.addCue(i, cueEnd, cue);
     }
+  }
+
+  /**
+   * "No enlargement | in the mass" denies a change, "no | enlargement of the heart" a finding: where a mention begins inside a cue
+   * of change and runs out of it, and another cue ends right before it, that is the cue. [entry, end], if so.
+   */
+  private denialBefore(start: number, end: number): [cue: number, cueEnd: number] | undefined {
+    for (let i = start + 1; i < end; i++) {
+      if (this.longest(i, MENTION)[1] <= end) continue;
+      const cue = this.valueOf(start, i, CUE);
+      if (cue >= 0) return [cue, i];
+    }
+    return undefined;
+  }
+
+  /** The longest phrase that begins at token `i`: its value, or −1, and the token behind it. */
+  private longest(i: number, kind: typeof CUE | typeof MENTION): [value: number, end: number] {
+    const { rules, tokens, to } = this;
+    const { trie } = rules;
+    let found: [number, number] = [-1, i];
+    let node = tokens.word[i] === 0 ? 0 : trie.start(tokens.word[i]!);
+    for (let j = i + 1; node !== 0; j++) {
+      const value = trie.value(node, kind);
+      if (value >= 0) found = [value, j];
+      if (j >= to || tokens.word[j] === 0) break;
+      node = trie.step(node, tokens.word[j]!);
+    }
+    return found;
+  }
+
+  /** The value of the phrase that is exactly the tokens [from, to), or −1. */
+  private valueOf(from: number, to: number, kind: typeof CUE): number {
+    const { trie } = this.rules;
+    const { word } = this.tokens;
+    let node = word[from] === 0 ? 0 : trie.start(word[from]!);
+    for (let j = from + 1; j < to && node !== 0; j++) node = word[j] === 0 ? 0 : trie.step(node, word[j]!);
+    return node === 0 ? -1 : trie.value(node, kind);
   }
 
   private addMention(start: number, end: number, meaning: number): void {
