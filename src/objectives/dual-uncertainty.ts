@@ -28,6 +28,7 @@ export const dualUncertainty = defineObjective({
   summary:
     'Labels on which readers disagree, or of which the network is unsure, are learnt last (after Ju et al., IEEE TMI 2022, arXiv 2103.00528).',
   tasks: ['findings'],
+  alone: true,
   options: z.strictObject({
     start: z
       .number()
