@@ -60,7 +60,7 @@ function trainee(model: string, doubt: boolean): Parameters<typeof trainStep>[0]
     model: net,
     optimizer: new SGD(net.namedParameters(), { learningRate: 0.01, momentum: 0.9 }),
     objective: createObjective(parseObjective('hard'), context),
-    mode: { device: 'cpu', precision, threads, reason: 'bench' },
+    mode: { device: 'cpu', precision, threads, fused: true, reason: 'bench' },
     ...(doubt && { doubtWeight: 0.5 }),
   };
 }

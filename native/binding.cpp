@@ -1,6 +1,7 @@
 // The add-on's one entry: everything JavaScript can call is registered here, a file each.
 #include "allocator.h"
 #include "autograd.h"
+#include "batch_norm.h"
 #include "convolution.h"
 #include "distributed.h"
 #include "engine.h"
@@ -39,6 +40,7 @@ NAPI_MODULE_INIT() {
     registerHandles(env, exports);
     registerOperators(env, exports);
     registerAutograd(env, exports);
+    registerBatchNorm(env, exports);
     registerConvolution(env, exports);
     registerStorage(env, exports);
     registerAllocator(env, exports);

@@ -8,7 +8,7 @@ namespace penumbra {
 
 namespace {
 
-constexpr size_t kMaxArguments = 8;
+constexpr size_t kMaxArguments = 9;
 napi_ref errorFactory = nullptr;
 
 struct Method {

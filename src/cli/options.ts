@@ -311,6 +311,12 @@ export function addTrainOptions(command: Command): Command {
     .option('--threads <n>', 'threads of the engine (default: the number of cores)', whole)
     .option('--device <name>', 'auto, cpu, cuda:0 … (default: auto)')
     .addOption(new Option('--precision <name>', 'default: auto').choices(['auto', 'float32', 'bfloat16']))
+    .addOption(
+      new Option(
+        '--fused <how>',
+        'batch norm with its addition and ReLU in one pass: where the processor can, or off (default: auto)',
+      ).choices(['auto', 'off']),
+    )
     .option('--checkpoint-steps <n>', 'a checkpoint every so many steps, besides one an epoch', whole)
     .option(
       '--checkpoint-seconds <n>',
@@ -353,6 +359,7 @@ const settingFlags = [
   'threads',
   'device',
   'precision',
+  'fused',
   'checkpointSteps',
   'checkpointSeconds',
   'evaluateEvery',

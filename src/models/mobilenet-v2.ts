@@ -81,27 +81,26 @@ export class MobileNetV2 extends Module implements Classifier {
 
 /** A 1×1 convolution that widens, a 3×3 one of each channel by itself, and a 1×1 one that narrows, without a ReLU. */
 class InvertedResidual extends Module {
-  private readonly conv: Sequential;
+  private readonly layers: readonly Module[];
+  private readonly norm: BatchNorm2d;
   private readonly adds: boolean;
 
   constructor(inputs: number, outputs: number, stride: number, expansion: number, generator: Generator) {
     super();
     const hidden = inputs * expansion;
     this.adds = stride === 1 && inputs === outputs;
-    this.conv = this.child(
-      'conv',
-      new Sequential(
-        ...(expansion === 1 ? [] : [convNormReLU6(inputs, hidden, 1, generator)]),
-        convNormReLU6(hidden, hidden, 3, generator, { stride, groups: hidden }),
-        new Conv2d(hidden, outputs, 1, { generator }),
-        new BatchNorm2d(outputs),
-      ),
-    );
+    this.layers = [
+      ...(expansion === 1 ? [] : [convNormReLU6(inputs, hidden, 1, generator)]),
+      convNormReLU6(hidden, hidden, 3, generator, { stride, groups: hidden }),
+      new Conv2d(hidden, outputs, 1, { generator }),
+    ];
+    this.norm = new BatchNorm2d(outputs);
+    this.child('conv', new Sequential(...this.layers, this.norm));
   }
 
   override forward(input: Tensor): Tensor {
-    const output = this.conv.forward(input);
-    return this.adds ? output.add_(input) : output;
+    using inner = chain(input, ...this.layers);
+    return this.norm.activated(inner, 'none', this.adds ? input : null);
   }
 }
 

@@ -89,8 +89,8 @@ class BasicBlock extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const output = chain(input, this.conv1, this.bn1, relu_, this.conv2, this.bn2);
-    return addShortcut(output, input, this.downsample);
+    const inner = chain(input, this.conv1, this.bn1, relu_, this.conv2);
+    return addShortcut(inner, this.bn2, input, this.downsample);
   }
 }
 
@@ -120,8 +120,8 @@ class Bottleneck extends Module {
 
   override forward(input: Tensor): Tensor {
     const { conv1, bn1, conv2, bn2, conv3, bn3 } = this;
-    const output = chain(input, conv1, bn1, relu_, conv2, bn2, relu_, conv3, bn3);
-    return addShortcut(output, input, this.downsample);
+    const inner = chain(input, conv1, bn1, relu_, conv2, bn2, relu_, conv3);
+    return addShortcut(inner, bn3, input, this.downsample);
   }
 }
 
@@ -136,11 +136,12 @@ function projection(
   return new Sequential(new Conv2d(inputs, outputs, 1, { generator, stride }), new BatchNorm2d(outputs));
 }
 
-/** relu(output + shortcut(input)), in `output`'s memory. */
-function addShortcut(output: Tensor, input: Tensor, downsample: Sequential | null): Tensor {
-  if (downsample === null) return relu_(output.add_(input));
+/** relu(norm(inner) + shortcut(input)); lets go of `inner`. */
+function addShortcut(inner: Tensor, norm: BatchNorm2d, input: Tensor, downsample: Sequential | null): Tensor {
+  using last = inner;
+  if (downsample === null) return norm.activated(last, 'relu', input);
   using shortcut = downsample.forward(input);
-  return relu_(output.add_(shortcut));
+  return norm.activated(last, 'relu', shortcut);
 }
 
 /** resnet10 of half the planes in every stage: a quarter of its work, for studies of many runs on two cores. */

@@ -90,6 +90,20 @@ interface Binding {
   leaveAutocast(token: object): void;
   /** Takes images and a weight, both of one type once autocast has seen them. */
   convolve(input: Handle, weight: Handle, bias: Handle | null, stride: number, padding: number): Handle;
+  /** Null where the kernels do not fit the tensors or the processor. */
+  batchNorm(
+    input: Handle,
+    weight: Handle,
+    bias: Handle,
+    runningMean: Handle,
+    runningVar: Handle,
+    momentum: number,
+    eps: number,
+    activation: string,
+    added: Handle | null,
+  ): Handle | null;
+  /** Whether the processor has those kernels for a type. */
+  fusesBatchNorm(dtype: string): boolean;
   share(data: TypedArray, shape: readonly number[], dtype: string): Handle;
   data(tensor: Handle): [array: TypedArray, keeper: Keeper | null];
   /** Ends an array of `data` and gives its memory back. */

@@ -118,6 +118,12 @@ const schema = z.strictObject({
     .enum(['auto', 'float32', 'bfloat16'])
     .default('auto')
     .describe('auto: bfloat16 where the processor computes it fast.'),
+  fused: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe(
+      'Whether batch norm, the addition and the ReLU behind it are computed in one pass. auto: where the processor has the kernels; they agree with the separate operators to rounding.',
+    ),
   threads: z
     .int()
     .min(1)

@@ -192,7 +192,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
   const task = taskOf(train.targets.kind);
   const folder = new RunFolder(options.folder);
   using lock = team.leads ? folder.lock() : undefined;
-  const mode = modeIn(team, config);
+  const mode = modeIn(team, config, folder);
   await using loader = trainLoader(config, train, team);
   await using valLoader = evaluationLoader(config, dataset.splits.val, loader, team);
 
@@ -349,10 +349,11 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
   }
 }
 
-/** The mode of this process: its own device and threads, in the precision of all. */
-function modeIn(team: Team, config: TrainConfig): Mode {
-  const mode = chooseMode(config, team.localRank);
-  return { ...mode, precision: team.shared(() => mode.precision) };
+/** The mode of this process: its own device and threads, in the precision and with the kernels of all. */
+function modeIn(team: Team, config: TrainConfig, folder: RunFolder): Mode {
+  const begun = team.leads ? folder.mode() : undefined;
+  const mode = chooseMode(config, { localRank: team.localRank, begun });
+  return { ...mode, ...team.shared(() => ({ precision: mode.precision, fused: mode.fused })) };
 }
 
 /**
@@ -519,6 +520,7 @@ function describe(
       device: mode.device,
       precision: mode.precision,
       threads: mode.threads,
+      fused: mode.fused,
       ...(team.size > 1 && { ranks: team.size }),
     },
     software: { node: process.version, libtorch: engineInfo().version },

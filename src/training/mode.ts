@@ -1,5 +1,6 @@
 import { PenumbraError } from '../errors.ts';
 import { engineInfo, getThreads, setThreads } from '../torch/index.ts';
+import { canFuse } from '../torch/nn/index.ts';
 import type { TrainConfig } from './config.ts';
 
 /** How the network is computed; chosen once and saved with the run, because results are bit-exact only in one mode. */
@@ -7,17 +8,24 @@ export interface Mode {
   readonly device: string;
   readonly precision: 'float32' | 'bfloat16';
   readonly threads: number;
+  /** Whether training uses the fused kernels of batch norm where they fit: see `fusing`. */
+  readonly fused: boolean;
   /** Why, for people. */
   readonly reason: string;
 }
 
 /**
  * The fastest mode that is safe: a GPU where there is one, and bfloat16 autocast where it is computed in hardware.
- * @param localRank which GPU is this process's own, of several processes on one machine
+ * @param options.localRank which GPU is this process's own, of several processes on one machine
+ * @param options.begun how the run was begun that is to be gone on with: it goes on with fused kernels or without as it
+ * began, and runs of before there were any have none
  */
 export function chooseMode(
-  config: Pick<TrainConfig, 'device' | 'precision' | 'threads'>,
-  localRank = 0,
+  config: Pick<TrainConfig, 'device' | 'precision' | 'threads'> & Partial<Pick<TrainConfig, 'fused'>>,
+  {
+    localRank = 0,
+    begun,
+  }: { readonly localRank?: number; readonly begun?: { readonly fused?: boolean } | undefined } = {},
 ): Mode {
   const info = engineInfo();
   if (config.device.startsWith('cuda') && !info.cuda.available) {
@@ -33,10 +41,17 @@ export function chooseMode(
     config.device === 'auto' ? (info.cuda.available ? `cuda:${localRank}` : 'cpu') : config.device;
   if (config.threads !== null) setThreads(config.threads);
   const threads = getThreads();
-  if (config.precision !== 'auto')
-    return { device, precision: config.precision, threads, reason: 'as configured' };
-  if (device !== 'cpu')
-    return { device, precision: 'bfloat16', threads, reason: 'GPU with bfloat16 autocast' };
-  const { fast, reason } = info.bf16;
-  return { device, precision: fast ? 'bfloat16' : 'float32', threads, reason };
+  const { precision, reason } = choosePrecision(config.precision, device);
+  const fused = config.fused !== 'off' && device === 'cpu' && canFuse(precision);
+  return { device, precision, threads, fused: begun === undefined ? fused : (begun.fused ?? false), reason };
+}
+
+function choosePrecision(
+  asked: TrainConfig['precision'],
+  device: string,
+): Pick<Mode, 'precision' | 'reason'> {
+  if (asked !== 'auto') return { precision: asked, reason: 'as configured' };
+  if (device !== 'cpu') return { precision: 'bfloat16', reason: 'GPU with bfloat16 autocast' };
+  const { fast, reason } = engineInfo().bf16;
+  return { precision: fast ? 'bfloat16' : 'float32', reason };
 }

@@ -10,7 +10,7 @@ test('under bfloat16 the two largest of 165 logits are not tied', () => {
     createModel('resnet10', { classes: 165, channels: 1, size: 32, stem: 'small', generator }),
   );
   model.eval();
-  const mode: Mode = { device: 'cpu', precision: 'bfloat16', threads: 1, reason: 'of the test' };
+  const mode: Mode = { device: 'cpu', precision: 'bfloat16', threads: 1, fused: true, reason: 'of the test' };
   const ties = tidy(() =>
     noGrad(() => {
       const images = aten.randn([512, 1, 32, 32], { generator });

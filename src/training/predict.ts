@@ -6,14 +6,15 @@ import { type Predictions, predictions } from '../metrics/index.ts';
 import type { Network } from '../models/index.ts';
 import { gatherInputs, type InputBatch, type Task, taskOf } from '../tasks/index.ts';
 import { autocast, noGrad, type Tensor, tidy } from '../torch/index.ts';
-import type { Module } from '../torch/nn/index.ts';
+import { fusing, type Module } from '../torch/nn/index.ts';
 import type { Mode } from './mode.ts';
 import { alone, type Team } from './team.ts';
 
-/** Runs `forward` in the mode's precision; its result comes back in float32. */
+/** Runs `forward` in the mode's precision and with its kernels; its result comes back in float32. */
 export function inMode(mode: Mode, forward: () => Tensor): Tensor {
-  if (mode.precision === 'float32') return forward();
-  const result = autocast(forward, { device: mode.device, dtype: mode.precision });
+  const run = () => fusing(mode.fused, forward);
+  if (mode.precision === 'float32') return run();
+  const result = autocast(run, { device: mode.device, dtype: mode.precision });
   const wide = result.to({ dtype: 'float32' });
   if (wide !== result) result.dispose();
   return wide;

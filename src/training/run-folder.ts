@@ -44,14 +44,19 @@ export interface RunDescription {
   readonly teacher?: string;
   /** What was trained on top of the run once it was finished, in order. */
   readonly extensions?: readonly Extension[];
-  readonly mode: {
-    readonly device: string;
-    readonly precision: string;
-    readonly threads: number;
-    /** Processes that train it together; left out where it is one. */
-    readonly ranks?: number;
-  };
+  readonly mode: RunMode;
   readonly software: Readonly<Record<string, string>>;
+}
+
+/** How a run is computed: the same when it is gone on with. */
+export interface RunMode {
+  readonly device: string;
+  readonly precision: string;
+  readonly threads: number;
+  /** Processes that train it together; left out where it is one. */
+  readonly ranks?: number;
+  /** Whether batch norm's fused kernels are used; absent in runs of before there were any. */
+  readonly fused?: boolean;
 }
 
 /**
@@ -142,6 +147,11 @@ export class RunFolder {
         cause,
       });
     }
+  }
+
+  /** The mode in which its run was begun; undefined where none was. */
+  mode(): RunMode | undefined {
+    return existsSync(this.file('config.json')) ? this.description().mode : undefined;
   }
 
   /**
@@ -299,7 +309,7 @@ export function essence({ config, data, model, mode, teacher, code }: RunDescrip
     model: { size: model.size, channels: model.channels },
     teacher,
     code: { objective: code?.objective?.sha256, model: code?.model?.sha256 },
-    mode,
+    mode: { ...mode, fused: mode.fused ?? false },
   };
 }
 

@@ -47,7 +47,7 @@ const context = { task: oneOfK, classes: 5, samples, targets, epochs: 1, device:
 const objective = tidy(() => createObjective(parseObjective(method), context));
 const optimizer = new SGD(model.namedParameters(), { learningRate: 0.01, momentum: 0.9, nesterov: true });
 const precision = precisionName === 'bfloat16' ? 'bfloat16' : 'float32';
-const mode = { device: 'cpu', precision, threads: 1, reason: '' } as const;
+const mode = { device: 'cpu', precision, threads: 1, fused: true, reason: '' } as const;
 const loader = new BatchLoader(train, {
   batchSize: 4,
   shuffle: true,

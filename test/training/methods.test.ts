@@ -187,7 +187,7 @@ describe('mixup', () => {
     });
     const model = tidy(() => new Flat());
     const optimizer = new SGD(model.namedParameters(), { learningRate: 0 });
-    const mode = { device: 'cpu', precision: 'float32', threads: 1, reason: '' } as const;
+    const mode = { device: 'cpu', precision: 'float32', threads: 1, fused: true, reason: '' } as const;
     const mixup = alpha > 0 ? { alpha, generator: new Generator(seed) } : undefined;
     const { loss } = trainStep({ model, optimizer, objective, mode, mixup }, batchOf(values), 0);
     const images = Array.from(model.seen[0]!.toTypedArray() as Float32Array);
@@ -241,7 +241,7 @@ describe('mixup', () => {
     const fc = tidy(() => new Linear(4, 3, { generator: new Generator(1) }));
     const model = { forward: (images: Tensor) => fc.forward(images.flatten(1)) };
     const optimizer = new SGD(fc.namedParameters(), { learningRate: 0 });
-    const mode = { device: 'cpu', precision: 'float32', threads: 1, reason: '' } as const;
+    const mode = { device: 'cpu', precision: 'float32', threads: 1, fused: true, reason: '' } as const;
     const mixup = { alpha, generator: new Generator(3) };
     const shares: number[] = [];
     for (let step = 0; step < 4000; step++) {

@@ -1,4 +1,5 @@
 export { type AttentionOptions, MultiheadAttention } from './attention.ts';
+export { canFuse, fusing } from './fused.ts';
 export { type ForwardHook, hooked } from './hook.ts';
 export {
   type Initializer,
@@ -10,6 +11,7 @@ export {
   zeros_,
 } from './init.ts';
 export {
+  type Activation,
   BatchNorm2d,
   Conv2d,
   type Conv2dOptions,

@@ -3,8 +3,9 @@ import type { Generator } from '../generator.ts';
 import { aten } from '../operators.ts';
 import { type Tensor, tidy } from '../tensor.ts';
 import { convolve } from './convolution.ts';
+import { fusedBatchNorm } from './fused.ts';
 import { type Initializer, kaimingNormal_, normal_, uniformFanIn_ } from './init.ts';
-import { Module } from './module.ts';
+import { type Layer, Module } from './module.ts';
 
 export interface Conv2dOptions {
   /** Draws the weight. */
@@ -42,6 +43,9 @@ export class Conv2d extends Module {
   }
 }
 
+/** What follows a normalization elementwise. */
+export type Activation = 'none' | 'relu' | 'relu6';
+
 /**
  * Batch normalization over [N, channels, H, W] (Ioffe and Szegedy 2015): the batch's mean and variance in training,
  * running ones in evaluation.
@@ -67,18 +71,49 @@ export class BatchNorm2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    if (this.training) this.batches.add_(1);
-    return aten.batch_norm(
+    return this.activated(input, 'none');
+  }
+
+  /**
+   * activation(norm(input) + added), in training in one pass where there are kernels for it: see `fusing`.
+   * @param added of the input's shape
+   */
+  activated(input: Tensor, activation: Activation, added: Tensor | null = null): Tensor {
+    const { weight, bias, runningMean, runningVar, momentum, eps } = this;
+    if (this.training) {
+      this.batches.add_(1);
+      const fused = fusedBatchNorm(
+        { input, weight, bias, runningMean, runningVar, momentum, eps },
+        activation,
+        added,
+      );
+      if (fused !== null) return fused;
+    }
+    const normal = aten.batch_norm(
       input,
-      this.weight,
-      this.bias,
-      this.runningMean,
-      this.runningVar,
+      weight,
+      bias,
+      runningMean,
+      runningVar,
       this.training,
-      this.momentum,
-      this.eps,
+      momentum,
+      eps,
       true,
     );
+    if (added !== null) normal.add_(added);
+    if (activation === 'none') return normal;
+    if (activation === 'relu') return relu_(normal);
+    using before = normal;
+    return relu6(before);
+  }
+
+  /** With an activation that follows it: both at once. */
+  override joined(next: Layer): ((input: Tensor) => Tensor) | null {
+    // What stands in the place of this layer's own forward, as a hook does, must see its output.
+    if (this.forward !== BatchNorm2d.prototype.forward) return null;
+    if (next === relu_) return (input) => this.activated(input, 'relu');
+    if (next === relu6) return (input) => this.activated(input, 'relu6');
+    return null;
   }
 }
 

@@ -34,6 +34,11 @@ export abstract class Module {
 
   abstract forward(input: Tensor): Tensor;
 
+  /** What computes this layer and the next in one go; null where nothing does. */
+  joined(_next: Layer): ((input: Tensor) => Tensor) | null {
+    return null;
+  }
+
   protected parameter(name: string, tensor: Tensor): Tensor {
     this.ownParameters.set(name, keep(tensor.requires_grad_()));
     return tensor;
@@ -190,16 +195,25 @@ export type Layer = Module | ((input: Tensor) => Tensor);
 
 /**
  * Applies layers one after another and lets go of each intermediate result as soon as the next one exists, so that
- * only what autograd has saved stays in memory. The input itself is left alone.
+ * only what autograd has saved stays in memory. The input itself is left alone. Two layers that can be computed at once
+ * (`Module.joined`) are.
  */
 export function chain(input: Tensor, ...layers: readonly Layer[]): Tensor {
   let current = input;
-  for (const layer of layers) {
-    const next = layer instanceof Module ? layer.forward(current) : layer(current);
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i]!;
+    const following = layers[i + 1];
+    const joined = following && layer instanceof Module ? layer.joined(following) : null;
+    if (joined !== null) i++;
+    const next = (joined ?? apply(layer))(current);
     if (next !== current && current !== input) current.dispose();
     current = next;
   }
   return current;
+}
+
+function apply(layer: Layer): (input: Tensor) => Tensor {
+  return layer instanceof Module ? (input) => layer.forward(input) : layer;
 }
 
 /**
