@@ -55,6 +55,7 @@ export function showFit(label: string): (event: FitEvent) => void {
         );
         break;
       }
+      case 'busy':
       case 'notice':
         process.stderr.write(`${label}: ${event.message}\n`);
     }

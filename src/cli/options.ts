@@ -199,11 +199,11 @@ export function addJobsOption(command: Command): Command {
   return command.option(
     '--jobs <n>',
     'train n runs at a time, each in its own process with its share of the cores; auto measures how many (default: one run with all cores)',
-    jobs,
+    wholeOrAuto,
   );
 }
 
-function jobs(text: string): number | 'auto' {
+function wholeOrAuto(text: string): number | 'auto' {
   if (text === 'auto') return text;
   const value = Number(text);
   if (text.trim() === '' || !Number.isInteger(value) || value < 1)
@@ -308,7 +308,11 @@ export function addTrainOptions(command: Command): Command {
     .option('--weights <file>', 'safetensors to start from; a head of another size starts fresh')
     .option('--strict-weights', 'the weights must fit in every tensor, the head too')
     .option('--workers <n>', 'decoding threads', whole)
-    .option('--threads <n>', 'threads of the engine (default: the number of cores)', whole)
+    .option(
+      '--threads <n>',
+      'threads of the engine, or auto: what a few timed steps show to be fastest (default: the number of cores)',
+      wholeOrAuto,
+    )
     .option('--device <name>', 'auto, cpu, cuda:0 … (default: auto)')
     .addOption(new Option('--precision <name>', 'default: auto').choices(['auto', 'float32', 'bfloat16']))
     .addOption(

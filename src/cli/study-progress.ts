@@ -24,6 +24,7 @@ export function tellFailed(
  */
 export function showStudy(nameOf: (run: PlannedRun) => string): (event: StudyEvent) => void {
   let show = showOne(nameOf);
+  let busy = false;
   return (event) => {
     if (event.type === 'jobs') {
       const { jobs, threads } = event;
@@ -33,6 +34,10 @@ export function showStudy(nameOf: (run: PlannedRun) => string): (event: StudyEve
       if (jobs > 1) show = showSeveral(nameOf);
     } else if (event.type === 'judge') {
       process.stderr.write(`judging: ${event.message}\n`);
+    } else if (event.type === 'fit' && event.event.type === 'busy') {
+      // The machine is one for all runs.
+      if (!busy) process.stderr.write(`${nameOf(event.run)}: ${event.event.message}\n`);
+      busy = true;
     } else show(event);
   };
 }
@@ -62,7 +67,7 @@ function showOne(nameOf: (run: PlannedRun) => string): (event: TrainEvent) => vo
       else if (fit.type === 'step') {
         images = fit.step * batch;
         progress?.update(images, `loss ${fit.loss.toFixed(3)}  ${whole}`);
-      } else if (fit.metrics.epoch === fit.epochs) {
+      } else if (fit.type === 'epoch' && fit.metrics.epoch === fit.epochs) {
         const { val } = fit.metrics;
         progress?.done(`${val === undefined ? '' : `val ${describeVal(val)}  `}${whole}`);
       }

@@ -1,8 +1,7 @@
 import { needsTeacher } from '../objectives/index.ts';
-import { RunFolder } from '../training/index.ts';
+import { RunFolder, timeSteps } from '../training/index.ts';
 import type { PlannedCell, PlannedRun } from './plan.ts';
 import type { OpenedStudy } from './study.ts';
-import { timeSteps } from './time-steps.ts';
 
 /** What one network on one data set will cost. */
 export interface CellCost {

@@ -90,7 +90,7 @@ function runsOf(study: StudySpec, cell: PlannedCell, seed: number, threads: numb
   const run = (method: MethodSpec, role: PlannedRun['role'], teacher?: PlannedRun): PlannedRun => {
     const folder = join(cell.folder, 'runs', `${slugOf(method)}-seed${seed}`);
     const asked = runConfig(study, { set: set.id, network, method, seed });
-    const config = asked.threads !== null ? asked : { ...asked, threads: threadsOf(folder, threads) };
+    const config = { ...asked, threads: threadsOf(folder, asked.threads, threads) };
     return {
       set: set.id,
       network,
@@ -128,10 +128,19 @@ function runsOf(study: StudySpec, cell: PlannedCell, seed: number, threads: numb
   ];
 }
 
-/** Results are bit for bit those of one number of threads: it never changes within a run. */
-function threadsOf(folder: string, otherwise: number | null): number | null {
+/**
+ * Results are bit for bit those of one number of threads: it never changes within a run.
+ * @param share of each of several jobs, which is theirs where the settings leave it open or to a measurement
+ */
+function threadsOf(
+  folder: string,
+  asked: TrainConfig['threads'],
+  share: number | null,
+): TrainConfig['threads'] {
+  if (typeof asked === 'number') return asked;
   const run = new RunFolder(folder);
-  return existsSync(run.file('config.json')) ? (run.description().config.threads ?? null) : otherwise;
+  if (existsSync(run.file('config.json'))) return run.description().config.threads ?? null;
+  return share ?? asked;
 }
 
 /** An objective and nothing else, such as hard labels: what a teacher is. */

@@ -125,12 +125,12 @@ const schema = z.strictObject({
       'Whether batch norm, the addition and the ReLU behind it are computed in one pass. auto: where the processor has the kernels; they agree with the separate operators to rounding.',
     ),
   threads: z
-    .int()
-    .min(1)
-    .max(1024)
+    .union([z.int().min(1).max(1024), z.literal('auto')])
     .nullable()
     .default(null)
-    .describe("Threads of the engine; null is LibTorch's own choice: the number of cores."),
+    .describe(
+      "Threads of the engine; null is LibTorch's own choice: the number of cores. auto becomes the number with which a few timed steps are fastest, before the run begins: fewer than there are cores where other programs are at work, or the network is small.",
+    ),
   checkpointSeconds: z
     .number()
     .min(0)

@@ -5,6 +5,7 @@ import type { Network } from '../models/index.ts';
 import type { ObjectiveRun } from '../objectives/index.ts';
 import type { distributed } from '../torch/index.ts';
 import type { Schedule } from '../torch/optim/index.ts';
+import type { BusyWatch } from './busy.ts';
 import type { TrainConfig } from './config.ts';
 import type { WeightAverage } from './ema.ts';
 import type { FitEvent } from './fit-event.ts';
@@ -19,6 +20,7 @@ export interface Session extends Trainee {
   model: Network;
   objective: ObjectiveRun;
   ema: WeightAverage | undefined;
+  busy: BusyWatch;
   schedule: Schedule;
   /** Epochs of the run before this schedule: 0, unless a finished run is extended. */
   before: number;
@@ -180,6 +182,8 @@ async function endStep(session: Session, group: StepGroup, clock: EpochClock): P
     loss: group.lossSum / Math.max(1, group.terms),
     images: group.images,
   });
+  const busy = session.busy.step(group.images);
+  if (busy !== undefined) session.onEvent({ type: 'busy', message: busy });
   await setImmediate(); // Signals and messages of decoding threads are heard between steps.
   const stop = group.agreed === undefined ? signal?.aborted : group.agreed.stop > 0;
   const old = group.agreed === undefined ? clock.due : group.agreed.due > 0;

@@ -18,4 +18,6 @@ export type FitEvent =
       readonly images: number;
     }
   | { readonly type: 'epoch'; readonly metrics: EpochMetrics; readonly epochs: number }
+  /** Other programs, or something else, slow the run down: told once. */
+  | { readonly type: 'busy'; readonly message: string }
   | { readonly type: 'notice'; readonly message: string };

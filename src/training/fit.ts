@@ -35,6 +35,8 @@ import {
   writeSafetensors,
 } from '../torch/index.ts';
 import { buildModel, evaluationLoader, makeSchedule, trainLoader, withModelDefaults } from './build.ts';
+import { BusyWatch } from './busy.ts';
+import { withThreads } from './choose-threads.ts';
 import type { TrainConfig } from './config.ts';
 import { WeightAverage } from './ema.ts';
 import { learningRate, type Session, trainEpoch } from './epoch.ts';
@@ -173,25 +175,27 @@ function extensionOf(folder: RunFolder, epochs: number | undefined): Extension |
 
 async function trainRun(given: FitOptions): Promise<FitResult> {
   const { dataset, signal, onEvent = () => {}, team = alone } = given;
+  const notice = (message: string) => onEvent({ type: 'notice', message });
   const train = dataset.splits.train;
   if (train === undefined) {
     throw new PenumbraError('training/no-train-split', `${dataset.name} has no training split`, {
       hint: 'name a split "train", or let fractions divide the data',
     });
   }
-  const config = withModelDefaults(await withWindow(given), train.targets);
-  const options = { ...given, config };
-  checkServes(config.objective, train.targets.kind);
-  if (team.size > 1 && needsOneProcess(config.objective)) {
+  const asked = withModelDefaults(await withWindow(given), train.targets);
+  checkServes(asked.objective, train.targets.kind);
+  if (team.size > 1 && needsOneProcess(asked.objective)) {
     throw new PenumbraError(
       'training/one-process',
-      `${config.objective} is trained by one process: it remembers what each of the others saw`,
+      `${asked.objective} is trained by one process: it remembers what each of the others saw`,
       { hint: 'leave --processes out, or choose another objective' },
     );
   }
   const task = taskOf(train.targets.kind);
-  const folder = new RunFolder(options.folder);
+  const folder = new RunFolder(given.folder);
   using lock = team.leads ? folder.lock() : undefined;
+  const config = await withThreads(asked, { dataset, folder, team, onNotice: notice });
+  const options = { ...given, config };
   const mode = modeIn(team, config, folder);
   await using loader = trainLoader(config, train, team);
   await using valLoader = evaluationLoader(config, dataset.splits.val, loader, team);
@@ -253,7 +257,6 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
   let reducer: ReturnType<Team['reducer']>;
 
   try {
-    const notice = (message: string) => onEvent({ type: 'notice', message });
     const resumed = state.resume((path, reason) => notice(`checkpoint passed over: ${path}: ${reason}`));
     if (resumed !== null) onEvent({ type: 'resume', epoch: resumed.epoch, step: resumed.step });
     else if (extension !== undefined) {
@@ -286,6 +289,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       doubtWeight: config.doubtWeight ?? 0,
       classWeights: weights,
       ema,
+      busy: new BusyWatch(mode.threads),
       schedule,
       before: before.epochs,
       last: before.epochs + epochsNow,

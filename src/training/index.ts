@@ -47,4 +47,5 @@ export {
 export { diverged, freshProgress, type Progress, RunState } from './run-state.ts';
 export { loadTeacher, teacherFingerprint, teacherWeights } from './teacher.ts';
 export { alone, asTeam, GroupTeam, type Team, type TeamOptions } from './team.ts';
+export { firstThatPays, type TimedSteps, timeSteps } from './time-steps.ts';
 export type { ValFigures } from './val-figures.ts';

@@ -39,7 +39,7 @@ export function chooseMode(
   }
   const device =
     config.device === 'auto' ? (info.cuda.available ? `cuda:${localRank}` : 'cpu') : config.device;
-  if (config.threads !== null) setThreads(config.threads);
+  if (typeof config.threads === 'number') setThreads(config.threads);
   const threads = getThreads();
   const { precision, reason } = choosePrecision(config.precision, device);
   const fused = config.fused !== 'off' && device === 'cpu' && canFuse(precision);

@@ -5,12 +5,13 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bestOf, chooseJobs, JOBS_FILE, shareOfCores } from '../../src/study/jobs/choose-jobs.ts';
+import { chooseJobs, JOBS_FILE, shareOfCores } from '../../src/study/jobs/choose-jobs.ts';
 import { JobPool } from '../../src/study/jobs/job-pool.ts';
 import { type PlannedRun, planStudy } from '../../src/study/plan.ts';
 import { openStudyData } from '../../src/study/study-data.ts';
 import { resolveStudy } from '../../src/study/study-file.ts';
 import { type TrainEvent, trainStudy } from '../../src/study/train-study.ts';
+import { firstThatPays } from '../../src/training/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'penumbra-jobs-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -195,9 +196,9 @@ test('auto measures, and the folder keeps what it found', async () => {
 test('more jobs must be worth their memory', () => {
   const speeds = (...all: number[]) =>
     all.map((imagesPerSecond, i) => ({ jobs: 2 ** i, threads: 1, imagesPerSecond }));
-  expect(bestOf(speeds(41, 50)).jobs).toBe(2);
-  expect(bestOf(speeds(41, 42)).jobs).toBe(1);
-  expect(bestOf(speeds(41, 50, 51)).jobs).toBe(2);
+  expect(firstThatPays(speeds(41, 50)).jobs).toBe(2);
+  expect(firstThatPays(speeds(41, 42)).jobs).toBe(1);
+  expect(firstThatPays(speeds(41, 50, 51)).jobs).toBe(2);
   expect([1, 2, 3, 8].map((jobs) => shareOfCores(jobs, 4))).toEqual([4, 2, 1, 1]);
 });
 

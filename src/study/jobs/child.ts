@@ -8,9 +8,8 @@ import {
 } from '../../data/index.ts';
 import { PenumbraError } from '../../errors.ts';
 import { getThreads, setThreads } from '../../torch/index.ts';
-import { fit, importCode, importModel, importObjective } from '../../training/index.ts';
+import { fit, importCode, importModel, importObjective, timeSteps } from '../../training/index.ts';
 import { openStudyData } from '../study-data.ts';
-import { timeSteps } from '../time-steps.ts';
 import { errorData, type Job, type JobSource, type Reply, type Request } from './protocol.ts';
 
 interface OpenSet {
@@ -42,7 +41,7 @@ async function answer(request: Exclude<Request, { type: 'stop' }>): Promise<Repl
   }
   const { config, folder } = request.job;
   const { dataset, path } = setOf(request.job);
-  if (config.threads === null) setThreads(threads);
+  if (typeof config.threads !== 'number') setThreads(threads);
   if (request.type === 'time') {
     const { imagesPerSecond } = await timeSteps(config, dataset, request.seconds);
     return { type: 'timed', imagesPerSecond };

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { PenumbraError } from '../../errors.ts';
-import { chooseMode, writeAtomically } from '../../training/index.ts';
+import { chooseMode, firstThatPays, writeAtomically } from '../../training/index.ts';
 import { isFinished, type PlannedRun } from '../plan.ts';
 import { JobPool } from './job-pool.ts';
 import type { JobSource } from './protocol.ts';
@@ -36,8 +36,6 @@ interface Choice {
   readonly date: string;
 }
 
-/** What more jobs must gain, as they need more memory. */
-const GAIN = 1.05;
 /** Seconds of timed steps for each number of jobs. */
 const SECONDS = 3;
 
@@ -82,7 +80,7 @@ export async function chooseJobs(
     return { jobs: 1, threads: cores };
   }
   const measured = await measure(source, run, Math.min(cores, left.length), cores, onNotice, signal);
-  const best = bestOf(measured);
+  const best = firstThatPays(measured);
   const choice: Choice = {
     jobs: best.jobs,
     threads: best.threads,
@@ -95,11 +93,6 @@ export async function chooseJobs(
   if (!signal?.aborted) writeAtomically(join(folder, JOBS_FILE), `${JSON.stringify(choice, null, 2)}\n`);
   onNotice(describe(choice));
   return choice;
-}
-
-/** The fewest jobs that none beats by more than the gain that is asked. */
-export function bestOf(measured: readonly Measured[]): Measured {
-  return measured.reduce((best, one) => (one.imagesPerSecond > best.imagesPerSecond * GAIN ? one : best));
 }
 
 async function measure(
@@ -115,14 +108,15 @@ async function measure(
   const numbers = [...new Set([...powers(most), most])];
   for (const jobs of numbers) {
     if (signal?.aborted && measured.length > 0) break;
-    const threads = run.config.threads ?? shareOfCores(jobs, cores);
+    const asked = run.config.threads;
+    const threads = typeof asked === 'number' ? asked : shareOfCores(jobs, cores);
     onNotice(`timing training steps: jobs ${jobs}, threads ${threads} each`);
     const { set, folder } = run;
     const speed = await pool.time({ set, folder, config: { ...run.config, threads } }, jobs, SECONDS);
     if (speed === undefined) break; // Not the memory for so many.
     measured.push({ jobs, threads, imagesPerSecond: speed });
     // More jobs share what these had.
-    if (bestOf(measured).jobs < jobs) break;
+    if (firstThatPays(measured).jobs < jobs) break;
   }
   return measured;
 }

@@ -2,10 +2,11 @@ import type { Dataset } from '../data/index.ts';
 import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
 import { taskOf } from '../tasks/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, trainLoader, withModelDefaults } from '../training/build.ts';
-import { chooseMode, type TrainConfig } from '../training/index.ts';
-import { makeOptimizer } from '../training/optimizers.ts';
-import { trainStep } from '../training/train-step.ts';
+import { buildModel, trainLoader, withModelDefaults } from './build.ts';
+import type { TrainConfig } from './config.ts';
+import { chooseMode } from './mode.ts';
+import { makeOptimizer } from './optimizers.ts';
+import { trainStep } from './train-step.ts';
 
 export interface TimedSteps {
   readonly imagesPerSecond: number;
@@ -74,4 +75,12 @@ export async function timeSteps(run: TrainConfig, dataset: Dataset, seconds = 0)
     objective.dispose();
     model.dispose();
   }
+}
+
+/** What more threads, or more jobs, must gain: they need more of the machine. */
+const GAIN = 1.05;
+
+/** The first that none behind it beats by more than the gain that is asked; what needs least comes first. */
+export function firstThatPays<T extends { readonly imagesPerSecond: number }>(measured: readonly T[]): T {
+  return measured.reduce((best, one) => (one.imagesPerSecond > best.imagesPerSecond * GAIN ? one : best));
 }
