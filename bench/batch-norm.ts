@@ -2,8 +2,9 @@
  * Batch normalization with its addition and activation, by the fused kernels and by LibTorch's operators, over every shape of a
  * network; then a whole training step of it both ways:
  *
- *     npm run bench -- batch-norm [--models resnet50] [--dtypes bfloat16,float32] [--batch 16] [--size 224] [--rounds 5] [--steps 5]
+ *     npm run bench -- batch-norm [--models resnet50] [--dtypes bfloat16,float32] [--batch 16] [--size 224] [--rounds 5] [--steps 5] [--threads 1]
  *
+ * `--rounds 0` leaves the table out, and `--steps 0` the steps.
  * Both take turns. Milliseconds are of processor time of all threads, the median over rounds: other work on the machine hardly
  * counts in them. The error is that of the input's gradient, relative, against double precision.
  */
@@ -56,8 +57,8 @@ console.log(
 for (const model of values.models!.split(',')) {
   const cases = casesOf(model);
   for (const dtype of values.dtypes!.split(',') as Type[]) {
-    table(model, dtype, cases);
-    step(model, dtype);
+    if (Number(values.rounds) > 0) table(model, dtype, cases);
+    if (Number(values.steps) > 0) step(model, dtype);
   }
 }
 
