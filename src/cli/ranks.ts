@@ -33,7 +33,7 @@ export async function asRank<T>(
   };
   // Also where a second Ctrl-C ends the process.
   const end = (code: number) => distributed.exitNow(Number(code));
-  process.on('exit', end);
+  if (distributed.available()) process.on('exit', end);
   try {
     const result = await asTeam(
       meeting,

@@ -53,7 +53,7 @@ function fault(what: string): void {
 async function lose(ranks: readonly Rank[], number: number): Promise<boolean> {
   const lost = random.below(size);
   const signal = random.below(2) === 0 ? 'SIGKILL' : 'SIGSTOP';
-  await until(ranks[0]!, /training|finished/, 120);
+  await until(ranks[0]!, /training|finished/, 500);
   await sleep(random.below(1200));
   const victim = ranks[lost]!;
   if (victim.child.exitCode !== null || ranks[0]!.stdout() !== '') return false;

@@ -60,7 +60,7 @@ export async function until(rank: Rank, text: string | RegExp, seconds = 60): Pr
     const said = rank.stdout() + rank.stderr();
     if (typeof text === 'string' ? said.includes(text) : text.test(said)) return;
     if (performance.now() > end || rank.child.exitCode !== null)
-      throw new Error(`'${text}' did not appear in: ${said}`);
+      throw new Error(`'${text}' did not appear (exit code ${rank.child.exitCode}) in: ${said}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -18,7 +18,7 @@ export interface RankRun {
   /** A folder of images; phantoms where it is left out. */
   readonly data?: string;
   readonly images?: number;
-  /** Of rank 0, which kills itself one step later; or stops as Ctrl-C does. */
+  /** Of rank 0, which kills itself one step later, before any restart by torchrun; or stops as Ctrl-C does. */
   readonly killAfter?: number;
   readonly stopAfter?: number;
   /** Whether to say on stderr when the first step is done. */
@@ -91,7 +91,8 @@ async function train(team?: Team): Promise<boolean> {
       if (event.type !== 'step') return;
       if (run.announce && !announced) process.stderr.write('training\n');
       announced = true;
-      if (team?.leads !== false && event.step === (run.killAfter ?? -1) + 1)
+      const first = (process.env.TORCHELASTIC_RESTART_COUNT ?? '0') === '0';
+      if (first && team?.leads !== false && event.step === (run.killAfter ?? -1) + 1)
         process.kill(process.pid, 'SIGKILL');
       // Any rank may be the one that hears of it.
       if (event.step === run.stopAfter && (team?.rank ?? 0) === last) stop.abort();

@@ -229,22 +229,26 @@ const torchrun = process.env.PENUMBRA_TORCHRUN;
 describe.skipIf(torchrun === undefined || !existsSync(torchrun ?? ''))(
   'torchrun (PENUMBRA_TORCHRUN names it)',
   () => {
-    test('starts the ranks, shows our error, and goes on from the checkpoint after a restart', () => {
-      const run: RankRun = {
-        folder: folder('torchrun'),
-        settings: { ...settings, batchSize: 8, checkpointSteps: 2 },
-      };
-      const words = [
-        ...['--no-python', '--standalone', '--nproc-per-node', '2'],
-        ...[process.execPath, child, JSON.stringify(run)],
-      ];
-      const { status, stderr } = spawnSync(torchrun!, words, { encoding: 'utf8' });
-      expect(status, stderr).toBe(0);
-      const own = { ...run, folder: folder('plain') };
-      return trainTogether(2, own).then(() => {
-        const file = (name: string) => readFileSync(join(folder(name), 'model.safetensors'));
-        expect(file('torchrun').equals(file('plain'))).toBe(true);
+    /** Runs the child under torchrun. */
+    function run(words: readonly string[], run: RankRun) {
+      const args = ['--no-python', '--standalone', '--nproc-per-node', '2', ...words];
+      return spawnSync(torchrun!, [...args, process.execPath, child, JSON.stringify(run)], {
+        encoding: 'utf8',
       });
+    }
+
+    test('rank 0 is killed, and the restart goes on from the checkpoint to the same weights', async () => {
+      const own = { ...settings, batchSize: 8, checkpointSteps: 2 };
+      const { status, stderr } = run(['--max-restarts', '1'], {
+        folder: folder('torchrun'),
+        settings: own,
+        killAfter: 5,
+      });
+      expect(status, stderr).toBe(0);
+      expect(stderr).toContain('exitcode: -9');
+      await trainTogether(2, { folder: folder('plain'), settings: own });
+      const file = (name: string) => readFileSync(join(folder(name), 'model.safetensors'));
+      expect(file('torchrun').equals(file('plain'))).toBe(true);
     });
   },
 );
