@@ -322,8 +322,9 @@ napi_value jsJoinGroup(napi_env env, size_t argc, napi_value* argv) {
       member->group->setBackend(device, c10d::ProcessGroup::BackendType::GLOO, c10::intrusive_ptr<c10d::Backend>(backend));
     member->group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
     member->group->setGroupName("penumbra" + std::to_string(members.size()));
-    // A connection of its own: the first one is busy while the main thread waits.
-    member->watch = std::make_unique<Watch>(connect(host, port, false, prefix, milliseconds(10'000)), Watch::Names{rank, who, toBool(env, field("hosted"))}, member->place);
+    // A connection of its own: the first one is busy while the main thread waits. As patient: a store that stands still for
+    // a while is not lost.
+    member->watch = std::make_unique<Watch>(connect(host, port, false, prefix, timeout), Watch::Names{rank, who, toBool(env, field("hosted"))}, member->place);
   });
   members.push_back(member.release());
   return fromInt64(env, static_cast<int64_t>(members.size()) - 1);
