@@ -55,7 +55,7 @@ export async function startRanks(
 }
 
 /** Whether `text` appears on a rank's output in time. */
-export async function until(rank: Rank, text: string | RegExp, seconds = 60): Promise<void> {
+export async function until(rank: Rank, text: string | RegExp, seconds = 300): Promise<void> {
   for (const end = performance.now() + 1000 * seconds; ; ) {
     const said = rank.stdout() + rank.stderr();
     if (typeof text === 'string' ? said.includes(text) : text.test(said)) return;

@@ -5,7 +5,7 @@ import { available } from './index.ts';
 
 const member = fileURLToPath(new URL('../../../test/distributed/member.ts', import.meta.url));
 // Seconds on an idle machine.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 400_000 });
 
 let ranks: Rank[] = [];
 afterEach(() => {
@@ -93,8 +93,8 @@ describe.skipIf(!available())('processes together (this LibTorch has c10d)', () 
   test.each([
     [1, 'SIGKILL', 60],
     [0, 'SIGKILL', 60],
-    [2, 'SIGSTOP', 4],
-    [0, 'SIGSTOP', 4],
+    [2, 'SIGSTOP', 8],
+    [0, 'SIGSTOP', 8],
   ] as const)('rank %i and %s: the others end with its name', async (lost, signal, timeout) => {
     await start(3, 'forever', { env: { RANK_TIMEOUT: String(timeout) } });
     for (const rank of ranks) await until(rank, 'ready');
@@ -104,7 +104,7 @@ describe.skipIf(!available())('processes together (this LibTorch has c10d)', () 
     const others = ranks.filter((_, rank) => rank !== lost);
     for (const { ended } of others) expect((await ended).code).toBe(1);
     // Far below the timeout where the connection says that it ended.
-    expect(performance.now() - at).toBeLessThan(1000 * 40);
+    expect(performance.now() - at).toBeLessThan(1000 * 50);
     for (const { stderr } of others)
       expect(stderr()).toContain(`rank ${lost} of 3 (process ${child.pid}) was lost`);
   });
