@@ -111,4 +111,6 @@ test.each([
   expect(found.stderr).toContain(`error [${code}]`);
   expect(found.stdout).toBe('');
   expect(existsSync(join(root, args[1]!))).toBe(false);
+  // Said before a single image was read through the network.
+  expect(found.stderr).not.toMatch(/images\/s|features:/);
 });

@@ -84,9 +84,8 @@ async function embed(given: string, path: string, flags: Flags): Promise<void> {
   const { chooseRuns } = await import('../inference/index.ts');
   const [run] = chooseRuns(given, { run: flags.run }) as [string];
   const { splitOf } = await import('../training/index.ts');
-  const { featuresFormat, measureEmbeddings, sampleFor, summarizeEmbeddings, writeFeatures } = await import(
-    '../embeddings/index.ts'
-  );
+  const { featuresFormat, measureEmbeddings, needNeighbours, sampleFor, summarizeEmbeddings, writeFeatures } =
+    await import('../embeddings/index.ts');
   const { pickRows } = await import('../judgement/index.ts');
   const inputs = [run, path];
   if (flags.out !== undefined) checkResult(flags.out, { kind: featuresFormat(flags.out), inputs });
@@ -102,7 +101,9 @@ async function embed(given: string, path: string, flags: Flags): Promise<void> {
   const subset = splitOf(dataset, flags.split);
   // A split that votes for itself is what leaving one out is.
   const voters = flags.gallery === flags.split ? undefined : flags.gallery;
-  if (voters !== undefined) splitOf(dataset, voters);
+  const gallerySize =
+    voters === undefined ? Math.min(subset.length, flags.measured) - 1 : splitOf(dataset, voters).length;
+  needNeighbours(flags.neighbours, gallerySize);
   const embedded = await featuresOf(run, flags.split);
   if (flags.out !== undefined) {
     const about = { run, split: flags.split };

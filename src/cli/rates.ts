@@ -39,7 +39,7 @@ export function register(program: Command): void {
     .option('--id-column <name>', 'column of the report id, for tables')
     .option('--text-column <name>', 'column of the text, for tables')
     .option('--encoding <name>', 'of text files, where it is not UTF-8')
-    .option('--epochs <n>', 'default: 8', positive)
+    .option('--epochs <n>', 'default: 14', positive)
     .option('--batch-size <n>', 'reports a step (default: 32)', positive)
     .option('--learning-rate <x>', "AdamW's (default: 0.003)", number)
     .option('--width <n>', 'numbers a piece of text (default: 64)', positive)
@@ -47,7 +47,7 @@ export function register(program: Command): void {
     .option('--vocabulary <n>', 'most pieces of the tokenizer (default: 4096)', positive)
     .option('--seed <n>', 'default: 0', whole)
     .option('--device <name>', 'auto, cpu, cuda:0 …')
-    .option('--precision <name>', 'auto, float32 or bfloat16')
+    .option('--precision <name>', 'auto, float32 or bfloat16 (default: float32)')
     .option('--threads <n>', 'default: as many as there are cores', positive)
     .addHelpText(
       'after',

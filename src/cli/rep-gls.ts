@@ -53,7 +53,7 @@ export function register(program: Command): void {
         .choices([...SOURCES])
         .default('rows'),
     )
-    .option('--rgn-epochs <n>', 'passes of that network over the reports (default: 8)', positive)
+    .option('--rgn-epochs <n>', 'passes of that network over the reports (default: 14)', positive)
     .option(
       '--audit <gold>',
       'a few hundred cases whose truth was marked: measures whether hedges follow the truth and how noisy extraction is, and follows it',

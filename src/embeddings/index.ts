@@ -20,7 +20,7 @@ export {
   measureEmbeddings,
   summarizeEmbeddings,
 } from './measures.ts';
-export { type Neighbours, nearestNeighbours } from './neighbours.ts';
+export { type Neighbours, nearestNeighbours, needNeighbours } from './neighbours.ts';
 export { type PrincipalComponents, principalComponents } from './pca.ts';
 export { PROJECTIONS, type Projection, type ProjectOptions, project } from './project.ts';
 export { sampleFor } from './sample.ts';

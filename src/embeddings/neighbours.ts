@@ -45,14 +45,7 @@ export class NeighbourLists implements Neighbours {
    * @param skipSelf whether queries and references are the same rows, and a row is no neighbour of itself
    */
   constructor(queries: number, candidates: number, k: number, skipSelf: boolean) {
-    checkWhole('k', k, 1);
-    if (candidates < k) {
-      throw new PenumbraError(
-        'embeddings/neighbours',
-        `${k} nearest neighbours were asked for, and there are ${candidates} other samples`,
-        { hint: 'ask for fewer neighbours, or give more samples' },
-      );
-    }
+    needNeighbours(k, candidates);
     this.k = k;
     this.indices = new Int32Array(queries * k).fill(-1);
     this.distances = new Float32Array(queries * k).fill(Number.POSITIVE_INFINITY);
@@ -95,4 +88,19 @@ export class NeighbourLists implements Neighbours {
       farthest = distances[last]!;
     }
   }
+}
+
+/**
+ * Whether so many neighbours can be had: known before any feature is.
+ * @param candidates how many references each query can choose from
+ * @throws `embeddings/neighbours`
+ */
+export function needNeighbours(k: number, candidates: number): void {
+  checkWhole('k', k, 1);
+  if (candidates >= k) return;
+  throw new PenumbraError(
+    'embeddings/neighbours',
+    `${k} nearest neighbours were asked for, and there are ${candidates} other samples`,
+    { hint: 'ask for fewer neighbours, or give more samples' },
+  );
 }

@@ -42,6 +42,8 @@ export interface RateData {
   readonly splitOf: ReadonlyMap<string, RateSplit>;
   /** Reports of the input without a row, and rows without a report. */
   readonly unmatched: { readonly reports: number; readonly rows: number };
+  /** Phrases that training must not meet, as they stand in a text. */
+  readonly heldOut: readonly RegExp[];
   /** Identifies words, targets and splits. */
   readonly fingerprint: string;
   /** What a person should know before training on it. */
@@ -143,6 +145,7 @@ export async function readRateData(
     splits,
     splitOf: new Map(read.map(({ example }, i) => [example.id, sides.splits[i]!])),
     unmatched: { reports: without, rows: rowOf.size },
+    heldOut: hedges,
     fingerprint: identity.digest(),
     notes,
   };

@@ -31,6 +31,8 @@ export interface RateDescription {
     readonly fingerprint: string;
     /** Of the ranking of phrases, where there is one. */
     readonly rankings?: string;
+    /** Of the lexicon whose sentences were added, where it was asked. */
+    readonly lexicon?: string;
   };
   readonly parameters: number;
   readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };

@@ -9,6 +9,7 @@ import { piecesOf, type WordSentence } from './corpus.ts';
 import type { RateData, RateExample } from './data.ts';
 import type { FindingWords } from './finding-words.ts';
 import type { RateFigures } from './folder.ts';
+import type { LexiconSentences } from './lexicon-sentences.ts';
 import type { RateNetwork, RateOutput } from './network.ts';
 import { LARGEST_VARIANCE, LEAST_VARIANCE, sigmoid, varianceOf } from './outputs.ts';
 import type { Carriers, CarrierWriter, Rankings } from './rankings.ts';
@@ -25,6 +26,7 @@ const ASSERTING = new Set((['body', 'findings', 'impression'] as const).map(sect
 /** Streams of random numbers. */
 const TEXTS = 2;
 const PHRASES = 3;
+const LEXICON = 5;
 
 /** A report as an epoch shows it. */
 interface Shown {
@@ -45,6 +47,10 @@ export interface LearnerParts {
   readonly mode: Mode;
   /** Where reports name findings; without it no name is exchanged, and no query is shown where to look. */
   readonly names: FindingWords | undefined;
+  /** The finding that means none of the others; −1 where there is none. */
+  readonly noFinding: number;
+  /** Sentences beside the reports, where the lexicon is asked. */
+  readonly lexicon: LexiconSentences | undefined;
   readonly ranking: { readonly rankings: Rankings; readonly carriers: CarrierWriter } | undefined;
 }
 
@@ -61,12 +67,23 @@ export class Learner {
    * @returns the mean loss of the rows alone
    */
   addGradients(members: Int32Array, epoch: number, batch: number): number {
-    const { config, ranking, names } = this.parts;
+    const { config, ranking, names, lexicon } = this.parts;
     const shown = Array.from(members, (i) => this.shown(i, epoch));
     return tidy(() => {
       const output = this.read(shown.map(({ pieces }) => pieces));
       const loss = rowsLoss(output, shown);
       let whole = names === undefined ? loss : loss.add(lookLoss(output, shown).mul(LOOK_WEIGHT));
+      if (lexicon !== undefined) {
+        const random = new Random(config.seed, LEXICON, epoch, batch);
+        const asked = Array.from({ length: config.lexiconSentences }, () => this.asked(lexicon, random));
+        const sentences = asked.filter((one) => one !== undefined);
+        if (sentences.length > 0) {
+          const answers = this.read(sentences.map(({ pieces }) => pieces));
+          whole = whole
+            .add(rowsLoss(answers, sentences))
+            .add(lookLoss(answers, sentences).mul(names === undefined ? 0 : LOOK_WEIGHT));
+        }
+      }
       if (ranking !== undefined) {
         const drawn = ranking.carriers.draw(PHRASES_A_STEP, new Random(config.seed, PHRASES, epoch, batch));
         const ranked = rankingLoss(this.read(drawn.reports), drawn, ranking.rankings);
@@ -99,6 +116,31 @@ export class Learner {
     const { pieceDropout, wordDropout } = config;
     const augmentation = { pieceDropout, wordDropout, random };
     const { pieces, words } = piecesOf(sentences, corpus.words, tokenizer, augmentation);
+    const named = names === undefined ? [] : namedPieces(names, sentences, words, said);
+    return { pieces, said, unknown, probability, named };
+  }
+
+  /** A sentence of the lexicon as a report of its own. */
+  private asked(lexicon: LexiconSentences, random: Random): Shown | undefined {
+    const { data, config, names, tokenizer, noFinding } = this.parts;
+    const drawn = lexicon.draw(random);
+    if (drawn === undefined) return undefined;
+    const k = data.targets.findings.length;
+    const [said, unknown, probability] = [new Uint8Array(k), new Uint8Array(k), new Float32Array(k)];
+    // A sentence does not say how all findings together stand.
+    if (noFinding >= 0) unknown[noFinding] = 1;
+    for (const [finding, p] of drawn.findings) {
+      if (p === null) continue;
+      said[finding] = 1;
+      probability[finding] = p;
+    }
+    const { pieceDropout, wordDropout } = config;
+    const sentences = [drawn.sentence];
+    const { pieces, words } = piecesOf(sentences, data.corpus.words, tokenizer, {
+      pieceDropout,
+      wordDropout,
+      random,
+    });
     const named = names === undefined ? [] : namedPieces(names, sentences, words, said);
     return { pieces, said, unknown, probability, named };
   }

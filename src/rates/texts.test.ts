@@ -9,6 +9,7 @@ import { LONGEST_SENTENCE } from './batch.ts';
 import { Corpus, countWords, PlacedReader, piecesOf, type WordSentence } from './corpus.ts';
 import { phrasePattern } from './data.ts';
 import { FindingWords } from './finding-words.ts';
+import { LexiconSentences } from './lexicon-sentences.ts';
 import { CarrierWriter, readRankings } from './rankings.ts';
 import { HIDDEN, sectionToken, trainTokenizer } from './tokenizer.ts';
 
@@ -241,4 +242,52 @@ test('phrases to hold out are whole words in any case, over any white space', ()
   expect(pattern.test('cannot be excludedness')).toBe(false);
   expect(phrasePattern('a.c').test('abc')).toBe(false);
   expect(() => phrasePattern(' ')).toThrow(expect.objectContaining({ code: 'usage/phrase' }));
+});
+
+describe('sentences of the lexicon', () => {
+  const make = (heldOut: readonly string[] = []) => {
+    const corpus = new Corpus();
+    const lexicon = defaultLexicon();
+    const sentences = new LexiconSentences(lexicon, set, findings, corpus, heldOut.map(phrasePattern));
+    const text = (words: Int32Array) => Array.from(words, (n) => corpus.words[n]).join(' ');
+    const draw = (count: number, seed: number) => {
+      const random = new Random(seed);
+      return Array.from({ length: count }, () => sentences.draw(random)).flatMap((drawn) =>
+        drawn === undefined ? [] : [{ text: text(drawn.sentence.words), findings: drawn.findings }],
+      );
+    };
+    return { sentences, draw };
+  };
+
+  test('are judged by the rules, many and of many certainties, and the same again', () => {
+    const { sentences, draw } = make();
+    expect(sentences.size).toBeGreaterThan(200);
+    const drawn = draw(400, 1);
+    expect(drawn.length).toBeGreaterThan(380);
+    expect(new Set(drawn.map(({ text }) => text)).size).toBeGreaterThan(380);
+    expect(draw(400, 1)).toEqual(drawn);
+    const said = drawn.flatMap(({ findings: of }) => [...of.values()]);
+    for (const [from, to] of [
+      [0, 0],
+      [0.1, 0.3],
+      [0.3, 0.5],
+      [0.5, 0.75],
+      [0.75, 0.9],
+      [1, 1],
+    ] as const)
+      expect(said.filter((p) => p !== null && p >= from && p <= to).length).toBeGreaterThan(10);
+    // A sentence says nothing of "No Finding", and devices are seldom doubted.
+    const asked = new Set(drawn.flatMap(({ findings: of }) => [...of.keys()]));
+    expect(findings.filter((_, k) => !asked.has(k))).toEqual(['No Finding', 'Support Devices']);
+  });
+
+  test('that hold a phrase which was held out are not drawn, nor are its words learnt from it', () => {
+    const held = ['worrisome for', 'in all likelihood'];
+    const holds = ({ text }: { text: string }) => held.some((phrase) => text.includes(phrase));
+    const [all, without] = [make(), make(held)];
+    expect(all.draw(600, 2).some(holds)).toBe(true);
+    expect(without.draw(600, 2).some(holds)).toBe(false);
+    const worrisome = ({ sentences }: typeof all) => sentences.words().get('worrisome') ?? 0;
+    expect(worrisome(all)).toBeGreaterThan(worrisome(without));
+  });
 });

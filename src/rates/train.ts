@@ -11,6 +11,7 @@ import type { RateData } from './data.ts';
 import { FindingWords } from './finding-words.ts';
 import { makeNetwork, type RateDescription, type RateEpoch, RateFolder, saveWeights } from './folder.ts';
 import { Learner } from './learner.ts';
+import { LexiconSentences } from './lexicon-sentences.ts';
 import { CarrierWriter, type Rankings } from './rankings.ts';
 import { trainTokenizer } from './tokenizer.ts';
 
@@ -35,7 +36,7 @@ export interface TrainRatesOptions {
   readonly options?: RateOptions;
   /** Words that name the findings: see `FindingWords`; without it, and in carrier sentences, they have none. */
   readonly findings?: FindingSet;
-  /** Its language has split the texts into sentences. Default: the shipped lexicon. */
+  /** Its language has split the texts into sentences, and its examples are further texts. Default: the shipped lexicon. */
   readonly lexicon?: Lexicon;
   readonly rankings?: Rankings;
   /** Abort leaves a checkpoint after the step under way. */
@@ -71,6 +72,12 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
     splits.train.map(({ sentences }) => sentences),
     corpus.words,
   );
+  const { findings, rankings, lexicon = defaultLexicon() } = given;
+  const asked =
+    findings && config.lexiconSentences > 0
+      ? new LexiconSentences(lexicon, findings, targets.findings, corpus, data.heldOut)
+      : undefined;
+  for (const [word, count] of asked?.words() ?? []) counts.set(word, (counts.get(word) ?? 0) + count);
   const tokenizer = trainTokenizer(counts, { size: config.vocabulary });
   const generator = new Generator(new Random(config.seed, DRAWS).uint32(), mode.device);
   const made = { config, findings: targets.findings };
@@ -85,13 +92,14 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
       config,
       findings: targets.findings,
       tokenizer: tokenizer.version,
-      language: languageIdentity((given.lexicon ?? defaultLexicon()).language),
+      language: languageIdentity(lexicon.language),
       data: {
         reports: given.dataPath,
         train: splits.train.length,
         val: splits.val.length,
         fingerprint: data.fingerprint,
-        ...(given.rankings && { rankings: given.rankings.fingerprint }),
+        ...(rankings && { rankings: rankings.fingerprint }),
+        ...(asked && { lexicon: new Identity().add(lexicon.text).digest() }),
       },
       parameters: network.parameterCount,
       mode: { device: mode.device, precision: mode.precision, threads: mode.threads },
@@ -109,7 +117,6 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
     const progress = resumed ?? freshProgress();
     const epochs = folder.metrics<RateEpoch>(progress.epoch);
     folder.resetMetrics(epochs);
-    const { findings, rankings } = given;
     const learner = new Learner({
       data,
       config,
@@ -117,6 +124,8 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
       network,
       mode,
       names: findings && new FindingWords(findings, targets.findings, corpus),
+      noFinding: targets.findings.indexOf(findings?.noFinding ?? ''),
+      lexicon: asked,
       ranking:
         findings && rankings && config.rankingWeight > 0
           ? { rankings, carriers: new CarrierWriter(rankings, findings, targets.findings, corpus, tokenizer) }
