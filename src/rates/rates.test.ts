@@ -67,6 +67,7 @@ const small: RateOptions = {
   threads: 1,
   precision: 'float32',
   findingSwap: 0,
+  lexiconSentences: 0,
   wordDropout: 0.05,
   pieceDropout: 0.05,
 };
@@ -133,7 +134,7 @@ describe('training', () => {
   });
 
   test('that is stopped in the middle of an epoch ends bit for bit as one that is not', async () => {
-    const options = { ...small, epochs: 2, findingSwap: 0.5, dropout: 0.2 };
+    const options = { ...small, lexiconSentences: 6, epochs: 2, findingSwap: 0.5, dropout: 0.2 };
     writeFileSync(at('ranking.csv'), 'higher,lower\nprobable,possible\nlikely,cannot be excluded\n');
     const rankings = readRankings(at('ranking.csv'), assessor.lexicon);
     const run = async (name: string, stopAt?: number) => {
