@@ -65,6 +65,11 @@ export function recognise(shapes: ReadonlyMap<string, readonly number[]>): strin
 
 /** A tensor that a network has, and one that only deeper or other ones have. */
 const MARKS: Readonly<Record<string, { has: string; shape: string; lacks: string }>> = {
+  resnet10_half: {
+    has: 'layer4.0.conv2.weight',
+    shape: '256×256×3×3',
+    lacks: 'layer1.1.conv1.weight',
+  },
   resnet10: { has: 'layer4.0.conv2.weight', shape: '512×512×3×3', lacks: 'layer1.1.conv1.weight' },
   resnet18: { has: 'layer4.1.conv2.weight', shape: '512×512×3×3', lacks: 'layer1.2.conv1.weight' },
   resnet34: { has: 'layer3.5.conv2.weight', shape: '256×256×3×3', lacks: 'layer1.0.conv3.weight' },

@@ -16,6 +16,7 @@ import { openDataset, writePhantom } from '../../src/data/index.ts';
 import { createModel } from '../../src/models/index.ts';
 import { nearest } from '../../src/nearest.ts';
 import { aten, fromTypedArray, Generator, Scope, tidy, writeSafetensors } from '../../src/torch/index.ts';
+import { canFuse } from '../../src/torch/nn/index.ts';
 import {
   evaluateRun,
   type FitEvent,
@@ -143,7 +144,12 @@ describe('a run folder', () => {
     ]);
     const description = new RunFolder(join(root, 'run')).description();
     expect(description.config).toEqual(resolveConfig({ ...tiny, objective: 'ls' }));
-    expect(description.mode).toEqual({ device: 'cpu', precision: 'float32', threads: 1 });
+    expect(description.mode).toEqual({
+      device: 'cpu',
+      precision: 'float32',
+      threads: 1,
+      fused: canFuse('float32'),
+    });
     expect(description.model).toMatchObject({ size: 32, channels: 1, activation: 'softmax' });
   });
 

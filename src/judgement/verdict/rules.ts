@@ -86,7 +86,7 @@ const rules: Rule[] = [
         advice: better
           ? `Use it with ${better}.`
           : 'Fit a temperature on validation images (--fit), or train on soft labels.',
-        short: `${one!.name} is ${wordOf(facts, one!).word}`,
+        short: isText(facts, one!, one!.name),
         ...(better && { method: one!.id }),
       };
     },
@@ -128,7 +128,7 @@ const rules: Rule[] = [
       const { base, others } = split(facts);
       const better = isOff(base) ? repaired(facts, base) : undefined;
       return {
-        sentence: `${others.length === 1 ? `${others[0]!.name} and ${base.name} cannot be told apart` : `No method can be told apart from ${base.name}`} on ${plural(facts.samples, 'image')}${isOff(base) ? `, and ${base.name} is ${wordOf(facts, base).word}: ${sureText(facts, base)}` : ''}.`,
+        sentence: `${others.length === 1 ? `${others[0]!.name} and ${base.name} cannot be told apart` : `No method can be told apart from ${base.name}`} on ${plural(facts.samples, 'image')}${isOff(base) ? `, and ${isText(facts, base, base.name)}: ${sureText(facts, base)}` : ''}.`,
         because: `None of ${plural(deciding(facts), 'figure')} differs significantly${facts.visible === null ? '' : `; calibration errors would have had to differ by some ${percent(facts.visible, 0).replace(' %', '')} points to be told apart`}.`,
         advice: `${better ? `Take ${base.name} with ${better}.` : `There is no reason to leave ${base.name}.`} More images, or more seeds, would show smaller differences.`,
         short: `no method can be told apart${better ? `; ${base.name} with ${better.split(':')[0]!.split(',')[0]!}` : ''}`,
@@ -181,13 +181,13 @@ const rules: Rule[] = [
       const rest = free.filter((other) => other !== one);
       const ahead = one.againstFitted?.[facts.error] === 'better' || one.againstFitted?.nll === 'better';
       return {
-        sentence: `Believe ${one.name}: ${sureText(facts, one)}, while ${base.name} is ${sureText(facts, base, false)}. Its calibration error is ${percent(one.error.value, 1)} against ${percent(base.error.value, 1)}, at no cost that could be shown.`,
+        sentence: `Believe ${one.name}: ${sureText(facts, one)}, while ${sureText(facts, base, base.name)}. Its calibration error is ${percent(one.error.value, 1)} against ${percent(base.error.value, 1)}, at no cost that could be shown.`,
         because: `Significantly better than ${base.name} in ${labels(facts, better(one, Object.keys(facts.figures)), 'and')}${ahead ? `, and than ${base.name} with a ${facts.calibrator} in ${labels(facts, better({ against: one.againstFitted! }, [facts.error, 'nll', 'brier']), 'and')}` : ''}.`,
         advice:
           rest.length > 0
             ? `${names(rest)} ${rest.length === 1 ? 'is' : 'are'} better than ${base.name} too; which of them is best was not shown.`
             : isOff(one)
-              ? `It is still ${wordOf(facts, one).word}${repaired(facts, one) ? `; with ${repaired(facts, one)}` : ''}.`
+              ? `${isText(facts, one, 'It', 'still ')}${repaired(facts, one) ? `; with ${repaired(facts, one)}` : ''}.`
               : 'Use its probabilities as they are, on images like these.',
         short: `believe ${one.name}`,
         method: one.id,
@@ -230,7 +230,7 @@ const rules: Rule[] = [
         sentence: `Take ${one.name}: it is better than ${base.name} in ${costs(facts, one, base, better(one, wanted))}, and no worse calibrated as far as ${plural(facts.samples, 'image')} can tell.`,
         because: `Each named difference is significant; calibration errors are ${percent(one.error.value, 1)} and ${percent(base.error.value, 1)}.`,
         advice: isOff(one)
-          ? `It is ${wordOf(facts, one).word}: ${sureText(facts, one)}.${fit ? ` Use it with ${fit}.` : ''}`
+          ? `${isText(facts, one, 'It')}: ${sureText(facts, one)}.${fit ? ` Use it with ${fit}.` : ''}`
           : 'No miscalibration of it could be shown.',
         short: `take ${one.name}`,
         method: one.id,
@@ -272,7 +272,7 @@ const rules: Rule[] = [
           .join('; ')
           .concat('.'),
         advice: isOff(base)
-          ? `As trained with ${base.name} the networks are ${wordOf(facts, base).word}: ${sureText(facts, base, false)}.`
+          ? `As it was trained, ${isText(facts, base, base.name)}: ${sureText(facts, base)}.`
           : 'Use its probabilities as they are, on images like these.',
         short: `stay with ${base.name}${fit ? ` and a ${facts.calibrator}` : ''}`,
         method: base.id,
@@ -455,13 +455,17 @@ function temperatureText({ calibrator }: Facts, { fitted }: MethodFacts): string
     : `a temperature of ${value.toFixed(2).replace(/0$/, '')}`;
 }
 
-function sureText({ kind }: Facts, { sure, right }: MethodFacts, withIt = true): string {
-  if (sure === null || right === null) return 'how sure it is on average is not defined';
-  const text =
-    kind === 'findings'
-      ? `expects a finding in ${percent(sure)} and ${percent(right)} have it`
-      : `${percent(sure)} sure and right in ${percent(right)}`;
-  return kind === 'findings' ? `it ${text}` : withIt ? `it is ${text}` : text;
+/** `hard labels is over-confident`, `hard labels expects too much`. */
+function isText(facts: Facts, one: MethodFacts, who: string, still = ''): string {
+  const { word } = wordOf(facts, one);
+  return /^(expects|learned|can) /.test(word) ? `${who} ${still}${word}` : `${who} is ${still}${word}`;
+}
+
+function sureText({ kind }: Facts, { sure, right }: MethodFacts, who = 'it'): string {
+  if (sure === null || right === null) return `how sure ${who} is on average is not defined`;
+  return kind === 'findings'
+    ? `${who} expects a finding in ${percent(sure)} and ${percent(right)} have it`
+    : `${who} is ${percent(sure)} sure and right in ${percent(right)}`;
 }
 
 function gapText({ gap }: MethodFacts): string {
