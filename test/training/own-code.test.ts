@@ -232,7 +232,7 @@ test('the method of the page trains, and help lists it like the others', () => {
     /ls +Label smoothing\. A share ε/,
     /epsilon=0\.1 +the share ε.*\(in \[0, 1\]\)/,
     /css .*One label of K only\./,
-    /resnet10, resnet18/,
+    /resnet10, resnet10_half, resnet18/,
   ])
     expect(help).toMatch(line);
 });
