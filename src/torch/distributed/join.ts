@@ -119,13 +119,13 @@ async function everybody(
   { signal, onWait }: JoinOptions,
 ): Promise<void> {
   const patience = performance.now() + 5000;
-  let told = false;
+  let told: readonly number[] | undefined;
   const missing = () =>
     Array.from({ length: size }, (_, rank) => rank).filter(
       (rank) => c10d().storeGet(store, `card/${rank}`) === null,
     );
   for (let wait = 10; ; wait = Math.min(250, 2 * wait)) {
-    const joined = c10d().storeAdd(store, 'joined', 0);
+    const joined = countJoined(store, size, told);
     if (joined === size) return;
     if (joined > size) {
       throw new PenumbraError(
@@ -136,21 +136,41 @@ async function everybody(
         },
       );
     }
-    if (!told && performance.now() > patience) {
-      told = true;
-      onWait?.(missing());
+    if (told === undefined && performance.now() > patience) {
+      told = missing();
+      onWait?.(told);
     }
-    if (performance.now() > deadline) {
-      const names = missing();
-      throw new PenumbraError(
-        'distributed/join',
-        `${names.length === 1 ? 'rank' : 'ranks'} ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''} of ${size} did not come`,
-        { hint: 'look at what these processes printed; every one must be started' },
-      );
-    }
+    if (performance.now() > deadline) throw notCome(missing(), size);
     signal?.throwIfAborted();
     await sleep(wait, undefined, { signal });
   }
+}
+
+/** How many have come. Rank 0 keeps the store, and where it gives up first it takes the store with it. */
+function countJoined(store: number, size: number, missing: readonly number[] | undefined): number {
+  try {
+    return c10d().storeAdd(store, 'joined', 0);
+  } catch (cause) {
+    if (!(cause instanceof PenumbraError) || cause.code !== 'distributed/peer') throw cause;
+    if (missing !== undefined) throw notCome(missing, size, cause);
+    throw new PenumbraError(
+      'distributed/join',
+      'the process that keeps the meeting ended before all had come',
+      {
+        hint: 'look at what rank 0 printed',
+        cause,
+      },
+    );
+  }
+}
+
+function notCome(missing: readonly number[], size: number, cause?: unknown): PenumbraError {
+  const names = `${missing.slice(0, 8).join(', ')}${missing.length > 8 ? ', …' : ''}`;
+  return new PenumbraError(
+    'distributed/join',
+    `${missing.length === 1 ? 'rank' : 'ranks'} ${names} of ${size} did not come`,
+    { hint: 'look at what these processes printed; every one must be started', cause },
+  );
 }
 
 function checkAlike(cards: readonly Card[]): void {
