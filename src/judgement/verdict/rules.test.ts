@@ -134,7 +134,7 @@ const cases: Record<string, readonly [Facts, RegExp, string?]> = {
   ],
   'gap-only': [
     facts([method('hard', 0.56, 0.56, 0.02), method('ls', 0.4, 0.57, 0.1, { confidenceGap: 'differs' })]),
-    /^They differ in how sure they are, and in nothing else that could be shown: LS is 17 points under-confident, HARD neither beyond chance\.$/,
+    /^They differ in how sure they are, and in nothing else that could be shown: LS is 17 points under-confident, HARD neither over- nor under-confident beyond chance\.$/,
   ],
   'baseline-stands': [facts([plain, ols({ nll: 'worse' })]), /^Stay with HARD: .* OLS is worse\.$/, 'hard'],
   mixed: [

@@ -473,7 +473,7 @@ function gapText({ gap }: MethodFacts): string {
   const points = Math.abs(100 * value).toFixed(0);
   if (gap?.low != null && gap.low > 0) return `${points} points over-confident`;
   if (gap?.high != null && gap.high < 0) return `${points} points under-confident`;
-  return 'neither beyond chance';
+  return 'neither over- nor under-confident beyond chance';
 }
 
 function size({ gap }: MethodFacts): number {
