@@ -12,12 +12,17 @@ export interface ProcessorTimes {
   readonly processors: number;
 }
 
+/** Seconds since any moment. */
+function seconds(): number {
+  return performance.now() / 1000;
+}
+
 export function processorTimes(): ProcessorTimes {
   const all = cpus();
   const busy = all.reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
   const { user, system } = process.cpuUsage();
   return {
-    seconds: performance.now() / 1000,
+    seconds: seconds(),
     busy: busy / 1000,
     own: (user + system) / 1e6,
     processors: all.length,
@@ -58,17 +63,18 @@ export class BusyWatch {
 
   /**
    * To be called after every step.
+   * @param clock in seconds, as in `times`, which is asked at the end of a window only: it reads of every processor
    * @returns what to tell, the first time that there is something
    */
-  step(images: number, times: () => ProcessorTimes = processorTimes): string | undefined {
+  step(images: number, clock = seconds, times = processorTimes): string | undefined {
     if (this.said || ++this.steps < WARM_UP) return undefined;
-    const now = times();
     if (this.from === undefined) {
-      this.from = now;
+      this.from = times();
       return undefined;
     }
     this.images += images;
-    if (now.seconds - this.from.seconds < WINDOW) return undefined;
+    if (clock() - this.from.seconds < WINDOW) return undefined;
+    const now = times();
     const found = this.look(this.from, now);
     this.from = now;
     this.images = 0;

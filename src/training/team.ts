@@ -1,3 +1,4 @@
+import { concatenate } from '../concatenate.ts';
 import { PenumbraError } from '../errors.ts';
 import { aten, distributed, type Tensor, tidy } from '../torch/index.ts';
 import type { StateDict } from '../torch/nn/index.ts';
@@ -108,12 +109,7 @@ export class GroupTeam implements Team {
 
   concatenated<A extends Float32Array | Int32Array>(values: A): A {
     const bytes = this.group.gatherBytes(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    const all = new Uint8Array(bytes.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of bytes) {
-      all.set(part, at);
-      at += part.length;
-    }
+    const all = concatenate(bytes, Uint8Array);
     return (values instanceof Float32Array ? new Float32Array(all.buffer) : new Int32Array(all.buffer)) as A;
   }
 

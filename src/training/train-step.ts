@@ -126,7 +126,8 @@ export function addGradients(
     };
     const loss = mix ? mixedLoss(lossOf, seen, mix) : lossOf(seen);
     const terms = task.terms(targets);
-    const correct = () => task.correct(logits.detach(), targets);
+    let counted: number | undefined;
+    const correct = () => (counted ??= task.correct(logits.detach(), targets));
     backward({ loss, terms, correct });
     const detached = { ...seen, logits: logits.detach(), ...(doubt && { doubtLogits: doubt.detach() }) };
     noGrad(() => objective.observe(detached));
