@@ -17,8 +17,8 @@ import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createModel } from '../src/models/index.ts';
+import { freePort, rankEnvironment } from '../src/torch/distributed/local.ts';
 import { aten, distributed, Generator, setThreads, type Tensor, tidy } from '../src/torch/index.ts';
-import { freePort } from '../test/distributed/ranks.ts';
 
 const { values } = parseArgs({
   options: {
@@ -102,12 +102,7 @@ async function launch(command: string, args: readonly string[], size: number, in
       env: {
         ...process.env,
         OMP_NUM_THREADS: '1',
-        RANK: String(rank),
-        WORLD_SIZE: String(size),
-        LOCAL_RANK: String(rank),
-        LOCAL_WORLD_SIZE: String(size),
-        MASTER_ADDR: '127.0.0.1',
-        MASTER_PORT: String(port),
+        ...rankEnvironment(rank, size, port),
       },
     });
     child.stdin.end(input);

@@ -1,9 +1,9 @@
 /** `--processes N`: the processes of this machine that train one run together, started and looked after without the engine. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { availableParallelism, constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { freePort, rankEnvironment } from '../torch/distributed/local.ts';
 
 /** Milliseconds that the others have to end by themselves once one has failed. */
 const GRACE = 30_000;
@@ -57,12 +57,7 @@ function startRank(rank: number, size: number, port: number, args: readonly stri
     env: {
       OMP_NUM_THREADS: String(threads),
       ...process.env,
-      RANK: String(rank),
-      WORLD_SIZE: String(size),
-      LOCAL_RANK: String(rank),
-      LOCAL_WORLD_SIZE: String(size),
-      MASTER_ADDR: '127.0.0.1',
-      MASTER_PORT: String(port),
+      ...rankEnvironment(rank, size, port),
       PENUMBRA_LAUNCHER: String(process.pid),
     },
   });
@@ -114,13 +109,4 @@ function codeOf({ exitCode, signalCode }: ChildProcess): number {
 
 function running({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode === null && signalCode === null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 29_500;
 }

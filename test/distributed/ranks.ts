@@ -1,22 +1,13 @@
 /** Starts processes as a launcher would, for the tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { freePort, rankEnvironment } from '../../src/torch/distributed/local.ts';
 
 export interface Rank {
   readonly child: ChildProcess;
   readonly stdout: () => string;
   readonly stderr: () => string;
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** @param args of Node, the same for every rank */
@@ -36,12 +27,7 @@ export async function startRanks(
       env: {
         ...process.env,
         OMP_NUM_THREADS: '1',
-        RANK: String(rank),
-        WORLD_SIZE: String(size),
-        LOCAL_RANK: String(rank),
-        LOCAL_WORLD_SIZE: String(size),
-        MASTER_ADDR: '127.0.0.1',
-        MASTER_PORT: String(port),
+        ...rankEnvironment(rank, size, port),
         ...options.env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
