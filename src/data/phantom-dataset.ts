@@ -6,6 +6,7 @@ import {
   type AtlasOptions,
   DEFAULT_ATLAS_NOISE,
   DEFAULT_READER_NOISE,
+  type Drawing,
   drawAtlas,
   drawPhantoms,
   GRADE_THRESHOLDS,
@@ -19,15 +20,8 @@ import { allRows } from './rows.ts';
 import type { Fractions } from './split.ts';
 import type { Dataset, Subset } from './types.ts';
 
-/** What `drawPhantoms` and `drawAtlas` have in common, and what is written beside it. */
-interface Drawn {
-  readonly classes: readonly string[];
-  readonly size: number;
-  readonly pixels: Uint8Array<SharedArrayBuffer>;
-  readonly patients: Int32Array;
-  readonly labels: Int32Array;
-  /** N×K. */
-  readonly posterior: Float32Array;
+/** What was drawn, and what is written beside it. */
+interface Drawn extends Drawing {
   /** Names of a patient's two pictures. */
   readonly pictures: readonly [string, string];
   readonly seed: number;
@@ -118,8 +112,8 @@ The posterior tables hold s, these true probabilities (columns \`p_<class>\`) an
 const LEAST_ATLAS = 10_000;
 
 function drawAtlasPages(options: AtlasOptions): Drawn {
-  const { readerNoise = DEFAULT_ATLAS_NOISE, seed = 0, images: count = LEAST_ATLAS } = options;
-  if (count < LEAST_ATLAS) {
+  const { readerNoise = DEFAULT_ATLAS_NOISE, seed = 0, images: count } = options;
+  if (count !== undefined && count < LEAST_ATLAS) {
     throw new PenumbraError(
       'phantom/option',
       `an atlas needs ${LEAST_ATLAS} images or more, not ${count}: with fewer, rare classes are missing from a split`,

@@ -4,5 +4,6 @@
  */
 export * from './atlas/index.ts';
 export * from './clinic/index.ts';
+export type { Drawing, DrawingOptions } from './drawing.ts';
 export { drawPhantoms, type PhantomOptions, type Phantoms, severityOf } from './phantom.ts';
 export { DEFAULT_READER_NOISE, GRADE_THRESHOLDS, GRADES, gradePosterior } from './readers.ts';

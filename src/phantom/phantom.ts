@@ -1,38 +1,22 @@
 import { normalCdf } from '../normal.ts';
 import { Random } from '../random.ts';
+import { checked, type Drawing, type DrawingOptions, drawingOptions } from './drawing.ts';
 import { drawJoint, NOISE, renderJoint, TEXTURE, TEXTURE_LENGTH } from './joint.ts';
 import { drawTexture, quickNormal } from './noise.ts';
-import { checked } from './option.ts';
 import { DEFAULT_READER_NOISE, GRADES, gradePosterior, readGrade } from './readers.ts';
 
-export interface PhantomOptions {
-  /** N, from 1. Two to a patient. Default: 6000. */
-  readonly images?: number;
-  /** Side of the square pictures in pixels, 32 to 512. Default: 64. */
-  readonly size?: number;
-  /** Image i is a function of (seed, i) and the size alone. Default: 0. */
-  readonly seed?: number;
-  /** τ of the readers, on the severity scale [0, 1]; above 0. Default: 0.085. */
-  readonly readerNoise?: number;
+/** By default 6000 images; τ is on the severity scale [0, 1], by default 0.085. */
+export interface PhantomOptions extends DrawingOptions {
   /** R independent readings of each image, 1 to 64; the first is the label. Default: 1. */
   readonly readers?: number;
 }
 
-export interface Phantoms {
-  readonly classes: readonly string[];
-  readonly size: number;
-  /** N×size×size unsigned 8-bit grey. */
-  readonly pixels: Uint8Array<SharedArrayBuffer>;
+/** K = 5 grades; a patient's two pictures are its knees. */
+export interface Phantoms extends Drawing {
   /** N severities in (0, 1). */
   readonly severities: Float32Array;
-  /** N patient numbers: images 2p and 2p+1 are patient p's knees. */
-  readonly patients: Int32Array;
   /** N×R grades: each reader's. */
   readonly readings: Uint8Array;
-  /** N grades: the first reader's. */
-  readonly labels: Int32Array;
-  /** N×5, the true P(grade | image) of one reading. */
-  readonly posterior: Float32Array;
 }
 
 // Names of the random streams under a seed.
@@ -63,10 +47,8 @@ const KNEE_CORRELATION = 0.6;
  * @throws {PenumbraError} `phantom/option` for an option outside its range.
  */
 export function drawPhantoms(options: PhantomOptions = {}): Phantoms {
-  const count = checked('images', options.images ?? 6000, 1, 10_000_000, true);
-  const size = checked('size', options.size ?? 64, 32, 512, true);
-  const seed = checked('seed', options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER, true);
-  const readerNoise = checked('readerNoise', options.readerNoise ?? DEFAULT_READER_NOISE, 1e-6, 10, false);
+  const otherwise = { images: 6000, readerNoise: DEFAULT_READER_NOISE };
+  const { count, size, seed, readerNoise } = drawingOptions(options, otherwise);
   const readers = checked('readers', options.readers ?? 1, 1, 64, true);
   const classes = GRADES.length;
   const pixels = new Uint8Array(new SharedArrayBuffer(count * size * size));

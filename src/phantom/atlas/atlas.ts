@@ -1,34 +1,16 @@
 import { normalCdf } from '../../normal.ts';
 import { Random } from '../../random.ts';
-import { checked } from '../option.ts';
+import { type Drawing, type DrawingOptions, drawingOptions } from '../drawing.ts';
 import { ATLAS_CLASSES, classOf, SUBJECTS, type Subject } from './classes.ts';
 import { AtlasPictures } from './picture.ts';
 
-export interface AtlasOptions {
-  /** N, from 1. Two to a patient. Default: 20,000. */
-  readonly images?: number;
-  /** Side of the square pictures in pixels, 32 to 512. Default: 64. */
-  readonly size?: number;
-  /** Image i is a function of (seed, i) and the size alone. Default: 0. */
-  readonly seed?: number;
-  /** τ of the readers, on the scale [0, 1] of what tells a pair's pathologies apart; above 0. Default: 0.15. */
-  readonly readerNoise?: number;
-}
+/** By default 20,000 images; τ is on the scale [0, 1] of what tells a pair's pathologies apart, by default 0.15. */
+export type AtlasOptions = DrawingOptions;
 
-export interface Atlas {
-  /** 165 names, `MR_knee_normal` … */
-  readonly classes: readonly string[];
-  readonly size: number;
-  /** N×size×size unsigned 8-bit grey. */
-  readonly pixels: Uint8Array<SharedArrayBuffer>;
+/** K = 165, `ATLAS_CLASSES`; a patient's two pictures are of one region and pathology. */
+export interface Atlas extends Drawing {
   /** N numbers t in [0, 1] that tell a pair's pathologies apart; 0 where the picture is normal. */
   readonly betweens: Float32Array;
-  /** N patient numbers: images 2p and 2p+1 are two pictures of patient p's one region and pathology. */
-  readonly patients: Int32Array;
-  /** N labels: one virtual reader's. */
-  readonly labels: Int32Array;
-  /** N×165, P(label | what is drawn). */
-  readonly posterior: Float32Array;
 }
 
 export const DEFAULT_ATLAS_NOISE = 0.15;
@@ -57,10 +39,8 @@ const WITHIN_PATIENT = 0.08;
  * @throws {PenumbraError} `phantom/option` for an option outside its range.
  */
 export function drawAtlas(options: AtlasOptions = {}): Atlas {
-  const count = checked('images', options.images ?? 20_000, 1, 10_000_000, true);
-  const size = checked('size', options.size ?? 64, 32, 512, true);
-  const seed = checked('seed', options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER, true);
-  const noise = checked('readerNoise', options.readerNoise ?? DEFAULT_ATLAS_NOISE, 1e-6, 10, false);
+  const otherwise = { images: 20_000, readerNoise: DEFAULT_ATLAS_NOISE };
+  const { count, size, seed, readerNoise: noise } = drawingOptions(options, otherwise);
   const classes = ATLAS_CLASSES.length;
   const area = size * size;
   const pixels = new Uint8Array(new SharedArrayBuffer(count * area));
