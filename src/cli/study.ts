@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { aligned } from '../aligned.ts';
 import { PenumbraError } from '../errors.ts';
 import type { CellCost } from '../study/cost.ts';
 import type { PlannedRun } from '../study/plan.ts';
@@ -173,12 +174,7 @@ function renderPlan(runs: readonly PlannedRun[], costs: readonly CellCost[]): st
     duration(cost.secondsLeft),
     gigabytes(cost.bytes),
   ]);
-  const widths = head.map((_, c) => Math.max(...[head, ...rows].map((row) => row[c]!.length)));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, c) => (c < 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
-      .join('  ')
-      .trimEnd();
+  const lines = aligned([head, ...rows], (c) => c < 2).map((cells) => cells.join('  ').trimEnd());
   const left = costs.reduce((sum, cost) => sum + cost.secondsLeft, 0);
   const disk = costs.reduce((sum, cost) => sum + cost.bytes, 0);
   const working = Math.max(0, ...costs.map((cost) => cost.bytesUnderWay));
@@ -188,7 +184,7 @@ function renderPlan(runs: readonly PlannedRun[], costs: readonly CellCost[]): st
     `${runs.length} runs, about ${duration(left)} of training left on this machine; judging comes on top.`,
     `Disk: ${gigabytes(disk)} when done, and up to ${gigabytes(working)} for the checkpoints of a run under way.`,
   ];
-  return `${[line(head), ...rows.map(line), '', ...notes].join('\n')}\n`;
+  return `${[...lines, '', ...notes].join('\n')}\n`;
 }
 
 function millions(n: number): string {

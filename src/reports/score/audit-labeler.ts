@@ -1,3 +1,4 @@
+import { aligned } from '../../aligned.ts';
 import { PenumbraError } from '../../errors.ts';
 import { readRows, reportKey } from '../io/rows-in.ts';
 import { readGold } from './gold.ts';
@@ -95,14 +96,12 @@ export function labelerText({ overall, findings, blank }: LabelerAudit): string 
     ],
     ...[...findings, overall].map(cells),
   ];
-  const widths = table[0]!.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join(' | ')} |`;
-  const [head, ...body] = table;
-  const rule = `|${widths.map((width, c) => (c === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  const [head, ...body] = aligned(table, (c) => c === 0);
+  const line = (row: readonly string[]) => `| ${row.join(' | ')} |`;
+  const rule = head!.map(({ length }, c) => `${'-'.repeat(length + 1)}${c === 0 ? '-' : ':'}`);
   return `${[
     line(head!),
-    rule,
+    `|${rule.join('|')}|`,
     ...body.map(line),
     '',
     `How often the labels of a plain labeler are wrong, with 95 % score intervals. Plain and hedged as the rows have it.${

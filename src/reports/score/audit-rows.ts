@@ -1,3 +1,4 @@
+import { aligned } from '../../aligned.ts';
 import { PenumbraError } from '../../errors.ts';
 import { readRows, reportKey } from '../io/rows-in.ts';
 import { round } from '../round.ts';
@@ -73,15 +74,8 @@ export function auditText(result: Audit): string {
       ];
     }),
   ];
-  const widths = table[0]!.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  const lines = table.map((row) =>
-    row
-      .map((cell, c) =>
-        c === 0 || c === row.length - 1 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
+  const last = table[0]!.length - 1;
+  const lines = aligned(table, (c) => c === 0 || c === last).map((row) => row.join('  ').trimEnd());
   return `${[
     ...result.recommendation.sentences,
     `For all findings in one run: --objective ${result.recommendation.objective}`,
