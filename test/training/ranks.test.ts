@@ -253,23 +253,30 @@ describe.skipIf(torchrun === undefined || !existsSync(torchrun ?? ''))(
   },
 );
 
-const mpirun = spawnSync('mpirun', ['--version']).status === 0;
-describe.skipIf(!mpirun)('mpirun (OpenMPI is installed)', () => {
-  test('starts the ranks', async () => {
-    const run: RankRun = { folder: folder('mpirun'), settings: { ...settings, batchSize: 8 } };
-    const words = [
-      '--allow-run-as-root',
-      '--oversubscribe',
-      '-n',
-      '2',
-      process.execPath,
-      child,
-      JSON.stringify(run),
-    ];
-    const { status, stderr } = spawnSync('mpirun', words, { encoding: 'utf8' });
+/** What else starts ranks, where this machine has it. srun asks a cluster for two tasks, so only what is named is run. */
+const launchers: readonly { name: string; program: string | undefined; words: readonly string[] }[] = [
+  {
+    name: "OpenMPI's mpirun",
+    program: 'mpirun.openmpi',
+    words: ['--allow-run-as-root', '--oversubscribe', '-n', '2'],
+  },
+  { name: "MPICH's mpiexec", program: 'mpiexec.mpich', words: ['-n', '2'] },
+  {
+    name: 'srun (PENUMBRA_SRUN names it)',
+    program: process.env.PENUMBRA_SRUN,
+    words: ['--ntasks', '2', '--overcommit'],
+  },
+];
+for (const [number, { name, program, words }] of launchers.entries()) {
+  const here = program !== undefined && spawnSync(program, ['--version']).status === 0;
+  test.skipIf(!here)(`${name} starts the ranks`, async () => {
+    const own = { ...settings, batchSize: 8 };
+    const run: RankRun = { folder: folder(`launcher-${number}`), settings: own };
+    const command = [...words, process.execPath, child, JSON.stringify(run)];
+    const { status, stderr } = spawnSync(program!, command, { encoding: 'utf8' });
     expect(status, stderr).toBe(0);
-    await trainTogether(2, { ...run, folder: folder('without-mpi') });
-    const file = (name: string) => readFileSync(join(folder(name), 'model.safetensors'));
-    expect(file('mpirun').equals(file('without-mpi'))).toBe(true);
+    await trainTogether(2, { ...run, folder: folder(`plain-${number}`) });
+    const file = (of: string) => readFileSync(join(folder(of), 'model.safetensors'));
+    expect(file(`launcher-${number}`).equals(file(`plain-${number}`))).toBe(true);
   });
-});
+}
