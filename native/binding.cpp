@@ -47,6 +47,7 @@ NAPI_MODULE_INIT() {
     registerEngine(env, exports);
     registerProcessGroups(env, exports);
     registerReducers(env, exports);
+    registerSyncBatchNorm(env, exports);
   } catch (...) {
     throwCurrent(env, "penumbra");
   }

@@ -20,9 +20,13 @@ struct Place {
 };
 
 c10::intrusive_ptr<c10d::ProcessGroup> toProcessGroup(napi_env env, napi_value number);
+// Another group of the same ranks, for collectives inside of a pass: a reducer's run at the same time, and in an order of their
+// own. Collective when it is first asked for.
+c10::intrusive_ptr<c10d::ProcessGroup> toLayerGroup(napi_env env, napi_value number);
+// Stays where it is until the group is left.
 Place& placeOf(napi_env env, napi_value number);
 
-// Marks the main thread as inside a collective.
+// Marks the main thread as inside a collective; may stand inside another.
 class Inside {
  public:
   explicit Inside(Place& place);
@@ -32,6 +36,7 @@ class Inside {
 
  private:
   Place& place_;
+  bool within_;
 };
 
 // To be called inside a catch block: rethrows what another process or the network did as `distributed/peer`, and
@@ -48,5 +53,7 @@ namespace penumbra {
 void registerProcessGroups(napi_env env, napi_value exports);
 // Gradients averaged over a group while they are computed.
 void registerReducers(napi_env env, napi_value exports);
+// Batch normalization by the statistics of all ranks.
+void registerSyncBatchNorm(napi_env env, napi_value exports);
 
 }  // namespace penumbra

@@ -211,9 +211,15 @@ class Watch {
   std::thread thread_;  // Last: it uses all of the above.
 };
 
+using GroupPointer = c10::intrusive_ptr<c10d::ProcessGroup>;
+
 struct Member {
-  c10::intrusive_ptr<c10d::ProcessGroup> group;
+  GroupPointer group;
+  // What layers use inside a forward or backward pass, from the first that asks for it on.
+  GroupPointer layers;
   StorePointer store;
+  std::string address;
+  milliseconds timeout;
   Place place;
   std::unique_ptr<Watch> watch;
 };
@@ -246,6 +252,18 @@ auto guarded(Body body) {
 
 void need(size_t argc, size_t count) {
   if (argc < count) throw JsError("torch/missing-argument", "expected " + std::to_string(count) + " arguments");
+}
+
+// Gloo between all ranks, its connections named apart from those of other groups of the same store. Collective.
+GroupPointer connectGroup(const Member& member, int rank, int size, const char* name) {
+  auto options = c10d::ProcessGroupGloo::Options::create(member.timeout);
+  options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(member.address));
+  const auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>(name, member.store), rank, size, options);
+  auto group = c10::make_intrusive<c10d::ProcessGroup>(member.store, rank, size);
+  for (const auto device : {at::kCPU, at::kCUDA}) group->setBackend(device, c10d::ProcessGroup::BackendType::GLOO, c10::intrusive_ptr<c10d::Backend>(backend));
+  group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
+  group->setGroupName("penumbra-" + std::string(name) + std::to_string(members.size()));
+  return group;
 }
 
 // openStore(host, port, serves, prefix, timeoutMs) -> number
@@ -313,15 +331,10 @@ napi_value jsJoinGroup(napi_env env, size_t argc, napi_value* argv) {
   auto member = std::make_unique<Member>();
   guarded([&] {
     store->setTimeout(timeout);
-    auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
-    const auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank, static_cast<int>(size), options);
     member->store = store;
-    member->group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, static_cast<int>(size));
-    for (const auto device : {at::kCPU, at::kCUDA})
-      member->group->setBackend(device, c10d::ProcessGroup::BackendType::GLOO, c10::intrusive_ptr<c10d::Backend>(backend));
-    member->group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
-    member->group->setGroupName("penumbra" + std::to_string(members.size()));
+    member->address = address;
+    member->timeout = timeout;
+    member->group = connectGroup(*member, rank, static_cast<int>(size), "gloo");
     // A connection of its own: the first one is busy while the main thread waits. As patient: a store that stands still for
     // a while is not lost.
     member->watch = std::make_unique<Watch>(connect(host, port, false, prefix, timeout), Watch::Names{rank, who, toBool(env, field("hosted"))}, member->place);
@@ -421,14 +434,23 @@ napi_value jsExitNow(napi_env env, size_t, napi_value* argv) { ::_exit(static_ca
 
 c10::intrusive_ptr<c10d::ProcessGroup> toProcessGroup(napi_env env, napi_value number) { return toMember(env, number).group; }
 
+c10::intrusive_ptr<c10d::ProcessGroup> toLayerGroup(napi_env env, napi_value number) {
+  Member& member = toMember(env, number);
+  if (!member.layers) {
+    const Inside inside(member.place);
+    guarded([&] { member.layers = connectGroup(member, member.group->getRank(), member.group->getSize(), "layers"); });
+  }
+  return member.layers;
+}
+
 Place& placeOf(napi_env env, napi_value number) { return toMember(env, number).place; }
 
-Inside::Inside(Place& place) : place_(place) {
+Inside::Inside(Place& place) : place_(place), within_(place.inside != 0) {
   ++place_.position;
   place_.inside = now();
 }
 
-Inside::~Inside() { place_.inside = 0; }
+Inside::~Inside() { place_.inside = within_ ? now() : 0; }
 
 void rethrowPeer() {
   try {

@@ -321,6 +321,10 @@ export function addTrainOptions(command: Command): Command {
         'batch norm with its addition and ReLU in one pass: where the processor can, or off (default: auto)',
       ).choices(['auto', 'off']),
     )
+    .option(
+      '--sync-batch-norm',
+      'of several processes: batch norm takes their batches as one, which few images a process want',
+    )
     .option('--checkpoint-steps <n>', 'a checkpoint every so many steps, besides one an epoch', whole)
     .option(
       '--checkpoint-seconds <n>',
@@ -364,6 +368,7 @@ const settingFlags = [
   'device',
   'precision',
   'fused',
+  'syncBatchNorm',
   'checkpointSteps',
   'checkpointSeconds',
   'evaluateEvery',

@@ -166,6 +166,16 @@ export interface NativeDistributed {
   reduceBackward(reducer: number, loss: Handle): void;
   releaseReducer(reducer: number): void;
   reachesAll(loss: Handle, parameters: readonly Handle[]): boolean;
+  syncBatchNorm(
+    group: number,
+    input: Handle,
+    weight: Handle,
+    bias: Handle,
+    runningMean: Handle,
+    runningVar: Handle,
+    momentum: number,
+    eps: number,
+  ): Handle;
 }
 
 function load(): Binding {

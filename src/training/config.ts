@@ -124,6 +124,12 @@ const schema = z.strictObject({
     .describe(
       'Whether batch norm, the addition and the ReLU behind it are computed in one pass. auto: where the processor has the kernels; they agree with the separate operators to rounding.',
     ),
+  syncBatchNorm: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether batch norm takes the batches of all processes as one, where several train together; for batches of few images a process.',
+    ),
   threads: z
     .union([z.int().min(1).max(1024), z.literal('auto')])
     .nullable()

@@ -24,6 +24,7 @@ import {
 import { Random } from '../random.ts';
 import { classWeights, taskOf } from '../tasks/index.ts';
 import {
+  aten,
   engineInfo,
   Generator,
   keep,
@@ -272,6 +273,8 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       ema?.reset();
     }
     reducer = team.reducer(new Map(model.namedParameters()));
+    const together = config.syncBatchNorm && team.size > 1;
+    if (together) team.synchronizeBatchNorm(model);
     const progress = resumed ?? { ...freshProgress(), epoch: before.epochs, step: before.steps };
     const brokenBefore = progress.broken;
     const save = () => {
@@ -288,6 +291,11 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       mixup: config.mixup > 0 ? { alpha: config.mixup, generator } : undefined,
       doubtWeight: config.doubtWeight ?? 0,
       classWeights: weights,
+      ...(together && {
+        noInputs: () => ({
+          images: aten.zeros([0, loader.channels, loader.size, loader.size], { device: mode.device }),
+        }),
+      }),
       ema,
       busy: new BusyWatch(mode.threads),
       schedule,

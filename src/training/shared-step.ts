@@ -2,7 +2,14 @@ import type { Batch } from '../data/index.ts';
 import type { distributed } from '../torch/index.ts';
 import { tidy } from '../torch/index.ts';
 import type { Team } from './team.ts';
-import { addGradients, addSum, type Forward, type StepResult, type Trainee } from './train-step.ts';
+import {
+  addGradients,
+  addSum,
+  type Forward,
+  nothingSeen,
+  type StepResult,
+  type Trainee,
+} from './train-step.ts';
 
 /** What the ranks tell each other in every step, each a sum over them. */
 export interface Agreed {
@@ -47,8 +54,8 @@ export class SharedStep {
 
   /** This rank's share of a batch that is not the step's last. */
   add(batch: Batch | undefined, epoch: number): void {
-    if (batch === undefined) return;
-    this.count(batch, addGradients(this.trainee, batch, epoch, addSum));
+    if (batch === undefined) tidy(() => nothingSeen(this.trainee)?.backward());
+    else this.count(batch, addGradients(this.trainee, batch, epoch, addSum));
   }
 
   /**
@@ -78,9 +85,10 @@ export class SharedStep {
     };
     let agreed: Agreed | undefined;
     const reduce = (forward: Forward | undefined): void => {
+      const seen = forward?.loss ?? nothingSeen(trainee);
       agreed = agree(forward);
       if (agreed.images === 0) return;
-      const loss = forward?.loss ?? reducer.nothing();
+      const loss = forward?.loss ?? (seen === undefined ? reducer.nothing() : reducer.nothing().add(seen));
       // The reducer divides by the ranks.
       const whole = Math.max(1, agreed.terms);
       const terms = forward?.terms ?? 0;

@@ -1,6 +1,6 @@
 import { concatenate } from '../concatenate.ts';
 import { PenumbraError } from '../errors.ts';
-import { aten, distributed, type Tensor, tidy } from '../torch/index.ts';
+import { aten, distributed, nn, type Tensor, tidy } from '../torch/index.ts';
 import type { StateDict } from '../torch/nn/index.ts';
 
 /**
@@ -33,6 +33,8 @@ export interface Team {
   gatherTensors(tensor: Tensor): Tensor[];
   /** @throws `distributed/different` where tensors have other shapes than on rank 0 */
   verify(tensors: readonly Tensor[]): void;
+  /** Lets batch norm see the batches of all ranks as one. */
+  synchronizeBatchNorm(network: nn.Module): void;
   /** What averages the gradients; undefined for one process. */
   reducer(parameters: ReadonlyMap<string, Tensor>): distributed.Reducer | undefined;
 }
@@ -52,6 +54,7 @@ export const alone: Team = {
   concatenated: (values) => values,
   gatherTensors: (tensor) => [tensor],
   verify: () => {},
+  synchronizeBatchNorm: () => {},
   reducer: () => undefined,
 };
 
@@ -119,6 +122,10 @@ export class GroupTeam implements Team {
 
   verify(tensors: readonly Tensor[]): void {
     this.group.verify(tensors);
+  }
+
+  synchronizeBatchNorm(network: nn.Module): void {
+    nn.synchronizeBatchNorm(network, this.group);
   }
 
   reducer(parameters: ReadonlyMap<string, Tensor>): distributed.Reducer {

@@ -28,6 +28,8 @@ export interface Trainee {
   readonly doubtWeight?: number;
   /** [K]: what each class counts, or each finding's presence. */
   readonly classWeights?: Tensor | undefined;
+  /** Inputs of no samples, where layers compute with the other processes' batches and one without samples must take part. */
+  readonly noInputs?: (() => InputBatch) | undefined;
 }
 
 /** What one batch gave. */
@@ -83,6 +85,17 @@ export interface Forward {
   readonly terms: number;
   /** How many of them the network got right. */
   readonly correct: () => number;
+}
+
+/**
+ * What a process without samples has to say in a step whose layers compute with the others': a loss of 0 behind a forward
+ * pass of none. Undefined where no layer does.
+ */
+export function nothingSeen({ model, mode, noInputs }: Trainee): Tensor | undefined {
+  if (noInputs === undefined) return undefined;
+  const { logits, doubt } = saidIn(mode, model, noInputs());
+  const sum = doubt === undefined ? logits.sum() : logits.sum().add(doubt.sum());
+  return sum.mul(0);
 }
 
 /** Adds the gradients of the sum that a batch's loss is the mean of. */

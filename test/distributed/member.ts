@@ -5,7 +5,17 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatError, PenumbraError } from '../../src/errors.ts';
-import { aten, distributed, Generator, nn, optim, type Tensor, tensor, tidy } from '../../src/torch/index.ts';
+import {
+  aten,
+  distributed,
+  Generator,
+  nn,
+  noGrad,
+  optim,
+  type Tensor,
+  tensor,
+  tidy,
+} from '../../src/torch/index.ts';
 
 type ProcessGroup = distributed.ProcessGroup;
 const { join, meetingFromEnvironment, Reducer } = distributed;
@@ -127,6 +137,49 @@ const scenarios: Record<string, (group: ProcessGroup) => Promise<unknown>> = {
     train(group, 3, (net, step) =>
       step === 1 && group.rank === group.size - 1 ? null : shareLoss(group, net, step),
     ),
+
+  /** Batch norm by all ranks' images, of which the last rank has none, against LibTorch's of the whole batch. */
+  norm: async (group) =>
+    tidy(() => {
+      const generator = new Generator(7);
+      const shares = [7, 5, 0].slice(0, group.size);
+      const from = shares.slice(0, group.rank).reduce((sum, share) => sum + share, 0);
+      const part = (of: Tensor) => of.narrow(0, from, shares[group.rank]!);
+      const found: Record<string, number> = {};
+      for (const dtype of ['float64', 'float32', 'bfloat16'] as const) {
+        // Far from 0: a sum of squares alone would lose the variance.
+        const x = aten.randn([12, 6, 5, 4], { generator, dtype: 'float64' }).add(30).to({ dtype });
+        const dy = aten.randn([12, 6, 5, 4], { generator, dtype: 'float64' }).to({ dtype });
+        const make = (of: 'float64' | 'float32') => {
+          const norm = new nn.BatchNorm2d(6).to({ dtype: of });
+          for (const parameter of norm.parameters())
+            noGrad(() => parameter.copy_(aten.arange(6, { dtype: of }).mul(0.3).add(0.5)));
+          return norm;
+        };
+        const norm = make(dtype === 'float64' ? 'float64' : 'float32');
+        const whole = make('float64');
+        nn.synchronizeBatchNorm(norm, group);
+        const input = part(x).clone().requires_grad_();
+        const output = norm.forward(input);
+        output.backward({ gradient: part(dy) });
+        const reference = x.to({ dtype: 'float64' }).detach().requires_grad_();
+        const expected = whole.forward(reference);
+        expected.backward({ gradient: dy.to({ dtype: 'float64' }) });
+        const far = (a: Tensor, b: Tensor) =>
+          a.size === 0 ? 0 : a.detach().to({ dtype: 'float64' }).sub(b.detach()).abs().max().item();
+        found[`${dtype} output`] = far(output, part(expected));
+        found[`${dtype} input`] = far(input.grad!, part(reference.grad!));
+        for (const name of ['weight', 'bias'] as const)
+          found[`${dtype} ${name}`] = far(group.allReduce(norm[name].grad!.clone()), whole[name].grad!);
+        found[`${dtype} running mean`] = far(norm.runningMean, whole.runningMean);
+        found[`${dtype} running variance`] = far(norm.runningVar, whole.runningVar);
+        const alone = norm.eval().forward(x.to({ dtype: norm.weight.dtype }));
+        found[`${dtype} evaluation`] = far(alone, whole.eval().forward(x.to({ dtype: 'float64' })));
+        norm.dispose();
+        whole.dispose();
+      }
+      return found;
+    }),
 
   async different(group) {
     const net = makeNet(group.rank === 0 ? 64 : 32);

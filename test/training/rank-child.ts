@@ -10,7 +10,7 @@ import { defineModel, registerModel } from '../../src/models/index.ts';
 import { defineObjective, registerObjective } from '../../src/objectives/index.ts';
 import { aten, distributed, keep, tidy } from '../../src/torch/index.ts';
 import { asTeam, fit, resolveConfig, type Team, type TrainOptions } from '../../src/training/index.ts';
-import { flat, flatWithDropout } from './small.ts';
+import { flat, flatWithDropout, normed } from './small.ts';
 
 export interface RankRun {
   readonly folder: string;
@@ -49,7 +49,7 @@ registerObjective(
 
 let hash = '';
 let announced = false;
-const own = [flat, flatWithDropout].find(({ name }) => name === settings.model);
+const own = [flat, flatWithDropout, normed].find(({ name }) => name === settings.model);
 const watched =
   own &&
   defineModel({

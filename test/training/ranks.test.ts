@@ -86,7 +86,7 @@ function weights(name: string): Map<string, Float32Array> {
   const { tensors } = readSafetensors(join(folder(name), 'model.safetensors'));
   return new Map(
     Array.from(tensors, ([key, tensor]) => {
-      const values = tensor.toTypedArray() as Float32Array;
+      const values = Float32Array.from(tensor.toTypedArray() as ArrayLike<number | bigint>, Number);
       tensor.dispose();
       return [key, values];
     }),
@@ -95,17 +95,20 @@ function weights(name: string): Map<string, Float32Array> {
 
 describe.skipIf(!distributed.available())('several processes (this LibTorch has c10d)', () => {
   test.each([
-    [2, 1],
-    [4, 1],
-    [2, 2],
+    [2, 1, 'flat'],
+    [4, 1, 'flat'],
+    [2, 2, 'flat'],
+    [2, 1, 'normed'],
+    [4, 1, 'normed'],
   ])(
-    '%i ranks, batches added up: %i: weights are equal everywhere, and those of one process with whole batches',
-    async (size, accumulate) => {
-      const name = `${size}x${accumulate}`;
-      const own = { ...settings, batchSize: 16 / size, accumulate };
+    '%i ranks, batches added up: %i, %s: weights are equal everywhere, and those of one process with whole batches',
+    async (size, accumulate, model) => {
+      const name = `${size}x${accumulate}-${model}`;
+      const all = { ...settings, model, accumulate, syncBatchNorm: model === 'normed' };
+      const own = { ...all, batchSize: 16 / size };
       const together = await trainTogether(size, { folder: folder(name), settings: own });
       expect(new Set(together.map(({ hash }) => hash)).size).toBe(1);
-      const alone = { folder: folder(`${name}-alone`), settings: { ...settings, batchSize: 16, accumulate } };
+      const alone = { folder: folder(`${name}-alone`), settings: { ...all, batchSize: 16 } };
       const { status, stderr } = spawnSync(process.execPath, [child, JSON.stringify(alone)], {
         encoding: 'utf8',
       });

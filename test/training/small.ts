@@ -10,7 +10,7 @@ import {
 import { defineModel } from '../../src/models/index.ts';
 import type { InputBatch } from '../../src/tasks/index.ts';
 import { aten, type Generator, type Tensor } from '../../src/torch/index.ts';
-import { Dropout, Linear, Module } from '../../src/torch/nn/index.ts';
+import { BatchNorm2d, Conv2d, Dropout, Linear, Module, relu_ } from '../../src/torch/nn/index.ts';
 
 export const FINDINGS = ['mild', 'severe', 'rare'];
 
@@ -91,6 +91,35 @@ export const flatWithDropout = defineModel({
       options.generator,
       options.dropoutGenerator ?? options.generator,
     ),
+});
+
+class Normed extends Module {
+  readonly head = 'fc';
+  readonly featureSize = 8;
+  private readonly convolution: Conv2d;
+  private readonly norm: BatchNorm2d;
+  private readonly fc: Linear;
+
+  constructor(channels: number, classes: number, generator: Generator) {
+    super();
+    this.convolution = this.child('convolution', new Conv2d(channels, 8, 3, { generator, stride: 2 }));
+    this.norm = this.child('norm', new BatchNorm2d(8));
+    this.fc = this.child('fc', new Linear(8, classes, { generator }));
+  }
+
+  features(images: Tensor): Tensor {
+    return relu_(this.norm.forward(this.convolution.forward(images))).mean([2, 3]);
+  }
+
+  override forward(images: Tensor): Tensor {
+    return this.fc.forward(this.features(images));
+  }
+}
+
+/** Looks at a whole batch. */
+export const normed = defineModel({
+  name: 'normed',
+  make: ({ channels, classes, generator }) => new Normed(channels, classes, generator),
 });
 
 /** The same with a text of up to six words for each sample, one of which is its grade. */

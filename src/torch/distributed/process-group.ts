@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../../errors.ts';
 import { noGrad } from '../autograd.ts';
 import { fromTypedArray } from '../create.ts';
+import type { Handle } from '../native.ts';
+import type { BatchNormArguments, BatchNormalizer } from '../nn/index.ts';
 import { Tensor, tidy } from '../tensor.ts';
 import { c10d } from './native.ts';
 
@@ -30,7 +32,7 @@ const PATIENCE = 7000;
  *
  * A call that another process does not answer throws `distributed/peer`; `explain` then says who was lost.
  */
-export class ProcessGroup {
+export class ProcessGroup implements BatchNormalizer {
   readonly rank: number;
   readonly size: number;
   /** The native half. For the engine's own use. */
@@ -63,6 +65,23 @@ export class ProcessGroup {
           tensor.detach().copy_(flat);
         });
     });
+  }
+
+  /**
+   * Batch normalization of this rank's [N, C, H, W] by the statistics of all ranks' images together; N may differ, and be 0.
+   * Mean and variance are joined in double precision (Chan, Golub and LeVeque 1979). The backward pass is collective too. Both
+   * have connections of their own: they may run while a reducer's collectives do.
+   */
+  batchNorm({ input, weight, bias, runningMean, runningVar, momentum, eps }: BatchNormArguments): Tensor {
+    const tensors = [input, weight, bias, runningMean, runningVar] as const;
+    const [x, w, b, mean, variance] = tensors.map(({ handle }) => handle) as [
+      Handle,
+      Handle,
+      Handle,
+      Handle,
+      Handle,
+    ];
+    return new Tensor(c10d().syncBatchNorm(this.number, x, w, b, mean, variance, momentum, eps));
   }
 
   /** The ranks' tensors, in order. */

@@ -1,5 +1,5 @@
 export { type AttentionOptions, MultiheadAttention } from './attention.ts';
-export { canFuse, fusing } from './fused.ts';
+export { type BatchNormArguments, canFuse, fusing } from './fused.ts';
 export { type ForwardHook, hooked } from './hook.ts';
 export {
   type Initializer,
@@ -13,6 +13,7 @@ export {
 export {
   type Activation,
   BatchNorm2d,
+  type BatchNormalizer,
   Conv2d,
   type Conv2dOptions,
   Dropout,
@@ -24,6 +25,7 @@ export {
   type LinearOptions,
   relu_,
   relu6,
+  synchronizeBatchNorm,
 } from './layers.ts';
 export {
   chain,

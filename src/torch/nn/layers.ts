@@ -3,7 +3,7 @@ import type { Generator } from '../generator.ts';
 import { aten } from '../operators.ts';
 import { type Tensor, tidy } from '../tensor.ts';
 import { convolve } from './convolution.ts';
-import { fusedBatchNorm } from './fused.ts';
+import { type BatchNormArguments, fusedBatchNorm } from './fused.ts';
 import { type Initializer, kaimingNormal_, normal_, uniformFanIn_ } from './init.ts';
 import { type Layer, Module } from './module.ts';
 
@@ -46,6 +46,11 @@ export class Conv2d extends Module {
 /** What follows a normalization elementwise. */
 export type Activation = 'none' | 'relu' | 'relu6';
 
+/** Normalizes by the statistics of more than the batch that it is given, as a process group does. */
+export interface BatchNormalizer {
+  batchNorm(norm: BatchNormArguments): Tensor;
+}
+
 /**
  * Batch normalization over [N, channels, H, W] (Ioffe and Szegedy 2015): the batch's mean and variance in training,
  * running ones in evaluation.
@@ -56,6 +61,8 @@ export class BatchNorm2d extends Module {
   readonly runningMean: Tensor;
   readonly runningVar: Tensor;
   readonly batches: Tensor;
+  /** The ranks whose batches are one in training; null is this process alone. See `synchronizeBatchNorm`. */
+  ranks: BatchNormalizer | null = null;
   private readonly momentum: number;
   private readonly eps: number;
 
@@ -80,26 +87,16 @@ export class BatchNorm2d extends Module {
    */
   activated(input: Tensor, activation: Activation, added: Tensor | null = null): Tensor {
     const { weight, bias, runningMean, runningVar, momentum, eps } = this;
+    const norm = { input, weight, bias, runningMean, runningVar, momentum, eps };
     if (this.training) {
       this.batches.add_(1);
-      const fused = fusedBatchNorm(
-        { input, weight, bias, runningMean, runningVar, momentum, eps },
-        activation,
-        added,
-      );
+      const fused = this.ranks === null ? fusedBatchNorm(norm, activation, added) : null;
       if (fused !== null) return fused;
     }
-    const normal = aten.batch_norm(
-      input,
-      weight,
-      bias,
-      runningMean,
-      runningVar,
-      this.training,
-      momentum,
-      eps,
-      true,
-    );
+    const normal =
+      this.training && this.ranks !== null
+        ? this.ranks.batchNorm(norm)
+        : aten.batch_norm(input, weight, bias, runningMean, runningVar, this.training, momentum, eps, true);
     if (added !== null) normal.add_(added);
     if (activation === 'none') return normal;
     if (activation === 'relu') return relu_(normal);
@@ -115,6 +112,15 @@ export class BatchNorm2d extends Module {
     if (next === relu6) return (input) => this.activated(input, 'relu6');
     return null;
   }
+}
+
+/**
+ * Gives every batch norm of a network the statistics of all ranks' batches together, in training; null is each process
+ * alone again. Running statistics are then equal on all ranks, and a rank may have a batch of no images. A layer costs two
+ * small collectives a step, and the fused kernels are not used.
+ */
+export function synchronizeBatchNorm(network: Module, ranks: BatchNormalizer | null): void {
+  for (const module of network.modules()) if (module instanceof BatchNorm2d) module.ranks = ranks;
 }
 
 /** Layer normalization over the last dimension (Ba, Kiros and Hinton 2016). */
