@@ -4,6 +4,7 @@ import {
   type BinOptions,
   type BootstrapOptions,
   type CalibrationRun,
+  CalibrationSide,
   calibrationDifference,
   calibrationInterval,
   type Difference,
@@ -99,7 +100,7 @@ export function compareFigures(
 
 /**
  * All figures of several methods on the same samples, with the differences of pairs of them. A method's figure is the
- * mean over its runs (seeds).
+ * mean over its runs (seeds). Outputs that are measured several times are better given as what was {@link Seen} of them.
  *
  * - Statistics get interval and test from their influence functions, by samples or groups and by runs: nothing is
  *   resampled, and they hold where few samples decide, as a bootstrap's do not ({@link estimateOf}, {@link differenceOf}).
@@ -110,7 +111,7 @@ export function compareFigures(
  * @throws PenumbraError `metrics/runs`, `figures/name`, `figures/baseline`, `metrics/option`.
  */
 export function measureMethods(
-  methods: ReadonlyMap<string, readonly Outputs[]>,
+  methods: ReadonlyMap<string, readonly (Outputs | Seen)[]>,
   options: JointOptions = {},
 ): Joint {
   const job = new Job(methods, options);
@@ -227,19 +228,22 @@ class Job {
   private readonly names: readonly string[];
   private readonly intervals = new Map<string, ReturnType<typeof calibrationInterval>>();
   private readonly tests = new Map<string, ReturnType<typeof calibrationDifference>>();
+  /** By method: what its tests share, of the two methods that are compared now, since it can be large. */
+  private readonly sides = new Map<number, Map<string, CalibrationSide>>();
   private readonly numbers = new WeakMap<CalibrationRun, number>();
   private known = 0;
 
-  constructor(methods: ReadonlyMap<string, readonly Outputs[]>, options: JointOptions) {
+  constructor(methods: ReadonlyMap<string, readonly (Outputs | Seen)[]>, options: JointOptions) {
     this.options = options;
     this.ids = [...methods.keys()];
-    const runs = [...methods.values()].map(asRuns);
+    const given = [...methods.values()];
+    const runs = given.map((one) => asRuns(one.map((run) => (run instanceof Seen ? run.outputs : run))));
     const first = runs[0]?.[0];
     if (first === undefined) asRuns([]);
     runs.forEach((one, m) => {
       if (m > 0) checkSame(first!, one[0]!, m);
     });
-    this.seen = runs.map((one) => one.map((outputs) => new Seen(outputs, options)));
+    this.seen = given.map((one) => one.map((run) => (run instanceof Seen ? run : new Seen(run, options))));
     this.units = new Units(samplesOf(first!), options.groups);
     this.names = first!.targets.names;
     const { kind } = first!.targets;
@@ -299,26 +303,33 @@ class Job {
     const able = defined.map((one) => one.includes(true));
     const of = (m: number, columns: readonly number[]): CalibrationPart[] =>
       columns.flatMap((c) => parts[m]![c]! as CalibrationPart[]);
-    const own = parts.map((one) =>
-      one.map((column) =>
-        column.every(isDefined) && column[0]!.value ? mean(column.map((p) => p!.value!())) : undefined,
+    const own = parts.map((one, m) =>
+      one.map((column, c) =>
+        column.every(isDefined) && column[0]!.value
+          ? mean(column.map((p, s) => this.seen[m]![s]!.keep(`value ${figure.name} ${c}`, () => p!.value!())))
+          : undefined,
       ),
     );
     const value = (m: number, columns: readonly number[]): number | undefined => {
       const values = columns.map((c) => own[m]![c]);
       return values.every(isDefined) ? mean(values) : undefined;
     };
+    const bare = this.options.replicates === 0;
     const shown = (m: number, columns: readonly number[]): Estimate => {
       if (columns.length === 0 || !able[m]) return { value: null, low: null, high: null };
-      const interval = this.interval(of(m, columns));
-      return around(value(m, columns) ?? interval.value, interval, this.options.replicates === 0);
+      const known = value(m, columns);
+      if (bare && known !== undefined) return { value: known, low: null, high: null };
+      const interval = this.interval(m, of(m, columns));
+      return bare
+        ? { value: interval.value, low: null, high: null }
+        : around(known ?? interval.value, interval);
     };
     const tested = ({ first, second }: Pair, columns: readonly number[]): Difference => {
       if (columns.length === 0 || !able[first] || !able[second]) return NONE;
       const [a, b] = [shown(first, columns).value!, shown(second, columns).value!];
-      if (this.options.replicates === 0) return { value: a - b, low: null, high: null, p: null };
-      const test = this.test(of(first, columns), of(second, columns));
-      const { value: apart, low, high } = around(a - b, test, false);
+      if (bare) return { value: a - b, low: null, high: null, p: null };
+      const test = this.test(first, of(first, columns), second, of(second, columns));
+      const { value: apart, low, high } = around(a - b, test);
       // Where noise puts the printed difference on the other side, nothing is claimed.
       const p = low! > 0 || high! < 0 || !(test.low > 0 || test.high < 0) ? test.p : 1;
       return { value: apart, low, high, p };
@@ -394,26 +405,42 @@ class Job {
   }
 
   /** Several figures share what they compare, so that interval and test are made once. */
-  private interval(parts: readonly CalibrationPart[]): ReturnType<typeof calibrationInterval> {
-    return kept(this.intervals, this.key(parts), () =>
-      calibrationInterval(
-        parts.map(({ run }) => run),
-        calibrationOptions(this.options),
-      ),
-    );
+  private interval(
+    method: number,
+    parts: readonly CalibrationPart[],
+  ): ReturnType<typeof calibrationInterval> {
+    return kept(this.intervals, this.key(parts), () => {
+      this.hold(method);
+      return calibrationInterval(this.side(method, parts), calibrationOptions(this.options));
+    });
   }
 
   private test(
-    first: readonly CalibrationPart[],
-    second: readonly CalibrationPart[],
+    first: number,
+    firstParts: readonly CalibrationPart[],
+    second: number,
+    secondParts: readonly CalibrationPart[],
   ): ReturnType<typeof calibrationDifference> {
-    return kept(this.tests, `${this.key(first)}/${this.key(second)}`, () =>
-      calibrationDifference(
-        first.map(({ run }) => run),
-        second.map(({ run }) => run),
+    return kept(this.tests, `${this.key(firstParts)}/${this.key(secondParts)}`, () => {
+      this.hold(first, second);
+      return calibrationDifference(
+        this.side(first, firstParts),
+        this.side(second, secondParts),
         calibrationOptions(this.options),
-      ),
-    );
+      );
+    });
+  }
+
+  private hold(...methods: readonly number[]): void {
+    for (const m of this.sides.keys()) if (!methods.includes(m)) this.sides.delete(m);
+    for (const m of methods) if (!this.sides.has(m)) this.sides.set(m, new Map());
+  }
+
+  private side(method: number, parts: readonly CalibrationPart[]): CalibrationSide {
+    return kept(this.sides.get(method)!, this.key(parts), () => {
+      const runs = parts.map(({ run }) => run);
+      return new CalibrationSide(runs, this.options.groups);
+    });
   }
 }
 
@@ -459,17 +486,14 @@ function correct(
 }
 
 /** A value with the interval for the truth, widened to hold the value. */
-function around(value: number, { low, high }: { low: number; high: number }, bare: boolean): Estimate {
-  return bare
-    ? { value, low: null, high: null }
-    : { value, low: Math.min(low, value), high: Math.max(high, value) };
+function around(value: number, { low, high }: { low: number; high: number }): Estimate {
+  return { value, low: Math.min(low, value), high: Math.max(high, value) };
 }
 
-function calibrationOptions({ bins, edges, groups, level, seed }: FigureOptions) {
+function calibrationOptions({ bins, edges, level, seed }: FigureOptions) {
   return {
     ...(bins !== undefined && { bins }),
     ...(edges !== undefined && { edges }),
-    ...(groups !== undefined && { groups }),
     ...(level !== undefined && { level }),
     ...(seed !== undefined && { seed }),
   };

@@ -1,6 +1,8 @@
+import { concatenate } from '../concatenate.ts';
 import { PenumbraError } from '../errors.ts';
 import { Random } from '../random.ts';
 import { isFraction, middleBin } from './calibration.ts';
+import { noiseOf } from './gap-loops.ts';
 import type { Floats } from './predictions.ts';
 import { argsort } from './sort.ts';
 
@@ -15,9 +17,9 @@ export interface CalibrationRun {
 }
 
 /**
- * The gaps of one or several runs over bins of equal mass, and how they scatter: what intervals and tests of calibration
- * errors are made from. For run j with n_j known rows, D_jb = w_j·Σ_{i in bin b} (outcome_i − confidence_i)/n_j, so that
- * Σ_jb |D_jb| is the weighted sum of the runs' plug-in errors. All M = Σ_j K_j gaps stand in one array.
+ * The gaps of a method's runs over bins of equal mass, and how they scatter: what intervals and tests of calibration errors
+ * are made from. For run j of J with n_j known rows, D_jb = Σ_{i in bin b} (outcome_i − confidence_i)/(J·n_j), so that
+ * Σ_jb |D_jb| is the mean of the runs' plug-in errors. All M = Σ_j K_j gaps stand in one array.
  */
 export interface Gaps {
   /** M gaps. */
@@ -26,14 +28,14 @@ export interface Gaps {
   readonly errors: Float64Array;
   /** Where each run's gaps start, and M at the end. */
   readonly starts: readonly number[];
-  /** How many independent units (patients) there are. */
-  readonly units: number;
-  /** Σ_j |Σ_b D_jb|: the gaps of each run added up with their signs. */
-  readonly total: number;
-  /** Σ_g u_g³/Σ_g u_g² of the units' shares u_g in `total`: above 0 where a few of them make most of it. */
-  readonly skew: number;
-  /** `count` draws from N(0, Cov D), one after the other: count×M numbers. Equal seeds give equal draws. */
-  draw(seed: number, count: number): Float64Array;
+}
+
+/** Gaps of several methods on the same rows, which vary together. */
+export interface JointGaps {
+  /** One for each method. */
+  readonly sides: readonly Gaps[];
+  /** `count` draws from N(0, Cov D): count×M numbers for each method. Equal seeds give equal draws. */
+  draw(seed: number, count: number): Float64Array[];
 }
 
 /** Above this many gaps the covariance is kept as rows (low rank) instead of as a factor: the factor costs M³/3. */
@@ -42,37 +44,89 @@ const MOST_FACTORED = 700;
 const BUNDLES = 256;
 
 /**
- * Bins every run and estimates the joint covariance of all gaps from independent units (patients; rows where `groups` is
- * absent): S = G/(G−1)·Σ_g U_g U_gᵀ with U_gb = w·(Σ r of unit g in bin b − m_g·D_b)/n, m_g the unit's known rows. Runs
- * are of the same rows, so that their gaps vary together.
+ * A method's runs, ready for an interval and for tests against several others: checked, put into bins, and with what each
+ * test would work out again. Nothing that it was made from may be changed any more.
  *
- * @param weights how much each run counts; they sum to 1 for a mean.
+ * @param groups the independent unit (patient) of each row; absent: each is its own
+ * @throws PenumbraError `metrics/shape`, `metrics/empty`, `metrics/probability`
  */
-export function gapsOf(
-  runs: readonly CalibrationRun[],
-  weights: readonly number[],
-  groups: ArrayLike<number> | undefined,
-): Gaps {
-  const n = checkRuns(runs, groups);
-  const binned = runs.map(binRun);
-  const starts = [0];
-  for (const { bins } of binned) starts.push(starts.at(-1)! + bins);
-  const size = starts.at(-1)!;
-  const values = new Float64Array(size);
-  binned.forEach(({ bin, gap, known }, j) => {
-    const scale = weights[j]! / known;
-    const at = starts[j]!;
-    for (let i = 0; i < n; i++) {
-      const b = bin[i]!;
-      if (b !== UNKNOWN) values[at + b] = values[at + b]! + scale * gap[i]!;
+export class CalibrationSide {
+  readonly runs: readonly CalibrationRun[];
+  readonly units: Units;
+  readonly values: Float64Array;
+  readonly starts: readonly number[];
+  readonly binned: readonly Binned[];
+  private lowRank: LowRank | undefined;
+
+  constructor(runs: readonly CalibrationRun[], groups?: ArrayLike<number> | undefined) {
+    const n = checkRuns(runs, groups);
+    this.runs = runs;
+    this.units = unitsOf(n, groups);
+    const starts = [0];
+    this.binned = runs.map((run) => {
+      const one = binRun(run, 1 / runs.length);
+      starts.push(starts.at(-1)! + one.bins);
+      return one;
+    });
+    this.starts = starts;
+    this.values = new Float64Array(starts.at(-1)!);
+    this.binned.forEach(({ bin, gap, scale }, j) => {
+      const own = this.values.subarray(starts[j], starts[j + 1]);
+      for (let i = 0; i < n; i++) {
+        const b = bin[i]!;
+        if (b !== UNKNOWN) own[b] = own[b]! + scale * gap[i]!;
+      }
+    });
+  }
+
+  /** M: see {@link leastVariances}. */
+  get least(): Float64Array {
+    return leastVariances(this.runs, this.binned, this.starts);
+  }
+
+  /** The gaps with few rows whose sum of squares is their covariance. */
+  get rows(): LowRank {
+    this.lowRank ??= new LowRank(this);
+    return this.lowRank;
+  }
+
+  /**
+   * Σ_j |Σ_b D_jb|, the gaps of each run added up with their signs, and its skewness Σ_g u_g³/Σ_g u_g² by the units' shares
+   * u_g: above 0 where a few of them make most of it.
+   */
+  signed(): { total: number; skew: number } {
+    const { starts, values, binned, units } = this;
+    const sums = binned.map((_, j) => values.subarray(starts[j]!, starts[j + 1]!).reduce((a, b) => a + b, 0));
+    const total = sums.reduce((sum, d) => sum + Math.abs(d), 0);
+    // Scaled and signed gaps, added up over runs: one number for each row.
+    const rows = new Float64Array(binned[0]!.bin.length);
+    binned.forEach(({ bin, gap, known, scale }, j) => {
+      const sign = sums[j]! < 0 ? -scale : scale;
+      const mean = Math.abs(sums[j]!) / known;
+      for (let i = 0; i < rows.length; i++)
+        if (bin[i] !== UNKNOWN) rows[i] = rows[i]! + sign * gap[i]! - mean;
+    });
+    let squares = 0;
+    let cubes = 0;
+    for (let g = 0; g < units.count; g++) {
+      let u = 0;
+      if (units.order === undefined || units.starts === undefined) u = rows[g]!;
+      else for (let t = units.starts[g]!; t < units.starts[g + 1]!; t++) u += rows[units.order[t]!]!;
+      squares += u * u;
+      cubes += u * u * u;
     }
-  });
-  const units = unitsOf(n, groups);
-  const scatter = new Scatter(binned, weights, starts, values, units);
-  const least = leastVariances(runs, binned, weights, starts);
-  return size <= MOST_FACTORED
-    ? { ...factored(values, starts, scatter.covariance(), least), units: units.count, ...scatter.total() }
-    : { ...lowRank(values, starts, scatter.rows(), least), units: units.count, ...scatter.total() };
+    return { total, skew: squares > 0 ? cubes / squares : 0 };
+  }
+}
+
+/**
+ * Estimates the joint covariance of all gaps from independent units: S = G/(G−1)·Σ_g U_g U_gᵀ with
+ * U_gb = (Σ r of unit g in bin b − m_g·D_b)/n, m_g the unit's known rows. All methods are of the same rows, so that their gaps
+ * vary together.
+ */
+export function gapsOf(sides: readonly CalibrationSide[]): JointGaps {
+  const size = sides.reduce((sum, { values }) => sum + values.length, 0);
+  return size <= MOST_FACTORED ? factored(sides, size) : lowRank(sides);
 }
 
 /** How many bins n rows get. */
@@ -89,9 +143,11 @@ interface Binned {
   readonly gap: Float64Array;
   readonly bins: number;
   readonly known: number;
+  /** What a row's gap is multiplied with: the run's weight, divided by its known rows. */
+  readonly scale: number;
 }
 
-function binRun({ confidence, outcome, mask }: CalibrationRun): Binned {
+function binRun({ confidence, outcome, mask }: CalibrationRun, weight: number): Binned {
   const n = confidence.length;
   const order = argsort(confidence);
   const gap = new Float64Array(n);
@@ -118,7 +174,7 @@ function binRun({ confidence, outcome, mask }: CalibrationRun): Binned {
       gap[i] = outcome[i]! - value;
     }
   }
-  return { bin, gap, bins, known };
+  return { bin, gap, bins, known, scale: weight / known };
 }
 
 /** With this many surprises (Σ r²) or fewer, a calibrated forecast's own variance is the least that is believed. */
@@ -133,13 +189,12 @@ const FEW_SURPRISES = 8;
 function leastVariances(
   runs: readonly CalibrationRun[],
   binned: readonly Binned[],
-  weights: readonly number[],
   starts: readonly number[],
 ): Float64Array {
   const result = new Float64Array(starts.at(-1)!);
   runs.forEach(({ confidence, outcome }, j) => {
-    const { bin, gap, known } = binned[j]!;
-    const scale = (weights[j]! / known) ** 2;
+    const { bin, gap } = binned[j]!;
+    const scale = binned[j]!.scale ** 2;
     const own = result.subarray(starts[j]!, starts[j + 1]!);
     let surprises = 0;
     for (let i = 0; i < bin.length; i++) {
@@ -186,10 +241,9 @@ function unitsOf(n: number, groups: ArrayLike<number> | undefined): Units {
   return { count: index.size, order, starts };
 }
 
-/** The sums of each unit, added up to a covariance or to rows. */
+/** The sums of each unit over the gaps of all methods, added up to a covariance or to rows. */
 class Scatter {
   private readonly binned: readonly Binned[];
-  private readonly scales: readonly number[];
   private readonly starts: readonly number[];
   private readonly values: Float64Array;
   private readonly units: Units;
@@ -199,22 +253,20 @@ class Scatter {
   private readonly isTouched: Uint8Array;
   private readonly counts: Float64Array;
 
-  constructor(
-    binned: readonly Binned[],
-    weights: readonly number[],
-    starts: readonly number[],
-    values: Float64Array,
-    units: Units,
-  ) {
-    this.binned = binned;
-    this.scales = binned.map(({ known }, j) => weights[j]! / known);
+  constructor(sides: readonly CalibrationSide[]) {
+    this.binned = sides.flatMap(({ binned }) => binned);
+    const starts = [0];
+    for (const { bins } of this.binned) starts.push(starts.at(-1)! + bins);
     this.starts = starts;
-    this.values = values;
-    this.units = units;
-    this.sums = new Float64Array(values.length);
-    this.touched = new Int32Array(values.length);
-    this.isTouched = new Uint8Array(values.length);
-    this.counts = new Float64Array(binned.length);
+    this.values = concatenate(
+      sides.map(({ values }) => values),
+      Float64Array,
+    );
+    this.units = sides[0]!.units;
+    this.sums = new Float64Array(this.values.length);
+    this.touched = new Int32Array(this.values.length);
+    this.isTouched = new Uint8Array(this.values.length);
+    this.counts = new Float64Array(this.binned.length);
   }
 
   /** Sums of unit g into `sums`; how many gaps it touches. `counts` gets its share of each run's rows. */
@@ -224,9 +276,8 @@ class Scatter {
     const to = starts === undefined ? g + 1 : starts[g + 1]!;
     let many = 0;
     for (let j = 0; j < this.binned.length; j++) {
-      const { bin, gap, known } = this.binned[j]!;
+      const { bin, gap, known, scale } = this.binned[j]!;
       const at = this.starts[j]!;
-      const scale = this.scales[j]!;
       let count = 0;
       for (let t = from; t < to; t++) {
         const i = order === undefined ? t : order[t]!;
@@ -291,31 +342,6 @@ class Scatter {
     return result;
   }
 
-  /** `total` and `skew` of {@link Gaps}. */
-  total(): { total: number; skew: number } {
-    const { starts, values, binned, units } = this;
-    const sums = binned.map((_, j) => values.subarray(starts[j]!, starts[j + 1]!).reduce((a, b) => a + b, 0));
-    const total = sums.reduce((sum, d) => sum + Math.abs(d), 0);
-    // Scaled and signed gaps, added up over runs: one number for each row.
-    const rows = new Float64Array(binned[0]!.bin.length);
-    binned.forEach(({ bin, gap, known }, j) => {
-      const scale = sums[j]! < 0 ? -this.scales[j]! : this.scales[j]!;
-      const mean = Math.abs(sums[j]!) / known;
-      for (let i = 0; i < rows.length; i++)
-        if (bin[i] !== UNKNOWN) rows[i] = rows[i]! + scale * gap[i]! - mean;
-    });
-    let squares = 0;
-    let cubes = 0;
-    for (let g = 0; g < units.count; g++) {
-      let u = 0;
-      if (units.order === undefined || units.starts === undefined) u = rows[g]!;
-      else for (let t = units.starts[g]!; t < units.starts[g + 1]!; t++) u += rows[units.order[t]!]!;
-      squares += u * u;
-      cubes += u * u * u;
-    }
-    return { total, skew: squares > 0 ? cubes / squares : 0 };
-  }
-
   /** At most {@link BUNDLES} rows V with Σ VVᵀ = S in expectation: units are dealt to bundles, whose sums are as independent. */
   rows(): Float64Array[] {
     const { values, units, sums, touched, counts, starts } = this;
@@ -345,13 +371,12 @@ function runOfGap(starts: readonly number[]): Int32Array {
   return result;
 }
 
-function factored(
-  values: Float64Array,
-  starts: readonly number[],
-  covariance: Float64Array,
-  least: Float64Array,
-): Omit<Gaps, 'units' | 'total' | 'skew'> {
-  const size = values.length;
+function factored(sides: readonly CalibrationSide[], size: number): JointGaps {
+  const covariance = new Scatter(sides).covariance();
+  const least = concatenate(
+    sides.map((side) => side.least),
+    Float64Array,
+  );
   const errors = new Float64Array(size);
   // Scaled up to its floor, a gap keeps its correlations.
   const scales = least.map((floor, m) => scaleTo(floor, covariance[m * size + m]!));
@@ -359,60 +384,93 @@ function factored(
     for (let l = 0; l < size; l++, at++) covariance[at] = covariance[at]! * scales[m]! * scales[l]!;
   for (let m = 0; m < size; m++) covariance[m * size + m] = Math.max(covariance[m * size + m]!, least[m]!);
   for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(0, covariance[m * size + m]!));
-  const lower = cholesky(covariance, size);
-  const draw = (seed: number, count: number): Float64Array => {
-    const result = new Float64Array(count * size);
-    const z = standardNormals(seed, count * size);
-    for (let start = 0; start < result.length; start += size) {
-      for (let m = 0; m < size; m++) {
-        let sum = 0;
-        for (let l = 0, at = m * size; l <= m; l++, at++) sum += lower[at]! * z[start + l]!;
-        result[start + m] = sum;
-      }
-    }
-    return result;
+  const upper = cholesky(covariance, size);
+  const offsets = sides.map((_, s) => sides.slice(0, s).reduce((sum, { values }) => sum + values.length, 0));
+  return {
+    sides: sides.map(({ values, starts }, s) => {
+      const from = offsets[s]!;
+      return { values, starts, errors: errors.subarray(from, from + values.length) };
+    }),
+    draw(seed, count) {
+      const z = standardNormals(seed, count * size);
+      return sides.map(({ values }, s) => {
+        const from = offsets[s]!;
+        const rows = upper.map((row) => row.subarray(from, from + values.length));
+        return noiseOf(rows, values.length, from, z, size, count);
+      });
+    },
   };
-  return { values, errors, starts, draw };
 }
 
 function scaleTo(floor: number, variance: number): number {
   return variance > 0 && variance < floor ? Math.sqrt(floor / variance) : 1;
 }
 
-function lowRank(
-  values: Float64Array,
-  starts: readonly number[],
-  rows: readonly Float64Array[],
-  least: Float64Array,
-): Omit<Gaps, 'units' | 'total' | 'skew'> {
-  const size = values.length;
-  const errors = new Float64Array(size);
-  for (const row of rows) for (let m = 0; m < size; m++) errors[m] = errors[m]! + row[m]! * row[m]!;
-  const scales = least.map((floor, m) => scaleTo(floor, errors[m]!));
-  for (const row of rows) for (let m = 0; m < size; m++) row[m] = row[m]! * scales[m]!;
-  const extra = least.map((floor, m) => (errors[m]! > 0 ? 0 : Math.sqrt(floor)));
-  for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(errors[m]!, least[m]!));
-  const draw = (seed: number, count: number): Float64Array => {
-    const result = new Float64Array(count * size);
-    const random = new Random(seed, STREAM);
-    for (let r = 0; r < count; r++) {
-      const out = result.subarray(r * size, r * size + size);
-      for (const row of rows) {
-        const z = random.normal();
-        for (let m = 0; m < size; m++) out[m] = out[m]! + z * row[m]!;
-      }
-      for (let m = 0; m < size; m++) if (extra[m]! > 0) out[m] = out[m]! + extra[m]! * random.normal();
+/**
+ * One method's gaps and rows of a covariance of low rank. They do not depend on the methods beside it, and neither does its
+ * noise, which is drawn once for the tests against all of them.
+ */
+class LowRank implements Gaps {
+  readonly values: Float64Array;
+  readonly errors: Float64Array;
+  readonly starts: readonly number[];
+  readonly rows: readonly Float64Array[];
+  /** M: the standard errors of gaps that no row moves. */
+  readonly extra: Float64Array;
+  /** How many such there are. */
+  readonly extras: number;
+  private drawn: { readonly seed: number; readonly noise: Float64Array } | undefined;
+
+  constructor(side: CalibrationSide) {
+    const { least } = side;
+    const size = side.values.length;
+    this.values = side.values;
+    this.starts = side.starts;
+    this.rows = new Scatter([side]).rows();
+    this.errors = new Float64Array(size);
+    const { errors, rows } = this;
+    for (const row of rows) for (let m = 0; m < size; m++) errors[m] = errors[m]! + row[m]! * row[m]!;
+    const scales = least.map((floor, m) => scaleTo(floor, errors[m]!));
+    for (const row of rows) for (let m = 0; m < size; m++) row[m] = row[m]! * scales[m]!;
+    this.extra = least.map((floor, m) => (errors[m]! > 0 ? 0 : Math.sqrt(floor)));
+    this.extras = this.extra.reduce((many, error) => many + (error > 0 ? 1 : 0), 0);
+    for (let m = 0; m < size; m++) errors[m] = Math.sqrt(Math.max(errors[m]!, least[m]!));
+  }
+
+  /** @param stride how many numbers a draw takes of all methods @param from which of them are for this one's extras */
+  draw(seed: number, count: number, stride: number, from: number): Float64Array {
+    const size = this.values.length;
+    const usual = stride === this.rows.length;
+    const known = usual && this.drawn?.seed === seed ? this.drawn.noise : undefined;
+    if (known !== undefined && known.length >= count * size) return known.subarray(0, count * size);
+    const z = standardNormals(seed, count * stride);
+    const noise = noiseOf(this.rows, size, this.rows.length, z, stride, count);
+    if (usual) this.drawn = { seed, noise };
+    if (this.extras === 0) return noise;
+    for (let r = 0, at = 0; r < count; r++) {
+      let next = r * stride + from;
+      for (let m = 0; m < size; m++, at++)
+        if (this.extra[m]! > 0) noise[at] = noise[at]! + this.extra[m]! * z[next++]!;
     }
-    return result;
+    return noise;
+  }
+}
+
+function lowRank(sides: readonly CalibrationSide[]): JointGaps {
+  const all = sides.map(({ rows }) => rows);
+  const froms = [all[0]!.rows.length];
+  for (const { extras } of all) froms.push(froms.at(-1)! + extras);
+  return {
+    sides: all,
+    draw: (seed, count) => all.map((one, s) => one.draw(seed, count, froms.at(-1)!, froms[s]!)),
   };
-  return { values, errors, starts, draw };
 }
 
 /** Names the stream of the draws. */
 const STREAM = 0xca1;
-/** Normal numbers of the last seed, kept for the next figure of the same report (at most 4 MB). */
+/** Normal numbers of the last seed, kept for the next figure of the same report (at most 11 MB). */
 let kept = { seed: Number.NaN, values: new Float64Array(0) };
-const MOST_KEPT = 500_000;
+const MOST_KEPT = 2000 * MOST_FACTORED;
 
 function standardNormals(seed: number, count: number): Float64Array {
   if (kept.seed === seed && kept.values.length >= count) return kept.values;
@@ -423,21 +481,54 @@ function standardNormals(seed: number, count: number): Float64Array {
   return values;
 }
 
-/** The lower triangle L of a symmetric, positive semi-definite matrix, LLᵀ; a pivot that is 0 but for rounding gives a column of 0. */
-function cholesky(matrix: Float64Array, size: number): Float64Array {
+/**
+ * The rows of U in UᵀU, the upper triangle, of a symmetric, positive semi-definite matrix; a pivot that is 0 but for rounding
+ * gives a row of 0.
+ */
+function cholesky(matrix: Float64Array, size: number): Float64Array[] {
   const lower = new Float64Array(size * size);
+  const upper = Array.from({ length: size }, () => new Float64Array(size));
   let most = 0;
   for (let m = 0; m < size; m++) most = Math.max(most, matrix[m * size + m]!);
   const least = most * 1e-13;
-  for (let m = 0; m < size; m++) {
-    for (let l = 0; l <= m; l++) {
+  for (let l = 0; l < size; l++) {
+    const from = l * size;
+    const row = upper[l]!;
+    const take = (m: number, sum: number): void => {
+      const one =
+        m === l ? (sum > least ? Math.sqrt(sum) : 0) : lower[from + l] === 0 ? 0 : sum / lower[from + l]!;
+      lower[m * size + l] = row[m] = one;
+    };
+    // Four numbers of a column at a time, so that none waits for its last subtraction.
+    let m = l;
+    for (; m + 3 < size; m += 4) {
+      const at0 = m * size;
+      const at1 = at0 + size;
+      const at2 = at1 + size;
+      const at3 = at2 + size;
+      let sum0 = matrix[at0 + l]!;
+      let sum1 = matrix[at1 + l]!;
+      let sum2 = matrix[at2 + l]!;
+      let sum3 = matrix[at3 + l]!;
+      for (let k = 0; k < l; k++) {
+        const own = lower[from + k]!;
+        sum0 -= lower[at0 + k]! * own;
+        sum1 -= lower[at1 + k]! * own;
+        sum2 -= lower[at2 + k]! * own;
+        sum3 -= lower[at3 + k]! * own;
+      }
+      take(m, sum0);
+      take(m + 1, sum1);
+      take(m + 2, sum2);
+      take(m + 3, sum3);
+    }
+    for (; m < size; m++) {
       let sum = matrix[m * size + l]!;
-      for (let k = 0; k < l; k++) sum -= lower[m * size + k]! * lower[l * size + k]!;
-      if (l === m) lower[m * size + m] = sum > least ? Math.sqrt(sum) : 0;
-      else lower[m * size + l] = lower[l * size + l]! === 0 ? 0 : sum / lower[l * size + l]!;
+      for (let k = 0; k < l; k++) sum -= lower[m * size + k]! * lower[from + k]!;
+      take(m, sum);
     }
   }
-  return lower;
+  return upper;
 }
 
 /** Checks that all runs are of the same rows; gives N. */

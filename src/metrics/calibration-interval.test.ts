@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Random } from '../random.ts';
-import { gapsOf } from './calibration-gaps.ts';
+import { CalibrationSide, gapsOf } from './calibration-gaps.ts';
 import {
   type CalibrationRun,
   calibrationDifference,
@@ -74,14 +74,15 @@ test('gaps and their covariance are their definition, with patients, masks and s
     return result;
   });
   const expected = plainCovariance(runs, groups, bins);
-  const gaps = gapsOf(runs, [0.5, 0.5], groups);
+  const joint = gapsOf([new CalibrationSide(runs, groups)]);
+  const gaps = joint.sides[0]!;
   expect(gaps.values).toHaveLength(expected.length);
   gaps.errors.forEach((e, m) => {
     expect(e).toBeCloseTo(Math.sqrt(expected[m]![m]!), 12);
   });
   // The draws have that covariance, within Monte-Carlo error.
   const count = 20_000;
-  const draws = gaps.draw(7, count);
+  const draws = joint.draw(7, count)[0]!;
   const size = expected.length;
   for (const [a, b] of [
     [0, 0],
@@ -99,7 +100,7 @@ test('gaps and their covariance are their definition, with patients, masks and s
 test('gaps without a surprise scatter as a calibrated forecast would', () => {
   const n = 40;
   const sure = { confidence: new Float64Array(n).fill(0.98), outcome: new Uint8Array(n).fill(1) };
-  const { errors } = gapsOf([sure], [1], undefined);
+  const { errors } = gapsOf([new CalibrationSide([sure])]).sides[0]!;
   expect(errors[0]).toBeCloseTo(Math.sqrt((0.98 * 0.02) / n), 12);
   // 40 of 40 right says little against 98 %, or 93 %.
   const { low, high } = calibrationInterval([sure]);
@@ -124,12 +125,12 @@ test('gaps without a surprise scatter as a calibrated forecast would', () => {
 test('many classes keep rows instead of a factor, with the same scatter', () => {
   const n = 3000;
   const runs = Array.from({ length: 40 }, (_, j) => draw(j, n, 0.05));
-  const weights = runs.map(() => 1 / runs.length);
-  const all = gapsOf(runs, weights, undefined);
-  const few = gapsOf(runs.slice(0, 2), weights, undefined);
+  const all = gapsOf([new CalibrationSide(runs)]).sides[0]!;
+  const few = gapsOf([new CalibrationSide(runs.slice(0, 2))]).sides[0]!;
   expect(all.values.length).toBeGreaterThan(700);
+  // A mean over 2 runs has 20 times the share of each that a mean over 40 has.
   for (let m = 0; m < few.errors.length; m++)
-    expect(Math.abs(all.errors[m]! / few.errors[m]! - 1)).toBeLessThan(0.25);
+    expect(Math.abs((20 * all.errors[m]!) / few.errors[m]! - 1)).toBeLessThan(0.25);
   const { value, low, high } = calibrationInterval(runs, { draws: 200 });
   expect(low).toBeLessThanOrEqual(value);
   expect(value).toBeLessThanOrEqual(high);

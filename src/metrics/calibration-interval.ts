@@ -2,8 +2,9 @@ import { PenumbraError } from '../errors.ts';
 import { normalQuantile } from '../normal.ts';
 import { quantile } from './bootstrap.ts';
 import { type BinOptions, calibrationError, reliability } from './calibration.ts';
-import { type CalibrationRun, type Gaps, gapsOf } from './calibration-gaps.ts';
+import { type CalibrationRun, CalibrationSide, type Gaps, gapsOf } from './calibration-gaps.ts';
 import { foldedMean } from './debiased-ece.ts';
+import { normsOf } from './gap-loops.ts';
 import { checkShape, floatsLike, type Predictions } from './predictions.ts';
 
 export interface CalibrationIntervalOptions extends BinOptions {
@@ -68,23 +69,29 @@ export interface CalibrationDifference {
  * @throws PenumbraError `metrics/shape`, `metrics/empty`, `metrics/probability`, `metrics/option`.
  */
 export function calibrationInterval(
-  runs: readonly CalibrationRun[],
+  runs: readonly CalibrationRun[] | CalibrationSide,
   options: CalibrationIntervalOptions = {},
 ): CalibrationEstimate {
   const { level, seed, draws } = checked(options, 1000);
-  const gaps = gapsOf(
-    runs,
-    runs.map(() => 1 / runs.length),
-    options.groups,
-  );
+  const side = sideOf(runs, options);
+  const joint = gapsOf([side]);
+  const gaps = joint.sides[0]!;
   // One patient says nothing of another.
-  if (gaps.units < 2)
-    return { value: clamp01(debiased(gaps)), low: 0, high: 1, plugIn: plugIn(runs, options) };
-  const noise = gaps.draw(seed, draws);
-  const low = lowerEnd(gaps, noise, draws, level);
-  const high = Math.max(low, upperEnd(gaps, noise, draws, level));
+  if (side.units.count < 2)
+    return { value: clamp01(debiased(gaps)), low: 0, high: 1, plugIn: plugIn(side.runs, options) };
+  const noise = joint.draw(seed, draws)[0]!;
+  const low = lowerEnd(gaps, side.units.count, noise, level);
+  const high = Math.max(low, upperEnd(gaps, side.signed(), noise, draws, level));
   const value = Math.min(high, Math.max(low, debiased(gaps)));
-  return { value, low, high, plugIn: plugIn(runs, options) };
+  return { value, low, high, plugIn: plugIn(side.runs, options) };
+}
+
+/** A method that is set against several others is better made a side once. */
+function sideOf(
+  runs: readonly CalibrationRun[] | CalibrationSide,
+  { groups }: CalibrationIntervalOptions,
+): CalibrationSide {
+  return runs instanceof CalibrationSide ? runs : new CalibrationSide(runs, groups);
 }
 
 /**
@@ -128,18 +135,22 @@ function known({ confidence, outcome, mask }: CalibrationRun): CalibrationRun {
   return { confidence: confidence.filter(keep), outcome: Float64Array.from(outcome).filter(keep) };
 }
 
-function lowerEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number): number {
-  const { values, starts } = gaps;
-  const size = values.length;
-  const norms = new Float64Array(draws);
-  for (let r = 0; r < draws; r++) norms[r] = oneChange(noise, starts, r * size);
+function lowerEnd({ values, starts }: Gaps, units: number, noise: Float64Array, level: number): number {
+  const norms = normOfNoise('oneChange', { values, starts }, noise);
   // Few patients: the noise of an estimated covariance, as a t-value makes up for that of one variance.
   const bins = Math.max(...starts.slice(1).map((end, j) => end - starts[j]!));
-  const inflation = Math.sqrt(gaps.units / Math.max(gaps.units / 2, gaps.units - bins));
-  return Math.max(0, oneChange(values, starts, 0) - inflation * quantile(norms.sort(), (1 + level) / 2));
+  const inflation = Math.sqrt(units / Math.max(units / 2, units - bins));
+  const seen = normOf('oneChange', { values, starts });
+  return Math.max(0, seen - inflation * quantile(norms.sort(), (1 + level) / 2));
 }
 
-function upperEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number): number {
+function upperEnd(
+  gaps: Gaps,
+  signed: ReturnType<CalibrationSide['signed']>,
+  noise: Float64Array,
+  draws: number,
+  level: number,
+): number {
   const { values, errors } = gaps;
   const size = values.length;
   const plugIn = absoluteSum(values);
@@ -165,7 +176,7 @@ function upperEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number)
     if (below(middle)) low = middle;
     else high = middle;
   }
-  return Math.min(1, Math.max(high, signedEnd(gaps, noise, draws, level)));
+  return Math.min(1, Math.max(high, signedEnd(gaps, signed, noise, draws, level)));
 }
 
 /**
@@ -173,8 +184,13 @@ function upperEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number)
  * (Hall, JASA 1992), without which a few errors among many right answers (or a few patients with all of them) have too
  * short an upper end.
  */
-function signedEnd(gaps: Gaps, noise: Float64Array, draws: number, level: number): number {
-  const { values, starts, total, skew } = gaps;
+function signedEnd(
+  { values, starts }: Gaps,
+  { total, skew }: ReturnType<CalibrationSide['signed']>,
+  noise: Float64Array,
+  draws: number,
+  level: number,
+): number {
   const size = values.length;
   const signs = new Float64Array(size);
   for (let j = 0; j + 1 < starts.length; j++) {
@@ -217,29 +233,27 @@ function debiased({ values, errors }: Pick<Gaps, 'values' | 'errors'>): number {
  * @throws as {@link calibrationInterval}; `metrics/shape` where the methods are not of the same samples.
  */
 export function calibrationDifference(
-  first: readonly CalibrationRun[],
-  second: readonly CalibrationRun[],
+  first: readonly CalibrationRun[] | CalibrationSide,
+  second: readonly CalibrationRun[] | CalibrationSide,
   options: CalibrationIntervalOptions = {},
 ): CalibrationDifference {
-  if (first.length === 0 || second.length === 0) {
+  for (const runs of [first, second]) {
+    if (runs instanceof CalibrationSide || runs.length > 0) continue;
     throw new PenumbraError('metrics/empty', 'There are no runs to compare.', {
       hint: 'Give at least one each.',
     });
   }
   const { level, seed, draws } = checked(options, 2000);
-  const gaps = gapsOf(
-    [...first, ...second],
-    [...first.map(() => 1 / first.length), ...second.map(() => 1 / second.length)],
-    options.groups,
-  );
-  const a = part(gaps, 0, first.length);
-  const b = part(gaps, first.length, first.length + second.length);
+  const sides = [sideOf(first, options), sideOf(second, options)] as const;
+  checkSameRows(...sides);
+  const joint = gapsOf(sides);
+  const [a, b] = joint.sides as [Gaps, Gaps];
   const value = Math.max(0, debiased(a)) - Math.max(0, debiased(b));
   if (a.values.length === b.values.length && a.values.every((gap, m) => gap === b.values[m]))
     return { value: 0, low: 0, high: 0, p: 1 };
-  if (gaps.units < 2) return { value: Math.min(1, Math.max(-1, value)), low: -1, high: 1, p: 1 };
-  const noise = gaps.draw(seed, draws);
-  const knots = NORMS.map((norm) => knotsOf(norm, a, b, noise, draws));
+  if (sides[0].units.count < 2) return { value: Math.min(1, Math.max(-1, value)), low: -1, high: 1, p: 1 };
+  const [noiseA, noiseB] = joint.draw(seed, draws) as [Float64Array, Float64Array];
+  const knots = NORMS.map((norm) => knotsOf(norm, { ...a, noise: noiseA }, { ...b, noise: noiseB }));
   if (knots.some((k) => k === null)) return { value: 0, low: 0, high: 0, p: 1 };
   const p = Math.max(...knots.map((k) => k!.none));
   // Both norms must leave a difference out.
@@ -251,11 +265,9 @@ export function calibrationDifference(
   return { value: Math.min(high, Math.max(low, value)), low, high, p: consistent };
 }
 
-/** A norm of the gaps of one method; the run's parts of x start at `starts`, the whole at `offset`. */
-type Norm = (x: Float64Array, starts: readonly number[], offset: number) => number;
-
 /** The test must reject by both: the first has power and little bias, the second knows curves with three crossings. */
-const NORMS: readonly Norm[] = [oneChange, threeChanges];
+const NORMS = ['oneChange', 'threeChanges'] as const;
+type Norm = (typeof NORMS)[number];
 
 /** Steps of the grids on each side of what was seen: of equal errors, and of each method's own. */
 const EQUAL_STEPS = 4;
@@ -263,25 +275,9 @@ const STEPS = 8;
 /** The share of a level that is spent on ruling pairs out. */
 const RULING_OUT = 0.2;
 
-/** One side's own gaps. `offset` and `stride` say where they stand in the joint noise. */
-interface Part {
-  readonly values: Float64Array;
-  readonly errors: Float64Array;
-  readonly starts: readonly number[];
-  readonly offset: number;
-  readonly stride: number;
-}
-
-function part(gaps: Gaps, from: number, to: number): Part {
-  const offset = gaps.starts[from]!;
-  const end = gaps.starts[to]!;
-  return {
-    values: gaps.values.subarray(offset, end),
-    errors: gaps.errors.subarray(offset, end),
-    starts: gaps.starts.slice(from, to + 1).map((start) => start - offset),
-    offset,
-    stride: gaps.values.length,
-  };
+/** One method's gaps with their noise, draws × M numbers. */
+interface Noisy extends Gaps {
+  readonly noise: Float64Array;
 }
 
 /** p at some differences; `none` is p at 0. */
@@ -295,20 +291,20 @@ interface Knots {
  * |N(d + E) − N(d)| ≤ N(E), a reach q that N(E_A) + N(E_B) all but never exceeds bounds both t_A + t_B and t_A − t_B, so
  * that the grids are as fine as the noise asks.
  */
-function knotsOf(norm: Norm, a: Part, b: Part, noise: Float64Array, draws: number): Knots | null {
-  const seen = { a: norm(a.values, a.starts, 0), b: norm(b.values, b.starts, 0) };
-  const sums = new Float64Array(draws);
-  for (let r = 0; r < draws; r++) {
-    const at = r * a.stride;
-    sums[r] = norm(noise, a.starts, at + a.offset) + norm(noise, b.starts, at + b.offset);
-  }
+function knotsOf(norm: Norm, a: Noisy, b: Noisy): Knots | null {
+  const seen = { a: normOf(norm, a), b: normOf(norm, b) };
+  const [sums, others] = [normOfNoise(norm, a, a.noise), normOfNoise(norm, b, b.noise)];
+  for (let r = 0; r < sums.length; r++) sums[r] = sums[r]! + others[r]!;
   const reach = quantile(sums.sort(), 0.9975);
   if (reach === 0)
-    return seen.a === 0 && seen.b === 0 ? null : { none: seen.a === seen.b ? 1 : 1 / draws, ps: [] };
+    return seen.a === 0 && seen.b === 0 ? null : { none: seen.a === seen.b ? 1 : 1 / sums.length, ps: [] };
   const grid = (size: number) => Array.from({ length: 2 * size + 1 }, (_, i) => ((i - size) * reach) / size);
   const steps = grid(STEPS);
-  const profiles = (part: Part, own: number, ts: readonly number[]): (Float64Array | null)[] =>
-    ts.map((t) => (t < 0 ? null : profile(part, norm, own === 0 ? 0 : t / own, noise, draws)));
+  const profiles = (side: Noisy, own: number, ts: readonly number[]): (Float64Array | null)[] => {
+    const known = ts.filter((t) => t >= 0).map((t) => (own === 0 ? 0 : t / own));
+    const found = normsOf(norm, side.values, side.starts, known, side.noise);
+    return ts.map((t) => (t < 0 ? null : found.shift()!));
+  };
   // Equal errors: t_A = t_B, about half of the sum.
   const equal = grid(EQUAL_STEPS).map((step) => Math.max(0, (seen.a + seen.b + step) / 2));
   const equalA = profiles(a, seen.a, equal);
@@ -340,25 +336,6 @@ function knotsOf(norm: Norm, a: Part, b: Part, noise: Float64Array, draws: numbe
     if (pairs.length > 0) ps.push([seen.a - seen.b + (shift * reach) / STEPS, largestP(pairs, seen)]);
   }
   return { none, ps };
-}
-
-/** N(scale·D + E) in every draw. */
-function profile(
-  { values, starts, offset, stride }: Part,
-  norm: Norm,
-  scale: number,
-  noise: Float64Array,
-  draws: number,
-): Float64Array {
-  const size = values.length;
-  const x = new Float64Array(size);
-  const result = new Float64Array(draws);
-  for (let r = 0; r < draws; r++) {
-    const at = r * stride + offset;
-    for (let m = 0; m < size; m++) x[m] = scale * values[m]! + noise[at + m]!;
-    result[r] = norm(x, starts, 0);
-  }
-  return result;
 }
 
 /**
@@ -418,55 +395,26 @@ function intervalOf(knots: readonly (readonly [number, number])[], alpha: number
   return [end(-1), end(1)];
 }
 
-/** N₁, the largest |signed sum| with at most one change of sign in each run, by running sums C: max(|C_K|, max_j |C_K − 2C_j|). */
-function oneChange(x: Float64Array, starts: readonly number[], offset: number): number {
-  let result = 0;
-  for (let j = 0; j + 1 < starts.length; j++) {
-    const from = offset + starts[j]!;
-    const to = offset + starts[j + 1]!;
-    let sum = 0;
-    let least = 0; // The extremes of the running sum, that before the first gap among them.
-    let most = 0;
-    for (let m = from; m < to; m++) {
-      sum += x[m]!;
-      if (sum < least) least = sum;
-      else if (sum > most) most = sum;
-    }
-    result += Math.max(sum - 2 * least, 2 * most - sum);
-  }
-  return result;
+/** The norm of the gaps themselves. */
+function normOf(norm: Norm, { values, starts }: Pick<Gaps, 'values' | 'starts'>): number {
+  return normsOf(norm, values, starts, [1], new Float64Array(values.length))[0]![0]!;
 }
 
-/**
- * N₃, with at most three changes, by dynamic programming over the number of changes so far, for patterns that start with + (p) and with − (q). Unrolled:
- * it is the inner loop of the test.
- */
-function threeChanges(x: Float64Array, starts: readonly number[], offset: number): number {
-  let result = 0;
-  for (let j = 0; j + 1 < starts.length; j++) {
-    const to = offset + starts[j + 1]!;
-    let p0 = 0;
-    let p1 = 0;
-    let p2 = 0;
-    let p3 = 0;
-    let q0 = 0;
-    let q1 = 0;
-    let q2 = 0;
-    let q3 = 0;
-    for (let m = offset + starts[j]!; m < to; m++) {
-      const v = x[m]!;
-      p3 = (p3 > p2 ? p3 : p2) - v;
-      p2 = (p2 > p1 ? p2 : p1) + v;
-      p1 = (p1 > p0 ? p1 : p0) - v;
-      p0 += v;
-      q3 = (q3 > q2 ? q3 : q2) + v;
-      q2 = (q2 > q1 ? q2 : q1) - v;
-      q1 = (q1 > q0 ? q1 : q0) + v;
-      q0 -= v;
-    }
-    result += Math.max(p0, p1, p2, p3, q0, q1, q2, q3);
-  }
-  return result;
+/** The norm of every draw of noise. */
+function normOfNoise(
+  norm: Norm,
+  { values, starts }: Pick<Gaps, 'values' | 'starts'>,
+  noise: Float64Array,
+): Float64Array {
+  return normsOf(norm, values, starts, [0], noise)[0]!;
+}
+
+function checkSameRows(first: CalibrationSide, second: CalibrationSide): void {
+  const [n, other] = [first, second].map(({ runs }) => runs[0]!.confidence.length);
+  if (n === other) return;
+  throw new PenumbraError('metrics/shape', `The methods are of ${n} and of ${other} samples.`, {
+    hint: 'Give the same samples in the same order for both.',
+  });
 }
 
 function clamp01(x: number): number {

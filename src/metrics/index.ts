@@ -44,7 +44,7 @@ export {
   reliabilityBins,
   reliabilityEqualMass,
 } from './calibration.ts';
-export type { CalibrationRun } from './calibration-gaps.ts';
+export { type CalibrationRun, CalibrationSide } from './calibration-gaps.ts';
 export {
   type CalibrationDifference,
   type CalibrationEstimate,

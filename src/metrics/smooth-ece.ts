@@ -72,45 +72,80 @@ class Waves {
   /** The cells that hold something, and what. */
   private readonly filled: Int32Array;
   private readonly values: Float64Array;
-  /** Coefficients, worked out when first needed. */
-  private readonly coefficients: number[] = [];
+  /** Coefficients, worked out when first needed, and how many are. */
+  private coefficients: Float64Array = new Float64Array(256);
+  private known = 0;
 
   constructor(cells: Float64Array) {
     this.filled = Int32Array.from(cells.keys()).filter((j) => cells[j] !== 0);
     this.values = Float64Array.from(this.filled, (j) => cells[j]!);
   }
 
-  private coefficient(k: number): number {
+  /** The first of them, at least so many. */
+  private coefficientsTo(many: number): Float64Array {
     const { filled, values } = this;
-    for (let next = this.coefficients.length; next <= k; next++) {
-      let sum = 0;
-      for (let f = 0; f < filled.length; f++) sum += values[f]! * COSINES[(filled[f]! * next) & TURN]!;
-      this.coefficients.push(next === 0 ? sum : 2 * sum);
+    // Four waves at a time, so that no sum waits for its last addition.
+    while (this.known < many) {
+      if (this.known + 4 > this.coefficients.length) {
+        const longer = new Float64Array(2 * this.coefficients.length);
+        longer.set(this.coefficients);
+        this.coefficients = longer;
+      }
+      const next = this.known;
+      let sum0 = 0;
+      let sum1 = 0;
+      let sum2 = 0;
+      let sum3 = 0;
+      for (let f = 0; f < filled.length; f++) {
+        const value = values[f]!;
+        const turn = filled[f]!;
+        const at = turn * next;
+        sum0 += value * COSINES[at & TURN]!;
+        sum1 += value * COSINES[(at + turn) & TURN]!;
+        sum2 += value * COSINES[(at + 2 * turn) & TURN]!;
+        sum3 += value * COSINES[(at + 3 * turn) & TURN]!;
+      }
+      this.coefficients.set([next === 0 ? sum0 : 2 * sum0, 2 * sum1, 2 * sum2, 2 * sum3], next);
+      this.known += 4;
     }
-    return this.coefficients[k]!;
+    return this.coefficients;
   }
 
   /** smECE_σ by the trapezoid rule on steps of at most σ/4. */
   smoothed(sigma: number): number {
     // exp(−(πkσ)²/2) < 1e-9 beyond.
     const many = Math.min(CELLS, Math.ceil(6.45 / (Math.PI * sigma)) + 1);
-    const damped = Float64Array.from(
-      { length: many },
-      (_, k) => this.coefficient(k) * Math.exp(-((Math.PI * k * sigma) ** 2) / 2),
-    );
+    const coefficients = this.coefficientsTo(many);
+    const damped = new Float64Array(many);
+    for (let k = 0; k < many; k++) damped[k] = coefficients[k]! * Math.exp(-((Math.PI * k * sigma) ** 2) / 2);
     // A step that divides the table, so that every cosine is in it.
     let stride = CELLS;
     while (stride > 1 && (stride / CELLS > sigma / 4 || CELLS / stride < 256)) stride /= 2;
     const points = CELLS / stride;
     let sum = 0;
-    for (let j = 0; j <= points; j++) {
-      let value = 0;
-      const turn = j * stride;
+    // Four points at a time; there are a multiple of four and one.
+    for (let j = 0; j < points; j += 4) {
+      let value0 = 0;
+      let value1 = 0;
+      let value2 = 0;
+      let value3 = 0;
       for (let k = 0; k < many; k++) {
-        value += damped[k]! * COSINES[(k * turn) & TURN]!;
+        const wave = damped[k]!;
+        const step = k * stride;
+        const at = j * step;
+        value0 += wave * COSINES[at & TURN]!;
+        value1 += wave * COSINES[(at + step) & TURN]!;
+        value2 += wave * COSINES[(at + 2 * step) & TURN]!;
+        value3 += wave * COSINES[(at + 3 * step) & TURN]!;
       }
-      sum += j === 0 || j === points ? Math.abs(value) / 2 : Math.abs(value);
+      sum += j === 0 ? Math.abs(value0) / 2 : Math.abs(value0);
+      sum += Math.abs(value1);
+      sum += Math.abs(value2);
+      sum += Math.abs(value3);
     }
+    let last = 0;
+    for (let k = 0; k < many; k++) last += damped[k]! * COSINES[(k * CELLS) & TURN]!;
+    sum += Math.abs(last) / 2;
     return sum / points;
   }
 }

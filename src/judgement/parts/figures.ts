@@ -6,10 +6,10 @@ import {
   type Joint,
   measureMethods,
   type Outputs,
-  predictionsOf,
+  SeenOutputs,
   shownFigures,
 } from '../../figures/index.ts';
-import { type McNemar, mcnemar, topLabels } from '../../metrics/index.ts';
+import { type McNemar, mcnemar } from '../../metrics/index.ts';
 import { formatCount, list } from '../format.ts';
 import type { JudgedRun } from '../judged.ts';
 import { record } from '../measure.ts';
@@ -62,10 +62,10 @@ export async function measureFigures(
   known?: Joint,
 ): Promise<FigureResults> {
   const { methods, baseline, pairs = 'baseline' } = judged;
-  const held = new Map<string, Outputs[]>();
+  const held = new Map<string, SeenOutputs[]>();
   for (const { id, runs } of methods) {
-    const own: Outputs[] = [];
-    for (const run of runs) own.push(await outputs(run));
+    const own: SeenOutputs[] = [];
+    for (const run of runs) own.push(new SeenOutputs(await outputs(run), options));
     held.set(id, own);
   }
   const joint =
@@ -120,9 +120,9 @@ function negative({ perFinding, ...difference }: Tested): Tested {
   };
 }
 
-function mcnemarOf(first: readonly Outputs[], second: readonly Outputs[]): McNemar | null {
-  if (first.length > 1 || second.length > 1 || first[0]!.targets.kind !== 'one-of-k') return null;
-  const [a, b] = [first[0]!, second[0]!].map((outputs) => topLabels(predictionsOf(outputs)).correct);
+function mcnemarOf(first: readonly SeenOutputs[], second: readonly SeenOutputs[]): McNemar | null {
+  if (first.length > 1 || second.length > 1 || first[0]!.outputs.targets.kind !== 'one-of-k') return null;
+  const [a, b] = [first[0]!, second[0]!].map(({ top }) => top.correct);
   return mcnemar(a!, b!);
 }
 
