@@ -10,7 +10,7 @@ import {
   SeenOutputs as Seen,
   type Statistic,
 } from './index.ts';
-import { estimateOf, spreadOf, Units } from './spread.ts';
+import { differenceOf, estimateOf, spreadOf, Units } from './spread.ts';
 import { meanStatistic } from './statistics.ts';
 
 const figures = {
@@ -101,6 +101,39 @@ test('runs that differ more than their samples explain widen the interval', () =
     return high! - low!;
   };
   expect(width([0.6, 0.7, 0.8])).toBeGreaterThan(2 * width([0.7, 0.7, 0.7]));
+});
+
+test('several runs against one: what is not known of how runs scatter is as great as it is', () => {
+  const units = new Units(1000, undefined);
+  const flat = { scale: 'real', sums: new Float64Array(1000), hidden: 0, freedom: 1e9 } as const;
+  const three = { ...flat, value: 0.1, betweenRuns: 0.0004, runs: 3 };
+  const one = { ...flat, value: 0, betweenRuns: 0, runs: 1 };
+  const { value, low, high, p } = differenceOf(three, one, units, 0.95);
+  // Student's t with 2 degrees of freedom: quantile 4.30265, and P(|T| > 5) = 1 − 5/√27.
+  expect(value).toBe(0.1);
+  expect(high! - 0.1).toBeCloseTo(4.302653 * 0.02, 6);
+  expect(0.1 - low!).toBeCloseTo(4.302653 * 0.02, 6);
+  expect(p).toBeCloseTo(1 - 5 / Math.sqrt(27), 6);
+  const turned = differenceOf(one, three, units, 0.95);
+  expect([turned.value, turned.low, turned.high, turned.p]).toEqual([-0.1, -high!, -low!, p]);
+});
+
+test('an ensemble differs from the mean of its networks as surely as these let tell', () => {
+  const random = new Random(8);
+  const n = 300;
+  const values = Float32Array.from({ length: n }, (_, i) => i % 2);
+  const run = (noise: number): Outputs => ({
+    targets: { kind: 'findings', names: ['f'], values },
+    probabilities: Float64Array.from(values, (y) => 1 / (1 + Math.exp(-(y - 0.5 + noise * random.normal())))),
+  });
+  const runs = [run(0.5), run(4)];
+  const mean = runs[0]!.probabilities.map((p, i) => (p + runs[1]!.probabilities[i]!) / 2);
+  const { brier, auroc } = compareFigures({ ...runs[0]!, probabilities: mean }, runs);
+  for (const { value, low, high, p } of [brier!, auroc!]) {
+    expect(p).toBeGreaterThan(0);
+    expect(low).toBeLessThan(value!);
+    expect(high).toBeGreaterThan(value!);
+  }
 });
 
 test('a loss that is the same for every sample has no interval; identical methods differ by 0 with p = 1', () => {

@@ -230,7 +230,8 @@ export function differenceOf(first: Spread, second: Spread, units: Units, level:
     sums: first.sums.map((v, g) => v - second.sums[g]!),
     freedom: Math.max(first.freedom, second.freedom),
     betweenRuns: first.betweenRuns + second.betweenRuns,
-    runs: Math.min(first.runs, second.runs),
+    // A method of one run, as an ensemble is, says nothing of how runs scatter, and takes nothing from the other's.
+    runs: Math.min(...[first, second].map(({ runs }) => (runs > 1 ? runs : Number.POSITIVE_INFINITY))),
   };
   const seen = Math.max(sampleVariance(apart, units), value ** 2 / (apart.freedom + 1));
   const deviation = Math.sqrt(seen + apart.betweenRuns);
