@@ -5,6 +5,9 @@ import {
   type DataCheck,
   type Dataset,
   dicomHint,
+  LACK_HINT,
+  lackingFindings,
+  lackText,
   withoutDuplicates,
 } from '../data/index.ts';
 import { printable } from '../files/index.ts';
@@ -13,13 +16,19 @@ import { tellSkipped } from './data-notes.ts';
 import type { DataFlags } from './options.ts';
 import { createProgress } from './progress.ts';
 
-/** Says what a reader left aside, with what to do about DICOM. @param about stands in front of what is said */
+/**
+ * Says what a reader left aside, with what to do about DICOM, and of which findings a split has only one kind of case.
+ * @param about stands in front of what is said
+ */
 export function tellDataset(dataset: Dataset, path: string, about = ''): void {
   const say = speaker(about);
   tellSkipped(dataset.skipped, say);
   const hint = dicomHint(dataset.skipped.map(({ file }) => join(resolve(path), file)));
   if (hint !== undefined) say(`  hint: ${hint}\n`);
   for (const note of dataset.notes) say(`note: ${note}\n`);
+  const lacks = lackingFindings(dataset);
+  for (const lack of lacks) say(`warning: ${lackText(lack)}\n`);
+  if (lacks.length > 0) say(`  hint: ${LACK_HINT}\n`);
 }
 
 /**

@@ -35,7 +35,7 @@ test('findings, their policies and what is known of the data reach the reader', 
   expect(plain.data.classes).toEqual(['Edema', 'Mass']);
   expect([...plain.train.mask!]).toEqual([1, 1, 1, 1, 0, 1]);
   expect([...plain.train.rates!].map((rate) => Number(rate.toFixed(3)))).toEqual([0.4, 0, 0.2, 0, 0, 0]);
-  expect(plain.said).toContain('note: split test has no known value of Mass');
+  expect(plain.said).toContain('warning: split test has no known value of Mass');
   expect(open('--classes', 'Mass, Edema').data.classes).toEqual(['Mass', 'Edema']);
   expect(open('--uncertain', 'ones').train.values[4]).toBe(1);
   expect(open('--uncertain', '0.25').train.values[4]).toBe(0.25);

@@ -103,7 +103,7 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
   const subsets = SPLIT_NAMES.filter((split) => splits[split] !== undefined).map((split) =>
     subsetOf(split, splits[split]!),
   );
-  const notes = checkSplits(name, subsets);
+  checkSplits(name, subsets);
   const { source } = parts[0];
   return {
     name,
@@ -116,7 +116,7 @@ export function datasetOf(name: string, listing: Listing, options: DatasetOption
     channels: source.channels,
     splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])),
     skipped,
-    notes: [...(listing.notes ?? []), ...notes],
+    notes: listing.notes ?? [],
   };
 }
 

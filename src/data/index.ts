@@ -16,6 +16,7 @@ export type { FindingsOptions } from './findings-options.ts';
 export { type DataFormat, dataFormats, type Place, registerFormat } from './format.ts';
 export { datasetIdentity, subsetIdentity } from './identity.ts';
 export { judgedBy } from './judge-by.ts';
+export { LACK_HINT, type Lack, lackingFindings, lackText } from './lacking.ts';
 export { BatchLoader } from './loader.ts';
 export { type ClassMap, mapClasses } from './map-classes.ts';
 export { type Mask, Masks, readMasks } from './masks.ts';

@@ -1,7 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { indicesWhere } from './samples.ts';
-import { checkFindings } from './split.ts';
+import { checkLearnable } from './split.ts';
 import { narrowSubset } from './subset.ts';
 import { type Dataset, SPLIT_NAMES, type SplitName } from './types.ts';
 
@@ -62,10 +62,8 @@ export function selectSites(dataset: Dataset, choice: SiteChoice): Dataset {
       },
     );
   }
-  const notes = subsets.flatMap(({ split, targets }) =>
-    targets.kind === 'findings' ? checkFindings(name, split, targets) : [],
-  );
-  return { ...dataset, notes, splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])) };
+  if (train?.targets.kind === 'findings') checkLearnable(name, train.targets);
+  return { ...dataset, splits: Object.fromEntries(subsets.map((subset) => [subset.split, subset])) };
 }
 
 /** 1 for each site that is wanted. */

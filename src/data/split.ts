@@ -1,7 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { Random } from '../random.ts';
 import { allRows } from './rows.ts';
-import { countClasses, countFindings, type FindingCounts, type Findings } from './targets.ts';
+import { countClasses, countFindings, type Findings } from './targets.ts';
 import type { SplitName, Subset } from './types.ts';
 
 /** Shares of the samples in [0, 1); the rest is `train`. */
@@ -79,12 +79,10 @@ export function splitByFraction(
 }
 
 /**
- * @returns what is worth knowing, a sentence each: the findings of which a split has no positive or no negative.
  * @throws {PenumbraError} for an empty split, a class that a split has none of, or a group in more than one split; of
- * findings, where no finding has a positive for training.
+ * findings, where no finding has a positive for training. What else splits lack of findings, `lackingFindings` says.
  */
-export function checkSplits(name: string, subsets: readonly Subset[]): string[] {
-  const notes: string[] = [];
+export function checkSplits(name: string, subsets: readonly Subset[]): void {
   const splitOfGroup = new Map<number, SplitName>();
   for (const { split, classes, length, targets, groups } of subsets) {
     if (length === 0) {
@@ -93,7 +91,7 @@ export function checkSplits(name: string, subsets: readonly Subset[]): string[] 
         hint: 'add samples to it, take it away, or choose other fractions',
       });
     }
-    if (targets.kind === 'findings') notes.push(...checkFindings(name, split, targets));
+    if (targets.kind === 'findings' && split === 'train') checkLearnable(name, targets);
     const counts = targets.kind === 'one-of-k' ? countClasses(targets) : undefined;
     const missing = counts === undefined ? [] : classes.filter((_, k) => counts[k] === 0);
     if (missing.length > 0) {
@@ -122,41 +120,15 @@ export function checkSplits(name: string, subsets: readonly Subset[]): string[] 
       );
     }
   }
-  return notes;
 }
 
-/** What a split lacks of its findings, a sentence each. */
-export function checkFindings(name: string, split: SplitName, findings: Findings): string[] {
-  const counts = countFindings(findings);
-  if (split === 'train' && counts.every(({ positive }) => positive === 0)) {
-    throw new PenumbraError('data/missing-class', `${name}: no finding has a positive in split train`, {
-      where: { data: name, split },
-      hint: 'check what marks a finding as present (1), and which values are ignored',
-    });
-  }
-  const list = (wanted: (count: FindingCounts) => boolean) =>
-    counts.filter(wanted).map((count) => count.name);
-  const sentence = (what: string, names: readonly string[]) => {
-    const consequence =
-      split === 'train'
-        ? 'what was never seen cannot be learned'
-        : 'AUROC and what else needs both is absent there';
-    return names.length === 0 ? [] : [`split ${split} has no ${what} of ${names.join(', ')}: ${consequence}`];
-  };
-  return [
-    ...sentence(
-      'known value',
-      list(({ known }) => known === 0),
-    ),
-    ...sentence(
-      'positive',
-      list(({ known, positive }) => known > 0 && positive === 0),
-    ),
-    ...sentence(
-      'negative',
-      list(({ known, negative }) => known > 0 && negative === 0),
-    ),
-  ];
+/** @throws {PenumbraError} `data/missing-class` where no finding has a positive to learn. */
+export function checkLearnable(name: string, findings: Findings): void {
+  if (countFindings(findings).some(({ positive }) => positive > 0)) return;
+  throw new PenumbraError('data/missing-class', `${name}: no finding has a positive in split train`, {
+    where: { data: name, split: 'train' },
+    hint: 'check what marks a finding as present (1), and which values are ignored',
+  });
 }
 
 /** The splits with a share, train first. */

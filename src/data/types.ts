@@ -97,7 +97,7 @@ export interface Dataset {
   readonly splits: Readonly<Partial<Record<SplitName, Subset>>>;
   /** Files in class folders that are no images by their names. */
   readonly skipped: readonly BrokenFile[];
-  /** What a person should know before training on it, a sentence each: a finding without a positive in a split. */
+  /** What a person should know before training on it, a sentence each; what splits lack of findings is not among them. */
   readonly notes: readonly string[];
 }
 

@@ -1,3 +1,4 @@
+import { lackingFindings, lackText } from '../data/index.ts';
 import { capital, formatCount, formatParameters, list, plural } from '../judgement/format.ts';
 import type { Judgement, Report } from '../judgement/index.ts';
 import { engineInfo } from '../torch/index.ts';
@@ -78,6 +79,7 @@ export function reportOf(
               `${plural(broken, 'file')} of ${cell.set.id} could not be read and ${broken === 1 ? 'was' : 'were'} left out.`,
             ]),
         ...cell.set.dataset.notes,
+        ...lackingFindings(cell.set.dataset).map(lackText),
       ];
     }),
     software: { ...example.software, libtorch: engineInfo().version },

@@ -7,6 +7,7 @@ import {
   countFindings,
   type Dataset,
   type Findings,
+  lackingFindings,
   mapClasses,
   type OpenOptions,
   openDataset,
@@ -106,9 +107,7 @@ describe('a column per finding', () => {
     });
     const data = openDataset(folder);
     expect(table(data.splits.test)).toEqual([[1, '?']]);
-    expect(data.notes).toContain(
-      'split test has no known value of B: AUROC and what else needs both is absent there',
-    );
+    expect(lackingFindings(data)).toContainEqual({ split: 'test', what: 'known value', findings: ['B'] });
   });
 
   test.each<[string, string, OpenOptions, string, object]>([
@@ -494,7 +493,7 @@ describe('sites and class maps', () => {
   test('sites choose samples, and what is then missing is said', () => {
     const chosen = selectSites(data(), { train: ['y'], test: ['y'] });
     expect(table(chosen.splits.train)).toEqual([[0, '?', 1]]);
-    expect(chosen.notes).toContain('split train has no positive of A: what was never seen cannot be learned');
+    expect(lackingFindings(chosen)).toContainEqual({ split: 'train', what: 'positive', findings: ['A'] });
   });
 
   test('findings merge: present where any is, absent where all are known to be, else unknown', () => {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
+import { lackText } from '../../data/lacking.ts';
 import type { LabelErrors } from '../../data/targets.ts';
+import { SPLIT_NAMES } from '../../data/types.ts';
 import { ViewFilter } from '../../data/views.ts';
 import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
@@ -114,6 +116,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         const notes = await assignSplits(run, { val, test, seed, given: givenSplits, hedges });
         if (shared > 0)
           notes.push(`${shared} images have several reports: their probabilities are means over those`);
+        notes.push(...(await lackingPositives(run, findings)));
         step('writing');
         await write(run, draft, findings);
         const counts = await figures(run, findings, options.lexicon ?? defaultLexicon());
@@ -333,6 +336,22 @@ async function joinImages(
   const doubles = await one('SELECT count(*) FROM (SELECT 1 FROM joined GROUP BY image HAVING count(*) > 1)');
   if (doubles > 0) throw new PenumbraError('dataset/images', `${doubles} images are there more than once.`);
   return leftOut;
+}
+
+/**
+ * The findings of which a split has no positive, a sentence a split. Of negatives nothing can be said here: how blanks are
+ * read is decided when the data set is opened.
+ */
+async function lackingPositives(run: Run, findings: readonly string[]): Promise<string[]> {
+  const counted = await run(
+    'SELECT j.split, r.finding, count(*) FROM joined j JOIN rows r ON r.report = j.report WHERE r.label = 1 GROUP BY ALL',
+  );
+  const there = new Set(counted.map(([split, finding]) => `${split} ${finding}`));
+  const splits = (await run('SELECT DISTINCT split FROM joined')).map(([split]) => split);
+  return SPLIT_NAMES.filter((split) => splits.includes(split)).flatMap((split) => {
+    const lacking = findings.filter((finding) => !there.has(`${split} ${finding}`));
+    return lacking.length === 0 ? [] : [lackText({ split, what: 'positive', findings: lacking })];
+  });
 }
 
 async function write(run: Run, draft: string, findings: readonly string[]): Promise<void> {
