@@ -51,23 +51,59 @@ export interface RunFigures {
 }
 
 /**
- * The registered figures of every method on outputs as `outputs` gives them.
+ * The registered figures of every method on outputs as `outputs` gives them, with those of each run.
  * @param perFinding whether each finding's own are wanted: they are most of the work
  * @param known what was measured of these outputs before
  */
 export async function measureFigures(
-  { judged, options }: Context,
+  context: Context,
   outputs: (run: JudgedRun) => Promise<Outputs>,
   perFinding = false,
   known?: Joint,
 ): Promise<FigureResults> {
-  const { methods, baseline, pairs = 'baseline' } = judged;
+  const { options, judged } = context;
+  const held = await lookAt(context, outputs);
+  const runs = record([...held.keys()], (id) =>
+    held.get(id)!.map((one, r) => {
+      const bare = { ...options, replicates: 0, perFinding: false, pairs: 'none' } as const;
+      const figures = measureMethods(new Map([[id, [one]]]), bare).methods.get(id)!;
+      const { name } = judged.methods.find((method) => method.id === id)!.runs[r]!;
+      return { run: name, figures: record(Object.keys(figures), (figure) => figures[figure]!.value) };
+    }),
+  );
+  return { ...compareHeld(context, held, perFinding, known), runs };
+}
+
+/** The same without each run's. */
+export async function compareMethods(
+  context: Context,
+  outputs: (run: JudgedRun) => Promise<Outputs>,
+): Promise<Pick<FigureResults, 'methods' | 'pairs'>> {
+  return compareHeld(context, await lookAt(context, outputs), false);
+}
+
+type Held = ReadonlyMap<string, readonly SeenOutputs[]>;
+
+async function lookAt(
+  { judged, options }: Context,
+  outputs: (run: JudgedRun) => Promise<Outputs>,
+): Promise<Held> {
   const held = new Map<string, SeenOutputs[]>();
-  for (const { id, runs } of methods) {
+  for (const { id, runs } of judged.methods) {
     const own: SeenOutputs[] = [];
     for (const run of runs) own.push(new SeenOutputs(await outputs(run), options));
     held.set(id, own);
   }
+  return held;
+}
+
+function compareHeld(
+  { judged, options }: Context,
+  held: Held,
+  perFinding: boolean,
+  known?: Joint,
+): Pick<FigureResults, 'methods' | 'pairs'> {
+  const { methods, baseline, pairs = 'baseline' } = judged;
   const joint =
     known ??
     measureMethods(held, { ...options, perFinding, baseline, pairs: methods.length < 2 ? 'none' : pairs });
@@ -89,18 +125,6 @@ export async function measureFigures(
       ...pair,
       mcnemar: mcnemarOf(held.get(pair.first)!, held.get(pair.second)!),
     })),
-    runs: record([...held.keys()], (id) =>
-      held.get(id)!.map((one, r) => {
-        const figures = measureMethods(new Map([[id, [one]]]), {
-          ...options,
-          replicates: 0,
-          perFinding: false,
-          pairs: 'none',
-        }).methods.get(id)!;
-        const { name } = methods.find((method) => method.id === id)!.runs[r]!;
-        return { run: name, figures: record(Object.keys(figures), (figure) => figures[figure]!.value) };
-      }),
-    ),
   };
 }
 

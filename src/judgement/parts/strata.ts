@@ -8,7 +8,7 @@ import type { Context, Part } from '../part.ts';
 import type { Measured } from '../shown.ts';
 import { plain } from '../tables/table.ts';
 import { cellOf, columnOf, methodTable, tableNotes, type View } from '../view.ts';
-import { figuresOf, judgedOutputs, measureFigures } from './figures.ts';
+import { compareMethods, figuresOf, judgedOutputs } from './figures.ts';
 
 /**
  * The images whose class, or which themselves, have one value of an attribute: all CT images, all of the knee. Or the
@@ -67,7 +67,7 @@ export const strataPart: Part<readonly StratumResult[], StrataSettings> = {
     for (const { attribute, values } of columns)
       for (const value of new Set(values)) {
         const own = values.flatMap((one, k) => (one === value ? [k] : []));
-        const { methods } = await measureFigures(context, async (run) =>
+        const { methods } = await compareMethods(context, async (run) =>
           columnsOf(await judgedOutputs(run), own),
         );
         const { targets } = await context.judged.methods[0]!.runs[0]!.judged();
@@ -162,7 +162,7 @@ async function figuresAt(context: Context<StrataSettings>, rows: Int32Array): Pr
   const { groups, ...rest } = context.options;
   const own = groups && Int32Array.from(rows, (i) => groups[i]!);
   const some = { ...context, options: { ...rest, ...(own && { groups: own }) } };
-  return (await measureFigures(some, async (run) => rowsOf(await run.judged(), rows))).methods;
+  return (await compareMethods(some, async (run) => rowsOf(await run.judged(), rows))).methods;
 }
 
 /** Some rows of outputs, still over all classes. */
