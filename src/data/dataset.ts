@@ -65,8 +65,8 @@ export interface DatasetOptions {
   /** What uncertain, blank and probable values of findings become. */
   readonly findings?: FindingsOptions;
   /**
-   * Only images of these views, where the data name them: `frontal`, `lateral`, or as the table spells them (`PA`,
-   * `AP`). Default: all.
+   * Only images of these views: `frontal`, `lateral`, or as the table spells them (`PA`, `AP`); a table's column is `view`,
+   * `View Position` or the like. Data that name no view are an error then. Default: all.
    */
   readonly views?: readonly string[];
 }

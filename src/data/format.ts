@@ -20,6 +20,8 @@ export interface DataFormat {
   readonly what: string;
   /** Whether a data set of this format is there, by its names and, at most, a table's first line. */
   detects(place: Place): boolean;
+  /** Whether it can leave images of other views out (`DatasetOptions.views`). Where it cannot, asking for it is an error. */
+  readonly views?: true;
   read(path: string, options: DatasetOptions): Listing;
 }
 

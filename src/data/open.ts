@@ -20,6 +20,7 @@ import { RADIMAGENET } from './read-radimagenet.ts';
 import { TABLES } from './read-table.ts';
 import { type StringTable, stringAt } from './string-table.ts';
 import type { Dataset, FilePixels } from './types.ts';
+import { noViews } from './views.ts';
 
 export interface OpenOptions extends DatasetOptions {
   /** What to draw where the path is `phantom`. */
@@ -45,7 +46,8 @@ export interface OpenOptions extends DatasetOptions {
  */
 export function openDataset(path: string, options: OpenOptions = {}): Dataset {
   if (path === 'phantom') {
-    const { fractions, phantom, splits } = options;
+    const { fractions, phantom, splits, views } = options;
+    if (views !== undefined) throw noViews('the phantom');
     assignParts(path, [], splits); // Phantoms have no named parts: asking for one is an error.
     return phantomDataset({ ...phantom, fractions });
   }
@@ -72,6 +74,7 @@ function readListing(path: string, options: DatasetOptions): Listing {
   const names = isFolder ? readdirSync(path).sort() : [];
   const place = { path, name: basename(path), isFolder, names };
   const format = dataFormats().find((candidate) => candidate.detects(place));
+  if (format !== undefined && options.views !== undefined && !format.views) throw noViews(path);
   if (format !== undefined) return format.read(path, options);
   throw new PenumbraError('data/format', `${path} is no data set that Penumbra can read`, {
     where: { file: path },

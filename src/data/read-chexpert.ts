@@ -42,6 +42,7 @@ const TABLE = /^(train|valid|test)\.csv$/i;
 export const CHEXPERT: DataFormat = {
   name: 'chexpert',
   what: "CheXpert's folder with train.csv and valid.csv",
+  views: true,
   detects: ({ path, name, isFolder, names }) => {
     if (!isFolder) return /\.csv$/i.test(name) && isChexpert(path);
     const tables = names.filter((entry) => TABLE.test(entry));

@@ -25,6 +25,7 @@ const LONGEST = 2 ** 30;
 export const MIMIC_CXR: DataFormat = {
   name: 'mimic-cxr-jpg',
   what: "MIMIC-CXR-JPG's folder with mimic-cxr-2.0.0-chexpert.csv[.gz] and -split.csv[.gz]",
+  views: true,
   detects: ({ name, isFolder, names }) =>
     (isFolder ? names : [name]).some((entry) => /^(chexpert|negbio)$/i.test(TABLE.exec(entry)?.[1] ?? '')),
   read: (path, options) => {

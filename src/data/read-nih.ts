@@ -40,6 +40,7 @@ export const CHESTXRAY8_FINDINGS = CHESTXRAY14_FINDINGS.slice(0, 8);
 export const NIH: DataFormat = {
   name: 'nih-chestxray',
   what: "NIH ChestX-ray14's folder with Data_Entry_2017.csv",
+  views: true,
   detects: ({ name, isFolder, names }) => (isFolder ? names : [name]).some((entry) => TABLE.test(entry)),
   read(path, options) {
     if (/\.csv$/i.test(path)) return readNih(path, options);

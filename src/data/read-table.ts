@@ -31,6 +31,7 @@ import { type FilePixels, SPLIT_NAMES } from './types.ts';
 export const TABLES: DataFormat = {
   name: 'csv',
   what: 'a .csv of file,label or with a column per finding',
+  views: true,
   detects: ({ path, name, isFolder, names }) =>
     isFolder ? tablesIn(path, names).length > 0 : /\.csv$/i.test(name),
   read(path, options) {
@@ -65,7 +66,7 @@ function readLabels(
   options: DatasetOptions,
 ): Listing {
   const { kind } = options;
-  const rows = readRows(tables, columns, root, { skip: options });
+  const rows = readRows(tables, columns, root, { skip: options, views: options.views });
   const texts = rows.labels.names.map((text) => text.trim());
   const known = new Set(given);
   const joined = texts.some((text) => isJoined(text) && !known.has(text));
@@ -103,7 +104,12 @@ export function readFindingColumns(
   const collected = new FindingColumns(classes, choice);
   const visit: RowVisitor = (header, path, at) =>
     collected.open(header, path, new Set(Object.values(at).filter((i) => i !== undefined)));
-  const rows = readRows(tables, columns, root, { visit, place, skip: options });
+  const rows = readRows(tables, columns, root, {
+    visit,
+    place,
+    skip: options,
+    views: options.views,
+  });
   const { path } = tables[0];
   const findings = collected.build(path);
   const { leftAside } = collected;

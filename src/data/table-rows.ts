@@ -8,6 +8,7 @@ import { IntegerList } from './rows.ts';
 import { splitOfName } from './split.ts';
 import { StringIndex, type StringTable, StringTableBuilder, stringAt } from './string-table.ts';
 import { type BrokenFile, SPLIT_NAMES, type SplitName } from './types.ts';
+import { noViews, ViewFilter, viewColumn } from './views.ts';
 
 /** A table of files, and the split that its name speaks of. */
 export interface TableFile {
@@ -50,6 +51,8 @@ interface RowOptions {
   readonly visit?: RowVisitor | undefined;
   readonly place?: ((file: string) => string) | undefined;
   readonly skip?: SkipOptions | undefined;
+  /** Only rows of these views, as `DatasetOptions.views`. Default: all. */
+  readonly views?: readonly string[] | undefined;
   /** The columns that are looked at. Default: all. */
   readonly roles?: readonly (keyof Positions)[] | undefined;
 }
@@ -80,8 +83,10 @@ export function readRows(
   more: RowOptions = {},
 ): TableRows {
   const rows = new RowCollector(tables);
+  const filter = more.views === undefined ? undefined : new ViewFilter(more.views);
   for (const [table, { path, split }] of tables.entries())
-    rows.addTable(table, readBytes(path), split, columns, more);
+    rows.addTable(table, readBytes(path), split, columns, more, filter);
+  filter?.check(tables[0]!.path);
   rows.checkFiles(root, more.skip);
   return rows.build();
 }
@@ -132,16 +137,21 @@ export class RowCollector {
     split: SplitName | undefined,
     columns: ColumnNames,
     { visit, place, roles }: RowOptions = {},
+    views?: ViewFilter,
   ): void {
     const { path } = this.tables[table];
     let at: Positions | undefined;
+    let view = -1;
     let take: ReturnType<RowVisitor> | undefined;
     scanCsv(bytes, path, (row) => {
       if (at === undefined) {
         const header = row.texts();
         at = positionsOf(header, columns, path, split, visit === undefined && roles === undefined, roles);
         take = visit?.(header, path, at);
-      } else if (take === undefined || take(row) !== false) this.addRow(row, at, table, split, place);
+        if (views !== undefined) view = viewColumn(header);
+        if (views !== undefined && view < 0) throw noViews(path);
+      } else if (view >= 0 && !views!.has(row.text(view))) return;
+      else if (take === undefined || take(row) !== false) this.addRow(row, at, table, split, place);
     });
     if (at === undefined) {
       throw new PenumbraError('data/columns', `${path} is empty`, {

@@ -2,9 +2,33 @@ import { PenumbraError } from '../errors.ts';
 
 /** Which positions a word stands for; other words stand for themselves. */
 const MEANINGS: Readonly<Record<string, readonly string[]>> = {
-  frontal: ['frontal', 'pa', 'ap', 'ap axial', 'pa lld', 'ap lld', 'ap rld', 'pa rld'],
+  frontal: [
+    'frontal',
+    'pa',
+    'ap',
+    'ap axial',
+    'ap supine',
+    'ap erect',
+    'pa lld',
+    'ap lld',
+    'ap rld',
+    'pa rld',
+  ],
   lateral: ['lateral', 'll', 'l', 'rl', 'xtable lateral', 'swimmers'],
 };
+
+/** Which of a table's columns names the view; −1 where none does. */
+export function viewColumn(header: readonly string[]): number {
+  return header.findIndex((name) => /^(view|view[ _]?position|frontal\/lateral|ap\/pa)$/i.test(name.trim()));
+}
+
+/** What a data set is told that names no view. */
+export function noViews(path: string): PenumbraError {
+  return new PenumbraError('data/view', `${path} does not say which view an image is of`, {
+    where: { file: path, argument: 'views' },
+    hint: 'leave views out, or give the table a column view',
+  });
+}
 
 /** Keeps images of wanted views, and remembers which views there are. */
 export class ViewFilter {

@@ -57,6 +57,26 @@ describe('a column per finding', () => {
     ]);
   });
 
+  test('views of a table that names them; asking for them anywhere else is an error, not in vain', () => {
+    const named =
+      'file,patient,View Position,Edema,Mass\na.png,1,PA,1,0\nb.png,1,L,0,0\nc.png,2,AP Supine,0,1\nd.png,3,,1,1\n';
+    const frontal = open({ views: ['frontal'] }, named);
+    expect(files(frontal.splits.train)).toEqual(['a.png', 'c.png']);
+    expect(table(frontal.splits.train)).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
+    const refusal = (hint: string) => expect.objectContaining({ code: 'data/view', hint });
+    expect(() => open({ views: ['oblique'] }, named)).toThrow(
+      refusal('its views are PA, L, AP Supine, (blank)'),
+    );
+    const without = refusal('leave views out, or give the table a column view');
+    expect(() => open({ views: ['PA'] })).toThrow(without);
+    expect(() => openDataset('phantom', { views: ['PA'] })).toThrow(without);
+    const classes = pictures('x/a.png', 'y/b.png');
+    expect(() => openDataset(make(classes), { ...noSplits, views: ['PA'] })).toThrow(without);
+  });
+
   test.each<[string, OpenOptions['findings'], (number | string)[], number[] | undefined]>([
     ['zeros', { uncertain: 'zeros' }, [1, 0, 0.25, '?'], undefined],
     ['ones', { uncertain: 'ones' }, [1, 1, 0.25, '?'], undefined],

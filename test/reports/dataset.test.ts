@@ -296,6 +296,15 @@ describe('from all images to pairs', () => {
     expect(readFileSync(at('out/README.md'), 'utf8')).toContain('| of the views frontal | 5 | 5 | 4 |');
   });
 
+  test("a table's own column of views", async () => {
+    const rows = await rowsOf({ a: 'Edema.', b: 'No edema.', c: 'Effusion.' });
+    const lines = ['x.png,a,p1,PA', 'y.png,b,p2,L', 'z.png,c,p3,AP Supine'];
+    writeFileSync(at('images.csv'), `image,report,patient,view\n${lines.join('\n')}\n`);
+    const images = at('images.csv');
+    const summary = await buildDataset(at('out'), { rows: [rows], images, views: ['frontal'] });
+    expect(summary).toMatchObject({ images: 2, leftOut: { imagesOfOtherViews: 1 } });
+  });
+
   test('without a choice all are kept, and views that are not there are named', async () => {
     const rows = await rowsOf({ ...texts, s50000003: 'Of this image nothing is said.' });
     const { steps, leftOut } = await buildDataset(at('out'), { rows: [rows], images: mimic(false) });

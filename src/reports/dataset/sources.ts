@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { viewColumn } from '../../data/views.ts';
 import { sqlText } from '../../duckdb.ts';
 import { PenumbraError } from '../../errors.ts';
 import { findingSet } from '../findings/findings.ts';
@@ -151,8 +152,9 @@ async function readTable(
     split === undefined
       ? 'NULL::VARCHAR'
       : `CASE lower(${name(split)}) WHEN 'valid' THEN 'val' WHEN 'validate' THEN 'val' WHEN 'validation' THEN 'val' ELSE lower(${name(split)}) END`;
+  const view = names[viewColumn(names)];
   await tables.run(`CREATE TABLE images AS SELECT ${name(image)} AS image, ${name(report)} AS report, ${name(patient)} AS patient,
-      ${word} AS split, NULL::VARCHAR AS view FROM ${table(tables, path)}`);
+      ${word} AS split, ${view === undefined ? 'NULL' : name(view)}::VARCHAR AS view FROM ${table(tables, path)}`);
   await noneGiven(tables);
   return {
     kind: 'table',
