@@ -5,6 +5,7 @@ import { list } from './values.ts';
 /** How images and their reports become a data set: flags of every verb that builds one. */
 export interface BuildFlags {
   views?: string[];
+  root?: string;
   silent: 'keep' | 'drop';
   errors?: string;
   imageColumn?: string;
@@ -35,6 +36,7 @@ export function addBuildOptions(command: Command, test: number): Command {
       '--errors <figures>',
       'how often labels are wrong, kept for objectives that correct for it (forward, gls:rates=data): the --json of reports score or audit, or falsePositive=0.02,miss=0.05,hedged=0',
     )
+    .option('--root <folder>', "what the images' paths are relative to (default: their table's folder)")
     .option('--image-column <name>', 'tables of images: the image')
     .option(
       '--report-column <name>',
@@ -49,10 +51,11 @@ export function addBuildOptions(command: Command, test: number): Command {
 /** What the flags say, but for the errors, which need the findings. */
 export function buildOptions(
   flags: BuildFlags,
-): Pick<BuildOptions, 'views' | 'silent' | 'columns' | 'val' | 'test'> {
-  const { views, silent, imageColumn, reportColumn, patientColumn, splitColumn, val, test } = flags;
+): Pick<BuildOptions, 'views' | 'root' | 'silent' | 'columns' | 'val' | 'test'> {
+  const { views, root, silent, imageColumn, reportColumn, patientColumn, splitColumn, val, test } = flags;
   return {
     ...(views !== undefined && { views }),
+    ...(root !== undefined && { root }),
     silent,
     columns: {
       ...(imageColumn !== undefined && { image: imageColumn }),

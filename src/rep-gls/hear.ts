@@ -38,6 +38,7 @@ export interface HearOptions {
 export type HeardBuild = Pick<
   BuildOptions,
   | 'columns'
+  | 'root'
   | 'views'
   | 'silent'
   | 'policies'

@@ -305,6 +305,26 @@ describe('from all images to pairs', () => {
     expect(summary).toMatchObject({ images: 2, leftOut: { imagesOfOtherViews: 1 } });
   });
 
+  test('paths that are relative to another folder than the table', async () => {
+    const rows = await rowsOf({ a: 'Edema.', b: 'No edema.' });
+    writeFileSync(at('images.csv'), 'image,report,patient\nx.png,a,p1\ny.png,b,p2\n');
+    const root = at('pictures');
+    await buildDataset(at('out'), { rows: [rows], images: at('images.csv'), root });
+    expect(JSON.parse(readFileSync(at('out/dataset.json'), 'utf8')).imageRoot).toBe('../pictures');
+  });
+
+  test('an image that two rows list is told by the rows, not by its name', async () => {
+    const rows = await rowsOf({ a: 'Edema.', b: 'No edema.' });
+    const lines = ['x.png,a,"p\n1"', 'y.png,b,p2', 'x.png,b,p3'];
+    writeFileSync(at('images.csv'), `image,report,patient\n${lines.join('\n')}\n`);
+    const images = at('images.csv');
+    await expect(buildDataset(at('out'), { rows: [rows], images })).rejects.toMatchObject({
+      code: 'dataset/images',
+      message: `${images} lists an image more than once: rows 1, 3 below the header`,
+      where: { rows: '1, 3' },
+    });
+  });
+
   test('without a choice all are kept, and views that are not there are named', async () => {
     const rows = await rowsOf({ ...texts, s50000003: 'Of this image nothing is said.' });
     const { steps, leftOut } = await buildDataset(at('out'), { rows: [rows], images: mimic(false) });

@@ -28,6 +28,8 @@ export interface BuildOptions {
   /** MIMIC-CXR-JPG's folder, CheXpert's CSV, or a table of images. */
   images: string;
   columns?: ImageColumns;
+  /** The folder that the paths of images are relative to. Default: MIMIC's `files`' own, or the table's. */
+  root?: string;
   findings?: FindingSet;
   lexicon?: Lexicon;
   /** Shares of the patients where the images come without splits; default 0.1 and 0.1. */
@@ -110,7 +112,7 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
         await hardenHedges(run, hedging ?? {});
         const leftOut = {
           imagesOfOtherViews,
-          ...(await joinImages(run, policies, options.silent ?? 'keep', steps)),
+          ...(await joinImages(run, policies, options.silent ?? 'keep', options.images, steps)),
         };
         const givenSplits = images.givenSplits && options.resplit !== true && hedges.length === 0;
         const notes = await assignSplits(run, { val, test, seed, given: givenSplits, hedges });
@@ -125,7 +127,10 @@ export async function buildDataset(out: string, options: BuildOptions): Promise<
           version,
           name: out.split(/[\\/]/).filter(Boolean).at(-1) ?? out,
           source: images.kind,
-          imageRoot: relative(resolve(out), resolve(images.root)).split(sep).join('/') || '.',
+          imageRoot:
+            relative(resolve(out), resolve(options.root ?? images.root))
+              .split(sep)
+              .join('/') || '.',
           files: [...options.rows, ...images.files].map((file) => ({
             file: file.split(/[\\/]/).at(-1)!,
             bytes: statSync(file).size,
@@ -293,6 +298,7 @@ async function joinImages(
   run: Run,
   policies: Required<RowPolicies>,
   silent: 'keep' | 'drop',
+  source: string,
   steps: DatasetStep[],
 ): Promise<Omit<DatasetSummary['leftOut'], 'imagesOfOtherViews'>> {
   const dropped = rowKinds.filter(
@@ -334,7 +340,7 @@ async function joinImages(
       `${lonely} images have no patient, so they cannot be split by patient.`,
     );
   const doubles = await one('SELECT count(*) FROM (SELECT 1 FROM joined GROUP BY image HAVING count(*) > 1)');
-  if (doubles > 0) throw new PenumbraError('dataset/images', `${doubles} images are there more than once.`);
+  if (doubles > 0) throw await repeated(run, doubles, source);
   return leftOut;
 }
 
@@ -352,6 +358,22 @@ async function lackingPositives(run: Run, findings: readonly string[]): Promise<
     const lacking = findings.filter((finding) => !there.has(`${split} ${finding}`));
     return lacking.length === 0 ? [] : [lackText({ split, what: 'positive', findings: lacking })];
   });
+}
+
+/** Images that several rows list, by the rows' numbers: a file name may be a patient's. */
+async function repeated(run: Run, images: number, source: string): Promise<PenumbraError> {
+  const listed = `SELECT i.row FROM images i JOIN (SELECT image FROM joined GROUP BY image HAVING count(*) > 1) d ON i.image = d.image
+      WHERE i.row IS NOT NULL ORDER BY i.image, i.row LIMIT 20`;
+  const rows = (await run(listed)).map(([row]) => Number(row));
+  const where = rows.length === 0 ? '' : `: rows ${rows.join(', ')} below the header`;
+  return new PenumbraError(
+    'dataset/images',
+    `${source} lists ${images === 1 ? 'an image' : `${images} images`} more than once${where}`,
+    {
+      where: { file: source, rows: rows.join(', ') },
+      hint: 'leave one row for each: under two patients an image would stand on both sides of a split. Several readings of one image are ids in one field: r1|r2',
+    },
+  );
 }
 
 async function write(run: Run, draft: string, findings: readonly string[]): Promise<void> {

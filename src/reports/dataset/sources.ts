@@ -31,7 +31,7 @@ export interface Images {
 const chexpertFindings = (): readonly string[] => findingSet('chexpert14').findings;
 
 /**
- * Reads a set of images into the tables `images(image, report, patient, split, view)`, all texts, and
+ * Reads a set of images into the tables `images(image, report, patient, split, view, row)`, all texts, and
  * `given(report, finding, value)`. Knows MIMIC-CXR-JPG's folder (its metadata, split and chexpert tables, packed or
  * not), CheXpert's CSV (with or without CheXpert Plus's report ids), and any CSV or Parquet with a column of images.
  */
@@ -71,7 +71,7 @@ async function readMimic(tables: Tables, folder: string): Promise<Images> {
   const word = "CASE s.split WHEN 'validate' THEN 'val' ELSE s.split END";
   await tables.run(`CREATE TABLE images AS SELECT
       'files/p' || m.subject_id[1:2] || '/p' || m.subject_id || '/s' || m.study_id || '/' || m.dicom_id || '.jpg' AS image,
-      m.study_id AS report, m.subject_id AS patient, ${split === undefined ? 'NULL::VARCHAR' : word} AS split, ${views} AS view
+      m.study_id AS report, m.subject_id AS patient, ${split === undefined ? 'NULL::VARCHAR' : word} AS split, ${views} AS view, NULL::BIGINT AS row
     FROM ${table(tables, metadata)} m ${split === undefined ? '' : `LEFT JOIN ${table(tables, split)} s ON m.dicom_id = s.dicom_id`}`);
   if (chexpert !== undefined) {
     await need(tables, chexpert, ['study_id', 'Pneumonia']);
@@ -101,7 +101,7 @@ async function readChexpert(
   await tables.run(`CREATE TABLE images AS SELECT Path AS image, ${report} AS report,
       regexp_extract(Path, '(patient\\d+)', 1) AS patient,
       CASE WHEN Path LIKE '%/valid/%' THEN 'val' WHEN Path LIKE '%/test/%' THEN 'test' ELSE NULL END AS split,
-      "Frontal/Lateral" AS view FROM ${table(tables, path)}`);
+      "Frontal/Lateral" AS view, NULL::BIGINT AS row FROM ${table(tables, path)}`);
   // The published training set has no test split of its own: what is not "valid" is split here, by patient.
   const has = chexpertFindings().filter((finding) => names.includes(finding));
   if (has.length > 0) await given(tables, path, report, has);
@@ -154,7 +154,8 @@ async function readTable(
       : `CASE lower(${name(split)}) WHEN 'valid' THEN 'val' WHEN 'validate' THEN 'val' WHEN 'validation' THEN 'val' ELSE lower(${name(split)}) END`;
   const view = names[viewColumn(names)];
   await tables.run(`CREATE TABLE images AS SELECT ${name(image)} AS image, ${name(report)} AS report, ${name(patient)} AS patient,
-      ${word} AS split, ${view === undefined ? 'NULL' : name(view)}::VARCHAR AS view FROM ${table(tables, path)}`);
+      ${word} AS split, ${view === undefined ? 'NULL' : name(view)}::VARCHAR AS view,
+      row_number() OVER () AS row FROM ${table(tables, path)}`);
   await noneGiven(tables);
   return {
     kind: 'table',
