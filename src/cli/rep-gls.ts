@@ -83,6 +83,7 @@ export function register(program: Command): void {
       '--judge-by <data>',
       'a data set of the same images whose labels judge the test split (a clinic: its own truth)',
     )
+    .option('--allow-outside', "also read images outside their table's folder: by ../, or behind links")
     .option('--objectives <names>', 'which; the first is the baseline. Options follow a colon', OBJECTIVES)
     .option('--seeds <n>', 'runs of each objective', whole, 3)
     .option('--seed <n>', 'the first seed (default: 0)', whole)
@@ -134,6 +135,7 @@ type Flags = Record<string, unknown> &
     audit?: string;
     read?: string;
     blank: 'zeros' | 'ignore';
+    allowOutside?: true;
     judgeBy?: string;
     objectives: string;
     seeds: number;
@@ -383,7 +385,12 @@ async function train(
   const { compareAndTell, splitObjectives } = await import('./compare.ts');
   const size = await storedSize(truth);
   const settings = { ...(size !== undefined && { size }), ...trainSettings(flags) };
-  const open = openOptions({ blank: flags.blank, ...(truth !== undefined && { judgeBy: truth }) });
+  const { blank, allowOutside } = flags;
+  const open = openOptions({
+    blank,
+    ...(allowOutside && { allowOutside }),
+    ...(truth !== undefined && { judgeBy: truth }),
+  });
   const dataset = openDataset(data, open);
   tellDataset(dataset, data);
   const checked = await checkData(dataset, {}, Boolean(settings.window));

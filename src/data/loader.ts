@@ -299,7 +299,7 @@ export class BatchLoader implements AsyncDisposable {
         `the first, ${first.file}: ${first.reason}`,
       {
         where: { split: this.subset.split, file: first.file },
-        hint: 'check that the files are PNG or JPEG images',
+        hint: 'see to that reason first; images are PNG or JPEG files',
       },
     );
   }
