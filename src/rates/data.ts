@@ -58,6 +58,8 @@ export interface RateDataOptions extends InputOptions {
    * Default: the reports themselves, where they are a CSV with such columns.
    */
   readonly splits?: string;
+  /** What becomes of reports that this table has no split for, where it has any. Default: `refuse`. */
+  readonly unlisted?: 'refuse' | 'leave out';
   /** Shares of the patients where no splits are given. */
   readonly val?: number;
   readonly test?: number;
@@ -119,7 +121,8 @@ export async function readRateData(
   const splits: Record<RateSplit, RateExample[]> = { train: [], val: [], test: [] };
   const identity = new Identity().add(JSON.stringify(targets.findings));
   for (const [i, { example }] of read.entries()) {
-    const split = sides.splits[i]!;
+    const split = sides.splits[i];
+    if (split === undefined) continue;
     splits[split].push(example);
     identity.add(example.id).add(split);
     for (const { section, words: numbers } of example.sentences) {
@@ -143,7 +146,9 @@ export async function readRateData(
     corpus,
     targets,
     splits,
-    splitOf: new Map(read.map(({ example }, i) => [example.id, sides.splits[i]!])),
+    splitOf: new Map(
+      read.flatMap(({ example }, i) => (sides.splits[i] === undefined ? [] : [[example.id, sides.splits[i]]])),
+    ),
     unmatched: { reports: without, rows: rowOf.size },
     heldOut: hedges,
     fingerprint: identity.digest(),
@@ -216,8 +221,8 @@ class Owners {
 
   split(
     reports: readonly { readonly id: string; readonly heldOut: boolean }[],
-    { val = 0.1, test = 0.1, seed = 0 }: RateDataOptions,
-  ): { splits: RateSplit[]; notes: string[] } {
+    { val = 0.1, test = 0.1, seed = 0, unlisted = 'refuse' }: RateDataOptions,
+  ): { splits: (RateSplit | undefined)[]; notes: string[] } {
     if (!(val >= 0 && test >= 0 && val + test < 1)) {
       throw new PenumbraError('rates/splits', `shares of ${val} and ${test} leave nothing to train on`, {
         hint: 'give shares of the patients that add up to less than 1, such as 0.1 and 0.1',
@@ -234,10 +239,11 @@ class Owners {
       return u < test ? 'test' : u < test + val ? 'val' : 'train';
     };
     const sideOfPatient = new Map<string, RateSplit>();
-    const splits = reports.map(({ id }): RateSplit => {
+    const splits = reports.map(({ id }): RateSplit | undefined => {
       const patient = patientOf(id);
       let side = heldOut.has(patient) ? 'test' : this.given.get(reportKey(id));
       if (side === undefined && this.given.size > 0) {
+        if (unlisted === 'leave out') return undefined;
         throw new PenumbraError('rates/splits', `${this.table!.path} has no split for some of the reports`, {
           hint: 'name a split for every report, or for none',
           where: { file: this.table!.path },
@@ -254,6 +260,8 @@ class Owners {
       sideOfPatient.set(patient, side);
       return side;
     });
+    const left = splits.filter((split) => split === undefined).length;
+    if (left > 0) notes.push(`${left} reports without a split are not learnt from`);
     return { splits, notes };
   }
 }

@@ -205,6 +205,11 @@ describe('training', () => {
       `report,split\n${Array.from({ length: 100 }, (_, i) => `r${i},train`).join('\n')}\n`,
     );
     await expect(read({ splits: half })).rejects.toMatchObject({ code: 'rates/splits' });
+    const some = await read({ splits: half, unlisted: 'leave out' });
+    const kept = Object.values(some.splits).flat();
+    expect(kept.length).toBe(some.splitOf.size);
+    expect(kept.length).toBeLessThan((await read()).splitOf.size);
+    expect(some.notes.join()).toMatch(/\d+ reports without a split are not learnt from/);
     const torn = file(
       'torn.csv',
       `report,patient,split\n${Array.from({ length: 240 }, (_, i) => `r${i},p${i >> 1},${i % 2 ? 'test' : 'train'}`).join('\n')}\n`,

@@ -31,6 +31,8 @@ export async function trainGenerator(given: GenerateOptions): Promise<string | n
   const data = await readRateData(reports, join(folder, REP_GLS.rows), {
     ...input,
     splits,
+    // Of images of other views, for example: their patients may be on any side.
+    unlisted: 'leave out',
     language: lexicon.language,
   });
   const { finished } = await trainRates({
