@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { register as registerExtract } from './extract.ts';
@@ -79,6 +80,29 @@ test('a trained network reads reports', async () => {
   expect(JSON.parse(rows[0]!)).toMatchObject({ id: 'r0', extractor: 'rgn' });
 });
 
+test('a network begins with a trained encoder, and reads reports', async () => {
+  const tiny = fileURLToPath(new URL('../../test/fixtures/rates/bert/', import.meta.url));
+  const train = [
+    'rates',
+    'train',
+    at('r.csv'),
+    '--rows',
+    at('rows.jsonl'),
+    '--out',
+    at('bert'),
+    '--encoder',
+    tiny,
+  ];
+  const small = ['--epochs', '1', '--encoder-learning-rate', '0.0001', '--threads', '1'];
+  expect(await penumbra(...train, ...small, '--tokenizer', join(tiny, 'vocab.txt'))).toBe(`${at('bert')}\n`);
+  expect(told).toMatch(/rgn: encoder: 2 tensors that an encoder does without are left out/);
+  const { config, encoder } = JSON.parse(readFileSync(join(at('bert'), 'config.json'), 'utf8'));
+  expect(config).toMatchObject({ width: 32, learningRate: 0.001, encoderLearningRate: 0.0001 });
+  expect(encoder.family).toBe('bert');
+  const args = ['--out', at('bert.jsonl'), '--extractor', 'rgn', '--network', at('bert')];
+  expect(await penumbra('extract', at('r.csv'), ...args)).toContain('80 reports extracted');
+});
+
 test('a trained network is judged beside its teacher', async () => {
   writeFileSync(
     at('truth.csv'),
@@ -138,6 +162,18 @@ test.each([
     'rates/findings',
   ],
   [['rates', 'evaluate', 'rgn', 'r.csv', '--rows', 'rows.jsonl', '--split', 'all the rest'], 'usage/split'],
+  [
+    ['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--tokenizer', 'vocab.txt'],
+    'usage/encoder',
+  ],
+  [
+    ['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--encoder', 'nowhere'],
+    'rates/encoder',
+  ],
+  [
+    ['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--encoder-learning-rate', '0'],
+    'rates/config',
+  ],
   [['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--width', '30'], 'rates/config'],
   [
     ['rates', 'train', 'r.csv', '--rows', 'rows.jsonl', '--out', 'y', '--hold-out-hedges', 'probable,,'],

@@ -41,10 +41,23 @@ export function register(program: Command): void {
     .option('--encoding <name>', 'of text files, where it is not UTF-8')
     .option('--epochs <n>', 'default: 14', positive)
     .option('--batch-size <n>', 'reports a step (default: 32)', positive)
-    .option('--learning-rate <x>', "AdamW's (default: 0.003)", number)
+    .option('--learning-rate <x>', "AdamW's (default: 0.003; behind an encoder 0.001)", number)
     .option('--width <n>', 'numbers a piece of text (default: 64)', positive)
     .option('--depth <n>', 'layers (default: 2)', positive)
     .option('--vocabulary <n>', 'most pieces of the tokenizer (default: 4096)', positive)
+    .option(
+      '--encoder <path>',
+      'begin with a BERT: a folder with model.safetensors (and config.json, tokenizer.json or vocab.txt), or the file',
+    )
+    .option(
+      '--tokenizer <file>',
+      "the encoder's tokenizer.json or vocab.txt, where it is not beside the weights",
+    )
+    .option(
+      '--encoder-learning-rate <x>',
+      "the encoder's own (default: 0.00003); 0 leaves it as it is",
+      number,
+    )
     .option('--seed <n>', 'default: 0', whole)
     .option('--device <name>', 'auto, cpu, cuda:0 …')
     .option('--precision <name>', 'auto, float32 or bfloat16 (default: float32)')
@@ -57,6 +70,7 @@ A training that was stopped goes on when the same command is given again.
 Examples:
   $ penumbra rates train clinic/reports.csv --rows rows.jsonl --splits clinic/labels.csv --out runs/rgn
   $ penumbra rates train reports.csv --rows rows.jsonl --out runs/rgn --rankings ranking.csv
+  $ penumbra rates train reports.csv --rows rows.jsonl --out runs/bert --encoder models/bert --epochs 4
   $ penumbra extract reports.csv --out rgn.jsonl --extractor rgn --network runs/rgn`,
     )
     .action(train);
@@ -111,6 +125,8 @@ interface TrainFlags extends ReadFlags {
   test: number;
   holdOutHedges?: string;
   rankings?: string;
+  encoder?: string;
+  tokenizer?: string;
   seed?: number;
   threads?: number;
 }
@@ -128,12 +144,15 @@ function phrases(list: string): string[] {
 }
 
 async function train(input: string, flags: TrainFlags & RateOptions): Promise<void> {
-  const { readRankings, readRateData, resolveRateConfig, trainRates } = await import('../rates/index.ts');
+  const { openBert, readRankings, readRateData, resolveRateConfig, trainRates } = await import(
+    '../rates/index.ts'
+  );
   const { openRules } = await import('../reports/index.ts');
   const named = [
     'epochs',
     'batchSize',
     'learningRate',
+    'encoderLearningRate',
     'width',
     'depth',
     'vocabulary',
@@ -145,7 +164,13 @@ async function train(input: string, flags: TrainFlags & RateOptions): Promise<vo
   const options: RateOptions = Object.fromEntries(
     named.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])),
   );
-  resolveRateConfig(options);
+  if (flags.tokenizer !== undefined && flags.encoder === undefined) {
+    throw new PenumbraError('usage/encoder', 'a tokenizer without an encoder', {
+      hint: 'the compact encoder learns its own; name the trained one: --encoder FOLDER',
+    });
+  }
+  const encoder = flags.encoder === undefined ? undefined : openBert(flags.encoder, flags.tokenizer);
+  resolveRateConfig(options, encoder?.sizes);
   const { findings, lexicon } = openRules(flags);
   const rankings = flags.rankings === undefined ? undefined : readRankings(flags.rankings, lexicon);
   if (rankings !== undefined && rankings.leftOut.length > 0) {
@@ -160,6 +185,7 @@ async function train(input: string, flags: TrainFlags & RateOptions): Promise<vo
     test: flags.test,
     seed: flags.seed ?? 0,
     language: lexicon.language,
+    ...(encoder && { split: encoder.tokenizer.split }),
     ...(flags.holdOutHedges !== undefined && { holdOutHedges: phrases(flags.holdOutHedges) }),
   });
   for (const note of data.notes) process.stderr.write(`note: ${note}\n`);
@@ -177,6 +203,7 @@ async function train(input: string, flags: TrainFlags & RateOptions): Promise<vo
     findings,
     lexicon,
     ...(rankings && { rankings }),
+    ...(encoder && { encoder }),
     signal: interrupt.signal,
     onEvent: showTraining(),
   });

@@ -1,9 +1,12 @@
 import { fromTypedArray, type Tensor } from '../torch/index.ts';
 
-/** Longest sentence, in pieces with its section token; what is longer goes on as another sentence. */
+/** Longest sentence, in pieces with those that open and close it; what is longer goes on as another sentence. */
 export const LONGEST_SENTENCE = 96;
 
-/** A sentence: its section token, then its pieces. */
+/** What stands behind a sentence that is shorter than those beside it: no piece, whichever tokenizer. */
+export const NO_PIECE = -1;
+
+/** A sentence: what opens its section, its pieces, and what closes it where something does. */
 export type Pieces = ArrayLike<number>;
 
 /** B reports as a network reads them. Plain data; `tensorsOf` makes tensors of it. */
@@ -12,7 +15,7 @@ export interface TokenBatch {
   readonly reports: number;
   /** R: pieces of the longest report. */
   readonly length: number;
-  /** Different sentences of like length, padded with 0 to one: S×L ids. */
+  /** Different sentences of like length, padded with `NO_PIECE` to one: S×L ids. */
   readonly groups: readonly {
     readonly ids: Int32Array;
     readonly sentences: number;
@@ -61,7 +64,7 @@ export function tokenBatch(reports: readonly (readonly Pieces[])[]): TokenBatch 
     starts[g] = start;
     lengths[g] = longest;
     if (longest === 0) return;
-    const ids = new Int32Array(sentences.length * longest);
+    const ids = new Int32Array(sentences.length * longest).fill(NO_PIECE);
     sentences.forEach((sentence, row) => {
       ids.set(sentence, row * longest);
     });

@@ -7,8 +7,10 @@ const schema = z.strictObject({
   seed: z.int().min(0).default(0),
   epochs: z.int().min(1).default(14),
   batchSize: z.int().min(1).max(4096).default(32),
-  /** AdamW's: for batches of 32. */
+  /** AdamW's: for batches of 32. Behind a trained encoder 0.001. */
   learningRate: z.number().positive().default(0.003),
+  /** That of a trained encoder, which must not lose what it knows; 0 leaves it as it is. Null without one, else 3e-5. */
+  encoderLearningRate: z.number().min(0).nullable().default(null),
   weightDecay: z.number().min(0).default(0.01),
   /** Epochs of linear warm-up; then half a cosine to nothing. */
   warmUp: z.number().min(0).default(0.5),
@@ -42,11 +44,36 @@ export type RateConfig = z.output<typeof schema>;
 /** Settings that differ from the defaults. */
 export type RateOptions = z.input<typeof schema>;
 
+/** What a trained encoder says itself. */
+const OF_ENCODER = ['width', 'depth', 'heads', 'vocabulary'] as const;
+export type EncoderSettings = Readonly<Record<(typeof OF_ENCODER)[number], number>>;
+
 /**
  * Fills in defaults and checks every value.
+ * @param encoder of a trained encoder, where the network begins with one
  * @throws `rates/config` naming the setting
  */
-export function resolveRateConfig(options: RateOptions): RateConfig {
+export function resolveRateConfig(options: RateOptions, encoder?: EncoderSettings): RateConfig {
+  const refuse = (setting: string, message: string, hint: string) =>
+    new PenumbraError('rates/config', message, { hint, where: { setting } });
+  if (encoder === undefined) {
+    if (options.encoderLearningRate != null)
+      throw refuse(
+        'encoderLearningRate',
+        'there is no trained encoder to learn slowly',
+        'name one: --encoder FOLDER',
+      );
+    return checked(options);
+  }
+  const given = OF_ENCODER.find((name) => options[name] !== undefined);
+  if (given !== undefined)
+    throw refuse(given, `the encoder has its own ${given}: ${encoder[given]}`, 'leave it out');
+  const { width, depth, heads, vocabulary } = encoder;
+  const config = checked({ learningRate: 0.001, encoderLearningRate: 3e-5, ...options });
+  return { ...config, width, depth, heads, vocabulary };
+}
+
+function checked(options: RateOptions): RateConfig {
   const result = schema.safeParse(options);
   if (!result.success) {
     const issue = result.error.issues[0]!;

@@ -1,26 +1,38 @@
 /** Reports as sentences of words, and sentences as pieces. */
 
 import type { Random } from '../random.ts';
-import { type Language, type Report, type ReportSentence, SentenceReader } from '../reports/index.ts';
+import {
+  type Language,
+  type Report,
+  type ReportSentence,
+  type Section,
+  SentenceReader,
+} from '../reports/index.ts';
 import { LONGEST_SENTENCE, type Pieces } from './batch.ts';
-import { HIDDEN, sectionToken, splitWords, type Tokenizer, Words } from './tokenizer.ts';
+import type { TextTokenizer } from './text-tokenizer.ts';
+import { splitWords, type WordSplitter, Words } from './words.ts';
 
 /** A sentence of a report, and its words as numbers of a table. */
 export interface WordSentence {
-  /** Its section's token. */
-  readonly section: number;
+  readonly section: Section;
   readonly words: Int32Array;
 }
 
 /** Many reports whose words are numbers: text is read once, and an epoch costs no string. */
 export class Corpus {
-  /** Different words, lower-cased. */
+  /** Different words. */
   readonly words: string[] = [];
+  /** By word: the number of it in lower case. Findings are named in any. */
+  readonly lower: number[] = [];
+  /** What cuts texts into words. */
+  readonly split: WordSplitter;
   private readonly numbers = new Map<string, number>();
   private readonly reader: SentenceReader;
   private readonly found = new Words();
 
-  constructor(language?: Language) {
+  /** @param split of the tokenizer that will cut the words into pieces */
+  constructor(language?: Language, split: WordSplitter = splitWords) {
+    this.split = split;
     this.reader = new SentenceReader(language);
   }
 
@@ -30,11 +42,11 @@ export class Corpus {
     const sentences: WordSentence[] = [];
     for (const { text, start, end, section } of this.reader.read(report)) {
       found.count = 0;
-      splitWords(text, start, end, found);
+      this.split(text, start, end, found);
       if (found.count === 0) continue;
       const words = new Int32Array(found.count);
       for (let i = 0; i < found.count; i++) words[i] = this.numberOf(found.text[i]!);
-      sentences.push({ section: sectionToken(section), words });
+      sentences.push({ section, words });
     }
     return sentences;
   }
@@ -43,13 +55,18 @@ export class Corpus {
   phrase(text: string): number[] {
     const { found } = this;
     found.count = 0;
-    splitWords(text, 0, text.length, found);
+    this.split(text, 0, text.length, found);
     return Array.from({ length: found.count }, (_, i) => this.numberOf(found.text[i]!));
   }
 
   private numberOf(word: string): number {
     let number = this.numbers.get(word);
-    if (number === undefined) this.numbers.set(word, (number = this.words.push(word) - 1));
+    if (number !== undefined) return number;
+    this.numbers.set(word, (number = this.words.push(word) - 1));
+    const lower = word.toLowerCase();
+    // It has its own place before the lower-cased word may take the next.
+    this.lower[number] = number;
+    if (lower !== word) this.lower[number] = this.numberOf(lower);
     return number;
   }
 }
@@ -79,7 +96,7 @@ const MERGES_LEFT_OUT = 0.5;
 /** A report in pieces. */
 export interface WrittenReport {
   readonly pieces: Pieces[];
-  /** By piece, over all sentences in order: the number of its word in the report; −1 for a section's token. */
+  /** By piece, over all sentences in order: the number of its word in the report; −1 for what opens or closes a sentence. */
   readonly words: readonly number[];
 }
 
@@ -87,10 +104,10 @@ export interface WrittenReport {
 export function piecesOf(
   sentences: readonly WordSentence[],
   words: readonly string[],
-  tokenizer: Tokenizer,
+  tokenizer: TextTokenizer,
   augmentation?: Augmentation,
 ): WrittenReport {
-  const cutter = new Cutter();
+  const cutter = new Cutter(tokenizer, -1);
   let at = 0;
   for (const { section, words: numbers } of sentences) {
     cutter.begin(section);
@@ -100,42 +117,64 @@ export function piecesOf(
       else {
         const { random, pieceDropout, wordDropout } = augmentation;
         const u = random.uniform();
-        if (u < wordDropout) cutter.add([HIDDEN], at);
+        if (u < wordDropout) cutter.add([tokenizer.hidden], at);
         else if (u < wordDropout + pieceDropout)
           cutter.add(tokenizer.encodeWithDropout(word, MERGES_LEFT_OUT, random), at);
         else cutter.add(tokenizer.encode(word), at);
       }
       at++;
     }
+    cutter.end();
   }
   return cutter;
 }
 
-/** Puts pieces into sentences that are short enough, each behind its section's token. */
-class Cutter implements WrittenReport {
+/** Puts pieces into sentences that are short enough, each behind what opens its section and before what closes it. */
+class Cutter<Word> {
   readonly pieces: number[][] = [];
-  readonly words: number[] = [];
-  private section = 0;
+  /** By piece: its word, or `none`. */
+  readonly words: Word[] = [];
+  private readonly tokenizer: TextTokenizer;
+  private readonly none: Word;
+  /** Most pieces before the one that closes. */
+  private readonly most: number;
+  private opening = 0;
   private current: number[] | undefined;
 
-  begin(section: number): void {
-    this.section = section;
-    this.current = undefined;
+  constructor(tokenizer: TextTokenizer, none: Word) {
+    this.tokenizer = tokenizer;
+    this.none = none;
+    this.most = LONGEST_SENTENCE - (tokenizer.closing === undefined ? 0 : 1);
   }
 
-  add(pieces: readonly number[], word: number): void {
+  begin(section: Section): void {
+    this.opening = this.tokenizer.opening(section);
+  }
+
+  add(pieces: readonly number[], word: Word): void {
     for (const piece of pieces) {
-      if (this.current === undefined || this.current.length === LONGEST_SENTENCE) {
-        this.pieces.push((this.current = [this.section]));
-        this.words.push(-1);
+      if (this.current?.length === this.most) this.end();
+      if (this.current === undefined) {
+        this.pieces.push((this.current = [this.opening]));
+        this.words.push(this.none);
       }
       this.current.push(piece);
       this.words.push(word);
     }
   }
+
+  /** Closes the sentence, where one has begun. */
+  end(): void {
+    const { closing } = this.tokenizer;
+    if (this.current !== undefined && closing !== undefined) {
+      this.current.push(closing);
+      this.words.push(this.none);
+    }
+    this.current = undefined;
+  }
 }
 
-/** A piece of a report, as evidence is found by it; section tokens have no place. */
+/** A piece of a report, as evidence is found by it; what opens or closes a sentence has no place. */
 export interface PlacedWord {
   /** Which of the report's sentences. */
   readonly sentence: ReportSentence;
@@ -146,7 +185,7 @@ export interface PlacedWord {
 /** A report as pieces, each with the word that it is a part of. */
 export interface PlacedReport {
   readonly pieces: Pieces[];
-  /** By piece, over all sentences in order: its word; undefined for a section's token. */
+  /** By piece, over all sentences in order: its word; undefined for what opens or closes a sentence. */
   readonly words: (PlacedWord | undefined)[];
   /** Pieces that the text has beyond the limit. */
   readonly leftOut: number;
@@ -155,10 +194,10 @@ export interface PlacedReport {
 /** Reads reports that rows are wanted of: pieces, with their places in the text. */
 export class PlacedReader {
   private readonly reader: SentenceReader;
-  private readonly tokenizer: Tokenizer;
+  private readonly tokenizer: TextTokenizer;
   private readonly found = new Words();
 
-  constructor(tokenizer: Tokenizer, language?: Language) {
+  constructor(tokenizer: TextTokenizer, language?: Language) {
     this.reader = new SentenceReader(language);
     this.tokenizer = tokenizer;
   }
@@ -166,29 +205,21 @@ export class PlacedReader {
   /** @param most pieces that are read */
   read(report: Report, most: number): PlacedReport {
     const { found, tokenizer } = this;
-    const pieces: number[][] = [];
-    const words: (PlacedWord | undefined)[] = [];
+    const cutter = new Cutter<PlacedWord | undefined>(tokenizer, undefined);
     let leftOut = 0;
     for (const sentence of this.reader.read(report)) {
       found.count = 0;
-      splitWords(sentence.text, sentence.start, sentence.end, found);
-      let current: number[] | undefined;
+      tokenizer.split(sentence.text, sentence.start, sentence.end, found);
+      cutter.begin(sentence.section);
       for (let i = 0; i < found.count; i++) {
         const word = { sentence, start: found.start[i]!, end: found.end[i]! };
         for (const piece of tokenizer.encode(found.text[i]!)) {
-          if (words.length >= most) {
-            leftOut++;
-            continue;
-          }
-          if (current === undefined || current.length === LONGEST_SENTENCE) {
-            pieces.push((current = [sectionToken(sentence.section)]));
-            words.push(undefined);
-          }
-          current.push(piece);
-          words.push(word);
+          if (cutter.words.length < most) cutter.add([piece], word);
+          else leftOut++;
         }
       }
+      cutter.end();
     }
-    return { pieces, words, leftOut };
+    return { pieces: cutter.pieces, words: cutter.words, leftOut };
   }
 }

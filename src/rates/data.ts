@@ -12,6 +12,7 @@ import {
 } from '../reports/index.ts';
 import { Corpus, type WordSentence } from './corpus.ts';
 import { readTable, type Table } from './table.ts';
+import type { WordSplitter } from './words.ts';
 
 export type RateSplit = 'train' | 'val' | 'test';
 
@@ -68,6 +69,8 @@ export interface RateDataOptions extends InputOptions {
   readonly holdOutHedges?: readonly string[];
   /** Headings and abbreviations; default: of the shipped lexicon. */
   readonly language?: Language;
+  /** Cuts texts into words as the tokenizer of a trained encoder wants them; default: that of the compact one. */
+  readonly split?: WordSplitter;
 }
 
 /**
@@ -91,7 +94,7 @@ export async function readRateData(
   };
   const rowOf = new Map(found.ids.map((id, row) => [reportKey(id), row]));
   const whose = new Owners(input, options);
-  const corpus = new Corpus(options.language);
+  const corpus = new Corpus(options.language, options.split);
   const hedges = (options.holdOutHedges ?? []).map(phrasePattern);
   const read: { readonly example: RateExample; readonly heldOut: boolean }[] = [];
   let without = 0;

@@ -32,11 +32,14 @@ const NOBODY = -1;
  */
 export class FindingWords {
   private readonly root: Node = { next: new Map(), finding: NO_PHRASE, plain: false };
+  /** By word of the corpus: the number of it in lower case. */
+  private readonly lower: readonly number[];
   /** By finding: its plain names. */
   private readonly names: readonly (readonly Int32Array[])[];
 
   /** @param findings the K findings of the targets */
   constructor(set: FindingSet, findings: readonly string[], corpus: Corpus) {
+    this.lower = corpus.lower;
     const names: Int32Array[][] = findings.map(() => []);
     for (const { finding, role, phrases } of set.phrases) {
       const k = findings.indexOf(finding);
@@ -46,7 +49,11 @@ export class FindingWords {
         const words = corpus.phrase(phrase);
         if (words.length === 0) continue;
         const plain = role === 'mention';
-        this.add(words, role === 'ignore' ? NOBODY : k, plain);
+        this.add(
+          words.map((word) => corpus.lower[word]!),
+          role === 'ignore' ? NOBODY : k,
+          plain,
+        );
         if (plain && k >= 0 && finding !== set.noFinding) names[k]!.push(Int32Array.from(words));
       }
     }
@@ -67,15 +74,16 @@ export class FindingWords {
 
   /** The mentions of a report, the longest first where several begin at a word. */
   spans(sentences: readonly WordSentence[]): Span[] {
+    const { lower } = this;
     const found: Span[] = [];
     sentences.forEach(({ words }, sentence) => {
       for (let start = 0; start < words.length; start++) {
-        let node: Node | undefined = this.root.next.get(words[start]!);
+        let node: Node | undefined = this.root.next.get(lower[words[start]!]!);
         let best: Span | undefined;
         for (let end = start + 1; node !== undefined; end++) {
           if (node.finding !== NO_PHRASE)
             best = { sentence, start, end, finding: node.finding, plain: node.plain };
-          node = end < words.length ? node.next.get(words[end]!) : undefined;
+          node = end < words.length ? node.next.get(lower[words[end]!]!) : undefined;
         }
         if (best === undefined) continue;
         if (best.finding !== NOBODY) found.push(best);

@@ -7,11 +7,13 @@ import { readRegular, writeWhole } from '../files/index.ts';
 import { Generator, readSafetensors, Scope, tidy, writeSafetensors } from '../torch/index.ts';
 import { RunFolder } from '../training/index.ts';
 import { firstDifference } from '../training/run-folder.ts';
+import { Bert, type BertSizes } from './bert.ts';
 import type { RateConfig } from './config.ts';
 import type { RateSplit } from './data.ts';
 import { RateNetwork } from './network.ts';
+import { CompactEncoder } from './sentence-encoder.ts';
 import { readTable } from './table.ts';
-import { Tokenizer } from './tokenizer.ts';
+import { loadTokenizer, type TextTokenizer } from './text-tokenizer.ts';
 
 /** `config.json`: what a network was made of. */
 export interface RateDescription {
@@ -19,6 +21,13 @@ export interface RateDescription {
   readonly config: RateConfig;
   /** K findings, in the order of the network's queries. */
   readonly findings: readonly string[];
+  /** The trained encoder that it began with, where it did. */
+  readonly encoder?: {
+    readonly family: 'bert';
+    readonly sizes: BertSizes;
+    /** Identifies the weights that it began with. */
+    readonly weights: string;
+  };
   /** Version of `tokenizer.json`. */
   readonly tokenizer: string;
   /** Identifies headings and abbreviations, by which texts fall into sentences. */
@@ -65,7 +74,7 @@ export interface RateFigures {
 
 /**
  *     config.json          settings, findings, identity of the data, versions
- *     tokenizer.json       pieces and merges, as Hugging Face's tokenizers reads them
+ *     tokenizer.json       pieces, as Hugging Face's tokenizers reads them
  *     splits.csv           report, split: what it has been trained on
  *     metrics.jsonl        a line an epoch
  *     checkpoints/         the two newest states to go on from, until it is finished
@@ -77,7 +86,11 @@ export class RateFolder extends RunFolder {
    * Starts the folder, or checks that an existing one is of the same run.
    * @throws `rates/other-run` naming the first thing that differs; `files/exists` for a folder of something else
    */
-  begin(description: RateDescription, tokenizer: Tokenizer, splits: ReadonlyMap<string, RateSplit>): void {
+  begin(
+    description: RateDescription,
+    tokenizer: TextTokenizer,
+    splits: ReadonlyMap<string, RateSplit>,
+  ): void {
     const path = this.file('config.json');
     if (existsSync(path)) {
       const there = this.rates();
@@ -118,10 +131,18 @@ export class RateFolder extends RunFolder {
   }
 }
 
-function essence({ config, findings, tokenizer, language, data, mode }: RateDescription): object {
+function essence({ config, findings, encoder, tokenizer, language, data, mode }: RateDescription): object {
   const { checkpointSeconds: _, ...settings } = config;
   const { reports: __, ...identity } = data;
-  return { config: settings, findings, tokenizer, language, data: identity, mode };
+  return {
+    config: settings,
+    findings,
+    ...(encoder && { encoder }),
+    tokenizer,
+    language,
+    data: identity,
+    mode,
+  };
 }
 
 /** What stands in the metadata of the weights. */
@@ -143,7 +164,7 @@ export function saveWeights(folder: RateFolder, network: RateNetwork, metadata: 
 /** A trained network, ready to read. */
 export interface LoadedRates {
   readonly description: RateDescription;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TextTokenizer;
   readonly network: RateNetwork;
   readonly deviationScale: number;
   /** Identifies the weights, and all that turns a text into their input. */
@@ -166,7 +187,7 @@ export function loadRates(path: string): LoadedRates {
       where: { file: path },
     });
   }
-  const tokenizer = Tokenizer.load(folder.file('tokenizer.json'));
+  const tokenizer = loadTokenizer(folder.file('tokenizer.json'));
   using _scope = new Scope();
   const weights = folder.file('model.safetensors');
   const { tensors, metadata } = readSafetensors(weights);
@@ -198,23 +219,23 @@ export function loadRates(path: string): LoadedRates {
 
 /** A network with fresh weights. */
 export function makeNetwork(
-  { config, findings }: Pick<RateDescription, 'config' | 'findings'>,
-  tokenizer: Tokenizer,
+  { config, findings, encoder }: Pick<RateDescription, 'config' | 'findings' | 'encoder'>,
+  tokenizer: TextTokenizer,
   generator: Generator,
   dropoutGenerator: Generator = generator,
 ): RateNetwork {
   const { width, depth, heads, dropout } = config;
+  const drawn = { dropout, generator, dropoutGenerator };
   return tidy(
     () =>
       new RateNetwork({
-        vocabulary: tokenizer.size,
+        encoder:
+          encoder === undefined
+            ? new CompactEncoder({ vocabulary: tokenizer.size, width, depth, heads, ...drawn })
+            : new Bert({ ...encoder.sizes, frozen: config.encoderLearningRate === 0, ...drawn }),
         findings: findings.length,
-        width,
-        depth,
         heads,
-        dropout,
-        generator,
-        dropoutGenerator,
+        ...drawn,
       }),
   );
 }

@@ -8,6 +8,8 @@
  */
 import './register.ts';
 
+export { Bert, type BertSizes } from './bert.ts';
+export { type BertFiles, openBert } from './bert-files.ts';
 export { type RateConfig, type RateOptions, resolveRateConfig } from './config.ts';
 export {
   type RateData,
@@ -39,5 +41,7 @@ export {
 export { RateNetwork, type RateNetworkOptions, type RateOutput } from './network.ts';
 export { type Meaning, meaningOf } from './outputs.ts';
 export { type RankedPhrase, type Rankings, readRankings } from './rankings.ts';
+export type { TextTokenizer } from './text-tokenizer.ts';
 export { Tokenizer, type TokenizerOptions, trainTokenizer } from './tokenizer.ts';
 export { type RateEvent, type TrainRatesOptions, type TrainRatesResult, trainRates } from './train.ts';
+export { WordPiece } from './word-piece.ts';

@@ -1,6 +1,6 @@
 /** What one step of training does, and how a network agrees with rows. */
 import { Random } from '../random.ts';
-import { spearman } from '../reports/index.ts';
+import { type Section, spearman } from '../reports/index.ts';
 import { aten, autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';
 import type { Mode } from '../training/index.ts';
 import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
@@ -13,7 +13,7 @@ import type { LexiconSentences } from './lexicon-sentences.ts';
 import type { RateNetwork, RateOutput } from './network.ts';
 import { LARGEST_VARIANCE, LEAST_VARIANCE, sigmoid, varianceOf } from './outputs.ts';
 import type { Carriers, CarrierWriter, Rankings } from './rankings.ts';
-import { sectionToken, type Tokenizer } from './tokenizer.ts';
+import type { TextTokenizer } from './text-tokenizer.ts';
 
 /** Phrases that one step compares. */
 const PHRASES_A_STEP = 8;
@@ -22,7 +22,7 @@ const DOUBT_WEIGHT = 0.1;
 /** Weight of where queries look. */
 const LOOK_WEIGHT = 0.3;
 /** Sections whose mentions assert something of the patient now. */
-const ASSERTING = new Set((['body', 'findings', 'impression'] as const).map(sectionToken));
+const ASSERTING: ReadonlySet<Section> = new Set(['body', 'findings', 'impression']);
 /** Streams of random numbers. */
 const TEXTS = 2;
 const PHRASES = 3;
@@ -42,7 +42,7 @@ interface Shown {
 export interface LearnerParts {
   readonly data: RateData;
   readonly config: RateConfig;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TextTokenizer;
   readonly network: RateNetwork;
   readonly mode: Mode;
   /** Where reports name findings; without it no name is exchanged, and no query is shown where to look. */

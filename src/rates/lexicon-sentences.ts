@@ -2,7 +2,6 @@
 import type { Random } from '../random.ts';
 import { type Assessor, createAssessor, type FindingSet, type Lexicon } from '../reports/index.ts';
 import type { Corpus, WordSentence } from './corpus.ts';
-import { sectionToken } from './tokenizer.ts';
 
 /** What the rules say of a sentence about K findings. */
 export interface JudgedSentence {
@@ -25,7 +24,7 @@ interface Example {
 /** A sentence that the rules refuse to judge is drawn anew so often. */
 const TRIES = 4;
 /** A sentence by itself means the same in each. */
-const SECTIONS = (['body', 'findings', 'impression'] as const).map(sectionToken);
+const SECTIONS = ['body', 'findings', 'impression'] as const;
 
 /**
  * Every entry of a lexicon has an example: a sentence that needs its phrase, with the mention in brackets. Another phrase

@@ -15,6 +15,7 @@ import {
 } from '../torch/index.ts';
 import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
 import { RateNetwork } from './network.ts';
+import { CompactEncoder } from './sentence-encoder.ts';
 
 const reports: readonly (readonly Pieces[])[] = [
   [
@@ -39,18 +40,13 @@ const recorded = JSON.parse(
 beforeAll(() => setThreads(1));
 
 function network(): RateNetwork {
-  const made = new RateNetwork({
-    vocabulary: 30,
-    findings: 3,
-    width: 8,
-    depth: 2,
-    heads: 2,
-    dropout: 0,
-    generator: new Generator(0),
-  });
+  const generator = new Generator(0);
+  const drawn = { heads: 2, dropout: 0, generator, dropoutGenerator: generator };
+  const encoder = new CompactEncoder({ vocabulary: 30, width: 8, depth: 2, ...drawn });
+  const made = new RateNetwork({ encoder, findings: 3, ...drawn });
   const state = Array.from(made.stateDict(), ([name, { shape }]): [string, Tensor] => {
     const values = weights(name, shape);
-    if (name === 'tokens.weight') (values as Float32Array).fill(0, 0, shape[1]!);
+    if (name === 'encoder.tokens.weight') (values as Float32Array).fill(0, 0, shape[1]!);
     return [name, fromTypedArray(values, { shape })];
   });
   made.loadStateDict(new Map(state));
@@ -143,7 +139,7 @@ describe('a batch', () => {
 
   test('puts every piece where its place says', () => {
     const { groups, places, length, reports: n } = tokenBatch(reports);
-    const all = [0, ...groups.flatMap(({ ids }) => [...ids])];
+    const all: number[] = [0, ...groups.flatMap(({ ids }) => [...ids])];
     for (let report = 0; report < n; report++) {
       const wanted = reports[report]!.flatMap((sentence) => Array.from(sentence));
       const found = Array.from(

@@ -1,25 +1,13 @@
 import { aten, type Generator, type Tensor, tidy } from '../torch/index.ts';
-import {
-  Dropout,
-  Embedding,
-  Linear,
-  Module,
-  normal_,
-  TransformerEncoder,
-  zeros_,
-} from '../torch/nn/index.ts';
-import { type BatchTensors, LONGEST_SENTENCE } from './batch.ts';
-import { PAD } from './tokenizer.ts';
+import { Dropout, Linear, Module, normal_, zeros_ } from '../torch/nn/index.ts';
+import type { BatchTensors } from './batch.ts';
+import type { SentenceEncoder } from './sentence-encoder.ts';
 
 export interface RateNetworkOptions {
-  /** Ids of the tokenizer. */
-  readonly vocabulary: number;
+  /** Reads the sentences; its width is that of everything, and a multiple of `heads`. */
+  readonly encoder: SentenceEncoder;
   /** K. */
   readonly findings: number;
-  /** Width of everything; a multiple of `heads`. */
-  readonly width: number;
-  /** Layers of the sentence encoder. */
-  readonly depth: number;
   readonly heads: number;
   readonly dropout: number;
   /** Draws the weights. */
@@ -40,10 +28,13 @@ export interface RateOutput {
   readonly attention: Tensor;
 }
 
+/** The encoder's name in a state dict. */
+export const ENCODER = 'encoder';
+
 /**
  * The rate generation network: reports to what they mean of K findings.
  *
- * 1. **Sentences.** A transformer reads every sentence by itself, behind a token for its section. What a hedge belongs to
+ * 1. **Sentences.** An encoder reads every sentence by itself, behind a token for its section. What a hedge belongs to
  *    stands in its sentence, and the order of the sentences carries no meaning here; so it cannot be learnt by mistake,
  *    and a sentence that a batch repeats is computed once.
  * 2. **Findings.** Each of K learned queries attends, in several heads, to all pieces of the report and to one learned
@@ -53,9 +44,7 @@ export interface RateOutput {
  *    of it, from zero at the start.
  */
 export class RateNetwork extends Module {
-  private readonly tokens: Embedding;
-  private readonly positions: Embedding;
-  private readonly encoder: TransformerEncoder;
+  readonly encoder: SentenceEncoder;
   private readonly keys: Linear;
   private readonly values: Linear;
   private readonly queries: Tensor;
@@ -71,25 +60,12 @@ export class RateNetwork extends Module {
 
   constructor(options: RateNetworkOptions) {
     super();
-    const { vocabulary, findings, width, heads, generator, dropout } = options;
+    const { encoder, findings, heads, generator, dropout } = options;
+    const { width } = encoder;
     const dropoutGenerator = options.dropoutGenerator ?? generator;
     this.heads = heads;
     this.findings = findings;
-    const small = { generator, init: normal_(0.2) };
-    this.tokens = this.child(
-      'tokens',
-      new Embedding(vocabulary, width, { generator, init: normal_(1), padding: PAD }),
-    );
-    this.positions = this.child('positions', new Embedding(LONGEST_SENTENCE, width, small));
-    this.encoder = this.child(
-      'encoder',
-      new TransformerEncoder(options.depth, width, heads, {
-        generator,
-        dropout,
-        dropoutGenerator,
-        hidden: 3 * width,
-      }),
-    );
+    this.encoder = this.child(ENCODER, encoder);
     this.keys = this.child('keys', new Linear(width, width, { generator, biasInit: zeros_ }));
     this.values = this.child('values', new Linear(width, width, { generator, biasInit: zeros_ }));
     this.queries = this.parameter('queries', normal_(1)(aten.empty([findings + 1, width]), generator));
@@ -114,7 +90,7 @@ export class RateNetwork extends Module {
     const { heads, findings } = this;
     const [batch, length] = places.shape as [number, number];
     const made = tidy(() => {
-      const encoded = groups.map((ids) => this.encode(ids));
+      const encoded = groups.map((ids) => this.encoder.forward(ids).flatten(0, 1));
       // "Nothing said" has the place 0, with a key and a value of its own in place of what is computed of zeros.
       const none = (encoded[0] ?? this.nothing).new_zeros([1, this.nothing.shape[1]!]);
       const pieces = aten.cat([none, ...encoded], 0);
@@ -150,12 +126,5 @@ export class RateNetwork extends Module {
       Tensor,
     ];
     return { mentioned, certainty, doubt, attention };
-  }
-
-  /** [S, L] ids to [S·L, width]. */
-  private encode(ids: Tensor): Tensor {
-    const length = ids.shape[1]!;
-    const embedded = this.tokens.forward(ids).add(this.positions.weight.narrow(0, 0, length));
-    return this.encoder.forward(this.dropout.forward(embedded), { mask: ids.ne(PAD) }).flatten(0, 1);
   }
 }

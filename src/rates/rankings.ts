@@ -7,7 +7,7 @@ import type { FindingSet, Lexicon } from '../reports/index.ts';
 import type { Pieces } from './batch.ts';
 import { type Corpus, piecesOf } from './corpus.ts';
 import { readTable } from './table.ts';
-import { sectionToken, type Tokenizer } from './tokenizer.ts';
+import type { TextTokenizer } from './text-tokenizer.ts';
 
 export interface Rankings {
   readonly phrases: readonly RankedPhrase[];
@@ -111,7 +111,7 @@ export interface Carriers {
 export class CarrierWriter {
   private readonly rankings: Rankings;
   private readonly corpus: Corpus;
-  private readonly tokenizer: Tokenizer;
+  private readonly tokenizer: TextTokenizer;
   private readonly names: readonly (readonly string[])[];
   /** Findings that can be spoken of: all but the one that means none of the others. */
   private readonly spoken: readonly number[];
@@ -121,7 +121,7 @@ export class CarrierWriter {
     set: FindingSet,
     findings: readonly string[],
     corpus: Corpus,
-    tokenizer: Tokenizer,
+    tokenizer: TextTokenizer,
   ) {
     this.rankings = rankings;
     this.corpus = corpus;
@@ -146,8 +146,7 @@ export class CarrierWriter {
       const before = side === 'before' || (side === 'either' && random.uniform() < 0.5);
       const text = before ? `${phrase} ${name}.` : `${name} ${phrase}.`;
       const words = Int32Array.from(this.corpus.phrase(text));
-      return piecesOf([{ section: sectionToken('impression'), words }], this.corpus.words, this.tokenizer)
-        .pieces;
+      return piecesOf([{ section: 'impression', words }], this.corpus.words, this.tokenizer).pieces;
     });
     return { reports, finding, phrases: order };
   }

@@ -396,7 +396,7 @@ describe('a network is refused', () => {
 
   test('with the tokenizer of another corpus', async () => {
     cpSync(at('rgn'), at('mixed'), { recursive: true });
-    const tokenizer = rates.tokenizer;
+    const tokenizer = Tokenizer.load(join(at('rgn'), 'tokenizer.json'));
     new Tokenizer(tokenizer.pieces, tokenizer.merges.slice(0, -1)).save(join(at('mixed'), 'tokenizer.json'));
     await expect(open(at('mixed'))).rejects.toMatchObject({
       code: 'rates/tokenizer',

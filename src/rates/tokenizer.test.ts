@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Random } from '../random.ts';
-import { specialTokens, splitWords, Tokenizer, trainTokenizer, UNKNOWN, Words } from './tokenizer.ts';
+import { specialTokens, Tokenizer, trainTokenizer, UNKNOWN } from './tokenizer.ts';
+import { splitWords, Words } from './words.ts';
 
 const fixtures = fileURLToPath(new URL('../../test/fixtures/rates/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'rates-tokenizer-'));

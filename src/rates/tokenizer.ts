@@ -3,6 +3,8 @@ import { PenumbraError } from '../errors.ts';
 import { readRegular, writeWhole } from '../files/index.ts';
 import type { Random } from '../random.ts';
 import { type Section, sectionNames } from '../reports/index.ts';
+import type { TextTokenizer } from './text-tokenizer.ts';
+import { splitWords, WORDS } from './words.ts';
 
 /** What stands for padding, for a character that the corpus did not have, and for a word that is hidden in training. */
 export const PAD = 0;
@@ -26,49 +28,6 @@ export function sectionToken(section: Section): number {
 /** Marks a piece that goes on with a word, as in BERT's vocabularies. */
 const GOES_ON = '##';
 
-/** Words beyond this are cut: no word of a language is so long, and merging takes the square of it. */
-export const longestWord = 64;
-
-/**
- * Words are runs of letters, runs of digits, and every other visible character by itself. Unicode properties, and no
- * `\s`, so that other programs' regular expressions agree.
- */
-const WORDS = '\\p{L}+|\\p{N}+|[^\\p{L}\\p{N}\\p{Z}\\p{C}]';
-const words = new RegExp(WORDS, 'gu');
-
-/** Words of a text, lower-cased, and where they stand. Reused from text to text. */
-export class Words {
-  count = 0;
-  readonly text: string[] = [];
-  /** UTF-16 offsets into the text. */
-  readonly start: number[] = [];
-  readonly end: number[] = [];
-
-  push(text: string, start: number, end: number): void {
-    this.text[this.count] = text;
-    this.start[this.count] = start;
-    this.end[this.count++] = end;
-  }
-}
-
-/** Appends the words of `text` between two offsets. */
-export function splitWords(text: string, from: number, to: number, into: Words): void {
-  words.lastIndex = from;
-  for (let match = words.exec(text); match !== null && match.index < to; match = words.exec(text)) {
-    const start = match.index;
-    const end = Math.min(to, start + match[0].length);
-    const lower = match[0].slice(0, end - start).toLowerCase();
-    // A capital may become a letter and a mark, which is a word of its own.
-    const parts = lower.length === end - start ? [lower] : (lower.match(new RegExp(WORDS, 'gu')) ?? []);
-    for (const part of parts) {
-      if (part.length <= longestWord) into.push(part, start, end);
-      else
-        for (let at = 0; at < part.length; at += longestWord)
-          into.push(part.slice(at, at + longestWord), start + at, Math.min(end, start + at + longestWord));
-    }
-  }
-}
-
 /** Two pieces that become one, by their ids, in one number. */
 function pair(left: number, right: number): number {
   return left * 0x200000 + right;
@@ -78,7 +37,10 @@ function pair(left: number, right: number): number {
  * Byte-pair encoding over characters (Sennrich et al., ACL 2016) within words, lower-cased. A word that the corpus did not
  * have falls into pieces that it had. Saved as Hugging Face's `tokenizer.json`, which their `tokenizers` reads.
  */
-export class Tokenizer {
+export class Tokenizer implements TextTokenizer {
+  readonly split = splitWords;
+  readonly hidden = HIDDEN;
+  readonly closing = undefined;
   /** Piece by id; the special tokens first. */
   readonly pieces: readonly string[];
   /** Pairs of ids in the order in which they were merged. */
@@ -111,6 +73,10 @@ export class Tokenizer {
       .update(JSON.stringify([this.pieces, this.merges]))
       .digest('hex')
       .slice(0, 16);
+  }
+
+  opening(section: Section): number {
+    return sectionToken(section);
   }
 
   /** The ids of a word as `splitWords` gives it. Remembered: reports use few words often. */

@@ -3,15 +3,18 @@ import { Identity } from '../files/index.ts';
 import { Random } from '../random.ts';
 import { defaultLexicon, type FindingSet, type Language, type Lexicon } from '../reports/index.ts';
 import { engineInfo, Generator } from '../torch/index.ts';
-import { AdamW, cosine, type Schedule, warmUp } from '../torch/optim/index.ts';
+import { AdamW, cosine, type ParameterGroup, type Schedule, warmUp } from '../torch/optim/index.ts';
 import { chooseMode, diverged, freshProgress, type Mode, RunState } from '../training/index.ts';
-import { type RateOptions, resolveRateConfig } from './config.ts';
+import { Bert } from './bert.ts';
+import type { BertFiles } from './bert-files.ts';
+import { type RateConfig, type RateOptions, resolveRateConfig } from './config.ts';
 import { countWords } from './corpus.ts';
 import type { RateData } from './data.ts';
 import { FindingWords } from './finding-words.ts';
 import { makeNetwork, type RateDescription, type RateEpoch, RateFolder, saveWeights } from './folder.ts';
 import { Learner } from './learner.ts';
 import { LexiconSentences } from './lexicon-sentences.ts';
+import { ENCODER, type RateNetwork } from './network.ts';
 import { CarrierWriter, type Rankings } from './rankings.ts';
 import { trainTokenizer } from './tokenizer.ts';
 
@@ -34,6 +37,8 @@ export interface TrainRatesOptions {
   /** One with an unfinished training of the same settings is gone on with. */
   readonly folder: string;
   readonly options?: RateOptions;
+  /** A trained encoder to begin with; the texts were cut by its tokenizer (`RateDataOptions.split`). Default: a compact one from nothing. */
+  readonly encoder?: BertFiles;
   /** Words that name the findings: see `FindingWords`; without it, and in carrier sentences, they have none. */
   readonly findings?: FindingSet;
   /** Its language has split the texts into sentences, and its examples are further texts. Default: the shipped lexicon. */
@@ -63,34 +68,37 @@ const DRAWS = 4;
  */
 export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesResult> {
   const { data, signal, onEvent = () => {} } = given;
-  const config = resolveRateConfig(given.options ?? {});
+  const { encoder } = given;
+  const config = resolveRateConfig(given.options ?? {}, encoder?.sizes);
   const folder = new RateFolder(given.folder);
   using lock = folder.lock();
   const mode = chooseMode(config);
   const { corpus, targets, splits } = data;
-  const counts = countWords(
-    splits.train.map(({ sentences }) => sentences),
-    corpus.words,
-  );
+  if (encoder !== undefined && corpus.split !== encoder.tokenizer.split)
+    throw new TypeError("the texts were not cut by the encoder's tokenizer");
   const { findings, rankings, lexicon = defaultLexicon() } = given;
   const asked =
     findings && config.lexiconSentences > 0
       ? new LexiconSentences(lexicon, findings, targets.findings, corpus, data.heldOut)
       : undefined;
-  for (const [word, count] of asked?.words() ?? []) counts.set(word, (counts.get(word) ?? 0) + count);
-  const tokenizer = trainTokenizer(counts, { size: config.vocabulary });
+  const tokenizer = encoder?.tokenizer ?? trainTokenizer(countsOf(data, asked), { size: config.vocabulary });
   const generator = new Generator(new Random(config.seed, DRAWS).uint32(), mode.device);
-  const made = { config, findings: targets.findings };
-  const network = makeNetwork(made, tokenizer, new Generator(config.seed), generator).to({
-    device: mode.device,
-  });
+  const made = {
+    config,
+    findings: targets.findings,
+    ...(encoder && {
+      encoder: { family: 'bert', sizes: encoder.sizes, weights: encoder.identity } as const,
+    }),
+  };
+  const network = makeNetwork(made, tokenizer, new Generator(config.seed), generator);
+  if (network.encoder instanceof Bert) encoder!.load(network.encoder);
+  network.to({ device: mode.device });
   const { learningRate, weightDecay } = config;
-  const optimizer = new AdamW(network.namedParameters(), { learningRate, weightDecay });
+  const optimizer = new AdamW(groupsOf(network, config), { learningRate, weightDecay });
   try {
     const description: RateDescription = {
       kind: 'rates',
-      config,
-      findings: targets.findings,
+      ...made,
       tokenizer: tokenizer.version,
       language: languageIdentity(lexicon.language),
       data: {
@@ -109,6 +117,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
     if (folder.finished) return { finished: true, folder: folder.path, epochs: folder.metrics<RateEpoch>() };
     const batches = Math.ceil(splits.train.length / config.batchSize);
     onEvent({ type: 'start', description, mode, steps: batches * config.epochs });
+    for (const message of encoder?.notices ?? []) onEvent({ type: 'notice', message: `encoder: ${message}` });
     const state = new RunState(folder, { model: network, optimizer }, generator);
     const resumed = state.resume((path, reason) =>
       onEvent({ type: 'notice', message: `checkpoint passed over: ${path}: ${reason}` }),
@@ -200,6 +209,27 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
     optimizer.dispose();
     network.dispose();
   }
+}
+
+/** Words of the training reports and of the lexicon. */
+function countsOf({ splits, corpus }: RateData, asked: LexiconSentences | undefined): Map<string, number> {
+  const counts = countWords(
+    splits.train.map(({ sentences }) => sentences),
+    corpus.words,
+  );
+  for (const [word, count] of asked?.words() ?? []) counts.set(word, (counts.get(word) ?? 0) + count);
+  return counts;
+}
+
+/** A trained encoder learns at its own rate, or, at 0, is no part of it. */
+function groupsOf(network: RateNetwork, config: RateConfig): ParameterGroup[] {
+  const { learningRate, encoderLearningRate: slow } = config;
+  const all = [...network.namedParameters()];
+  if (slow === null) return [{ parameters: new Map(all) }];
+  const isEncoder = ([name]: readonly [string, unknown]) => name.startsWith(`${ENCODER}.`);
+  const head = { parameters: new Map(all.filter((one) => !isEncoder(one))) };
+  if (slow === 0) return [head];
+  return [head, { parameters: new Map(all.filter(isEncoder)), learningRateFactor: slow / learningRate }];
 }
 
 function scheduleOf({ epochs, warmUp: rise }: { epochs: number; warmUp: number }): Schedule {

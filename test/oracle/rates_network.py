@@ -30,12 +30,15 @@ REPORTS = [
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.tokens = nn.Embedding(VOCABULARY, WIDTH, padding_idx=0)
-        self.positions = nn.Embedding(LONGEST, WIDTH)
+        self.encoder = nn.Module()
+        self.encoder.tokens = nn.Embedding(VOCABULARY, WIDTH, padding_idx=0)
+        self.encoder.positions = nn.Embedding(LONGEST, WIDTH)
         layer = nn.TransformerEncoderLayer(
             WIDTH, HEADS, 3 * WIDTH, dropout=0, activation="gelu", batch_first=True, norm_first=True
         )
-        self.encoder = nn.TransformerEncoder(layer, DEPTH, norm=nn.LayerNorm(WIDTH), enable_nested_tensor=False)
+        self.encoder.transformer = nn.TransformerEncoder(
+            layer, DEPTH, norm=nn.LayerNorm(WIDTH), enable_nested_tensor=False
+        )
         self.keys = nn.Linear(WIDTH, WIDTH)
         self.values = nn.Linear(WIDTH, WIDTH)
         self.queries = nn.Parameter(torch.empty(FINDINGS + 1, WIDTH))
@@ -51,7 +54,8 @@ class Network(nn.Module):
         states = []
         for ids in sentences:
             ids = torch.tensor(ids)
-            states.append(self.encoder((self.tokens(ids) + self.positions.weight[: len(ids)])[None])[0])
+            embedded = self.encoder.tokens(ids) + self.encoder.positions.weight[: len(ids)]
+            states.append(self.encoder.transformer(embedded[None])[0])
         states = torch.cat(states) if states else torch.zeros(0, WIDTH, dtype=torch.float64)
         keys = torch.cat([self.nothing[:1], self.keys(states)])
         values = torch.cat([self.nothing[1:], self.values(states)])
@@ -69,7 +73,7 @@ class Network(nn.Module):
 
 network = Network().double()
 state = {k: torch.from_numpy(weights(k, tuple(v.shape))) for k, v in network.state_dict().items()}
-state["tokens.weight"][0] = 0
+state["encoder.tokens.weight"][0] = 0
 network.load_state_dict(state)
 numbers = []
 for report in REPORTS:

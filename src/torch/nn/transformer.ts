@@ -15,6 +15,8 @@ export interface TransformerOptions {
   dropoutGenerator?: Generator;
   /** Layer norm before attention and perceptron instead of behind the shortcut (Xiong et al. 2020). Default true. */
   normFirst?: boolean;
+  /** Added to the variance in the layer norms. Default 1e-5. */
+  eps?: number;
 }
 
 /**
@@ -38,8 +40,8 @@ export class TransformerEncoderLayer extends Module {
     this.attention = this.child('self_attn', new MultiheadAttention(width, heads, { generator }));
     this.linear1 = this.child('linear1', new Linear(width, hidden, { generator }));
     this.linear2 = this.child('linear2', new Linear(hidden, width, { generator }));
-    this.norm1 = this.child('norm1', new LayerNorm(width));
-    this.norm2 = this.child('norm2', new LayerNorm(width));
+    this.norm1 = this.child('norm1', new LayerNorm(width, options));
+    this.norm2 = this.child('norm2', new LayerNorm(width, options));
     this.dropout = this.child(
       'dropout',
       new Dropout(options.dropout ?? 0, { generator: options.dropoutGenerator ?? generator }),
@@ -70,7 +72,7 @@ export class TransformerEncoder extends Module {
     super();
     this.blocks = Array.from({ length: depth }, () => new TransformerEncoderLayer(width, heads, options));
     this.child('layers', new Sequential(...this.blocks));
-    if (options.normFirst ?? true) this.norm = this.child('norm', new LayerNorm(width));
+    if (options.normFirst ?? true) this.norm = this.child('norm', new LayerNorm(width, options));
   }
 
   /** @returns [N, length, width]; what stands at masked positions means nothing */

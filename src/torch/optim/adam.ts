@@ -35,7 +35,7 @@ export class Adam extends Optimizer {
     );
     for (const count of steps) count.add_(1);
     step(slice.parameters, slice.gradients, first, second, [], steps, {
-      lr: this.learningRate,
+      lr: slice.learningRate,
       beta1: this.betas[0],
       beta2: this.betas[1],
       weight_decay: slice.weightDecay,

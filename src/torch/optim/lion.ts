@@ -21,13 +21,13 @@ export class Lion extends Optimizer {
   }
 
   protected override update(slice: Slice): void {
-    const { parameters, gradients, weightDecay } = slice;
+    const { parameters, gradients, weightDecay, learningRate } = slice;
     const [step, keep] = this.betas;
     const momenta = this.slots('momentum', slice, (parameter) => parameter.zeros_like());
-    if (weightDecay !== 0) aten._foreach_mul_(parameters, 1 - this.learningRate * weightDecay);
+    if (weightDecay !== 0) aten._foreach_mul_(parameters, 1 - learningRate * weightDecay);
     const directions = aten._foreach_lerp(momenta, gradients, 1 - step);
     aten._foreach_sign_(directions);
-    aten._foreach_add_(parameters, directions, { alpha: -this.learningRate });
+    aten._foreach_add_(parameters, directions, { alpha: -learningRate });
     aten._foreach_lerp_(momenta, gradients, 1 - keep);
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { distance, type Summary, summary, uniform, weights } from '../../../test/oracle/fill.ts';
 import { unreleased } from '../../../test/unreleased.ts';
-import { aten, fromTypedArray, Generator, setThreads, type Tensor, tensor, tidy } from '../index.ts';
+import { aten, fromTypedArray, Generator, Scope, setThreads, type Tensor, tensor, tidy } from '../index.ts';
 import { BatchNorm2d, Conv2d, Linear, Module } from '../nn/index.ts';
 import {
   Adam,
@@ -244,4 +244,37 @@ test('schedules move inside an epoch, and end where they should', () => {
   expect(values[40]).toBeCloseTo(0, 12);
   expect(cosine(4, 0.1)(9)).toBeCloseTo(0.1, 12);
   expect(() => cosine(0)).toThrow('cosine: expected a positive number of epochs, got 0');
+});
+
+test.each([
+  [
+    'SGD',
+    (groups: ParameterGroup[], learningRate: number) => new SGD(groups, { learningRate, momentum: 0.9 }),
+  ],
+  ['Adam', (groups: ParameterGroup[], learningRate: number) => new Adam(groups, { learningRate })],
+  ['AdamW', (groups: ParameterGroup[], learningRate: number) => new AdamW(groups, { learningRate })],
+  [
+    'Lion',
+    (groups: ParameterGroup[], learningRate: number) => new Lion(groups, { learningRate, weightDecay: 0.1 }),
+  ],
+  ['RMSprop', (groups: ParameterGroup[], learningRate: number) => new RMSprop(groups, { learningRate })],
+])('%s: a group with a factor moves as one by itself at that rate', (_, make) => {
+  using _scope = new Scope();
+  const parameter = () => fromTypedArray(uniform('parameter', 6), { shape: [6] }).requires_grad_();
+  const run = (optimizer: Optimizer, ...parameters: Tensor[]) => {
+    for (let step = 0; step < 3; step++) {
+      optimizer.zeroGrad();
+      for (const one of parameters) one.pow(3).sum().backward();
+      optimizer.step();
+    }
+    optimizer.dispose();
+  };
+  const group = (name: string, one: Tensor) => ({ parameters: new Map([[name, one]]) });
+  const [a, b, alone, slow] = [parameter(), parameter(), parameter(), parameter()];
+  run(make([group('a', a), { ...group('b', b), learningRateFactor: 0.25 }], 0.25), a, b);
+  run(make([group('a', alone)], 0.25), alone);
+  run(make([group('a', slow)], 0.0625), slow);
+  expect(a.equal(alone)).toBe(true);
+  expect(b.equal(slow)).toBe(true);
+  expect(a.equal(b)).toBe(false);
 });

@@ -10,6 +10,8 @@ export interface ParameterGroup {
   parameters: ReadonlyMap<string, Tensor>;
   /** L2 penalty of this group; the optimizer's own unless given. */
   weightDecay?: number;
+  /** What the optimizer's learning rate is multiplied by for this group: a body that is trained already moves slowly. Default 1. */
+  learningRateFactor?: number;
 }
 
 /** Parameters of one group that have a gradient now, with their state, as the fused operators want them. */
@@ -18,6 +20,7 @@ export interface Slice {
   parameters: Tensor[];
   gradients: Tensor[];
   weightDecay: number;
+  learningRate: number;
 }
 
 /**
@@ -62,6 +65,7 @@ export abstract class Optimizer {
             parameters: [],
             gradients: [],
             weightDecay: group.weightDecay ?? this.weightDecay,
+            learningRate: this.learningRate * (group.learningRateFactor ?? 1),
           };
           for (const [name, parameter] of group.parameters) {
             const gradient = parameter.grad;

@@ -28,7 +28,7 @@ export class RMSprop extends Optimizer {
   }
 
   protected override update(slice: Slice): void {
-    const { parameters, weightDecay } = slice;
+    const { parameters, weightDecay, learningRate } = slice;
     const gradients =
       weightDecay === 0
         ? slice.gradients
@@ -39,12 +39,12 @@ export class RMSprop extends Optimizer {
     const roots = aten._foreach_sqrt(squares);
     aten._foreach_add_(roots, this.eps);
     if (this.momentum === 0) {
-      aten._foreach_addcdiv_(parameters, gradients, roots, -this.learningRate);
+      aten._foreach_addcdiv_(parameters, gradients, roots, -learningRate);
       return;
     }
     const buffers = this.slots('momentum', slice, (parameter) => parameter.zeros_like());
     aten._foreach_mul_(buffers, this.momentum);
     aten._foreach_addcdiv_(buffers, gradients, roots);
-    aten._foreach_add_(parameters, buffers, { alpha: -this.learningRate });
+    aten._foreach_add_(parameters, buffers, { alpha: -learningRate });
   }
 }

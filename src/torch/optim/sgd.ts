@@ -33,7 +33,7 @@ export class SGD extends Optimizer {
     aten._fused_sgd_(slice.parameters, slice.gradients, buffers, {
       weight_decay: slice.weightDecay,
       momentum: this.momentum,
-      lr: this.learningRate,
+      lr: slice.learningRate,
       dampening: 0,
       nesterov: this.nesterov && this.momentum > 0,
       maximize: false,
