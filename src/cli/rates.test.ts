@@ -135,6 +135,20 @@ test('a trained network is judged beside its teacher', async () => {
   );
 });
 
+test('readers are held out of training, and judged by themselves', async () => {
+  const rows = Array.from({ length: 80 }, (_, i) => `r${i},p${i >> 1},R${(i >> 1) % 4},0.${1 + (i % 8)}`);
+  writeFileSync(at('readers.csv'), `report,patient,reader,Edema\n${rows.join('\n')}\n`);
+  const train = ['rates', 'train', at('r.csv'), '--rows', at('rows.jsonl'), '--out', at('unseen')];
+  const held = ['--splits', at('readers.csv'), '--hold-out', 'reader=R1,R3'];
+  const small = ['--epochs', '1', '--width', '16', '--depth', '1', '--threads', '1'];
+  await penumbra(...train, ...held, ...small);
+  const args = ['rates', 'evaluate', at('unseen'), at('r.csv'), '--rows', at('rows.jsonl')];
+  const truth = ['--truth', at('readers.csv')];
+  expect(await penumbra(...args, ...truth)).toMatch(/^40 reports/);
+  expect(await penumbra(...args, ...truth, '--only', 'reader=R3')).toMatch(/^20 reports/);
+  await expect(penumbra(...args, '--only', 'reader=R3')).rejects.toMatchObject({ code: 'usage/only' });
+});
+
 test.each([
   [['extract', 'r.csv', '--out', 'x.jsonl', '--network', 'rgn'], 'usage/extractor'],
   [['extract', 'r.csv', '--out', 'x.jsonl', '--extractor', 'rgn'], 'usage/network'],

@@ -33,6 +33,10 @@ export function register(program: Command): void {
       '--hold-out-hedges <phrases>',
       'comma-separated phrases: reports that hold one, and all others of their patients, are not trained on',
     )
+    .option(
+      '--hold-out <column=values>',
+      'the same by a column of the --splits table: reader=R5,R6 trains on none of their reports',
+    )
     .option('--rankings <file>', 'a CSV of phrases that people ranked: phrase, mu, sigma; or higher, lower')
     .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
     .option('--lexicon <file>', 'its language splits texts; give the same to extract')
@@ -70,6 +74,7 @@ A training that was stopped goes on when the same command is given again.
 Examples:
   $ penumbra rates train clinic/reports.csv --rows rows.jsonl --splits clinic/labels.csv --out runs/rgn
   $ penumbra rates train reports.csv --rows rows.jsonl --out runs/rgn --rankings ranking.csv
+  $ penumbra rates train clinic/reports.csv --rows rows.jsonl --splits clinic/truth.csv --hold-out reader=R5,R6 --out runs/r56
   $ penumbra rates train reports.csv --rows rows.jsonl --out runs/bert --encoder models/bert --epochs 4
   $ penumbra extract reports.csv --out rgn.jsonl --extractor rgn --network runs/rgn`,
     )
@@ -89,6 +94,7 @@ Examples:
       '--hedges <phrases>',
       'only findings whose deciding sentence holds one of these comma-separated phrases',
     )
+    .option('--only <column=values>', 'only reports whose row of the --truth table has one: reader=R5,R6')
     .option('--findings <name>', 'chexpert14, chestxray14, radimagenet, or a findings file', 'chexpert14')
     .option('--lexicon <file>', 'the one that the network was trained with')
     .option('--id-column <name>', 'column of the report id, for tables')
@@ -124,6 +130,7 @@ interface TrainFlags extends ReadFlags {
   val: number;
   test: number;
   holdOutHedges?: string;
+  holdOut?: string;
   rankings?: string;
   encoder?: string;
   tokenizer?: string;
@@ -144,7 +151,7 @@ function phrases(list: string): string[] {
 }
 
 async function train(input: string, flags: TrainFlags & RateOptions): Promise<void> {
-  const { openBert, readRankings, readRateData, resolveRateConfig, trainRates } = await import(
+  const { openBert, readChoice, readRankings, readRateData, resolveRateConfig, trainRates } = await import(
     '../rates/index.ts'
   );
   const { openRules } = await import('../reports/index.ts');
@@ -187,6 +194,7 @@ async function train(input: string, flags: TrainFlags & RateOptions): Promise<vo
     language: lexicon.language,
     ...(encoder && { split: encoder.tokenizer.split }),
     ...(flags.holdOutHedges !== undefined && { holdOutHedges: phrases(flags.holdOutHedges) }),
+    ...(flags.holdOut !== undefined && { holdOut: readChoice(flags.holdOut) }),
   });
   for (const note of data.notes) process.stderr.write(`note: ${note}\n`);
   const { reports, rows } = data.unmatched;
@@ -263,15 +271,23 @@ interface EvaluateFlags extends ReadFlags {
   truth?: string;
   gold?: string;
   hedges?: string;
+  only?: string;
   disagreements?: string;
   json?: string;
 }
 
 async function evaluate(path: string, input: string, flags: EvaluateFlags): Promise<void> {
-  const { evaluateRates, openRatesExtractor, RateFolder, readSplits, readTruth } = await import(
-    '../rates/index.ts'
-  );
-  const { createAssessor, openRules, readGold } = await import('../reports/index.ts');
+  const {
+    chosenReports,
+    evaluateRates,
+    openRatesExtractor,
+    RateFolder,
+    readChoice,
+    readSplits,
+    readTable,
+    readTruth,
+  } = await import('../rates/index.ts');
+  const { createAssessor, openRules, readGold, reportKey } = await import('../reports/index.ts');
   const inputs = [path, input, flags.rows, flags.truth, flags.gold].filter((name) => name !== undefined);
   if (flags.json !== undefined) checkResult(flags.json, { kind: 'json', inputs });
   if (flags.disagreements !== undefined) checkResult(flags.disagreements, { kind: 'jsonl', inputs });
@@ -290,6 +306,13 @@ async function evaluate(path: string, input: string, flags: EvaluateFlags): Prom
   }
   const truth =
     flags.truth === undefined ? undefined : readTruth(flags.truth, new RateFolder(path).rates().findings);
+  if (flags.only !== undefined && flags.truth === undefined) {
+    throw new PenumbraError('usage/only', 'only some reports, and no table that tells them', {
+      hint: 'name the table: --truth FILE',
+    });
+  }
+  const chosen =
+    flags.only === undefined ? undefined : chosenReports(readTable(flags.truth!), readChoice(flags.only));
   const { extractor, close } = openRatesExtractor({ findings, assessor, flags: { network: path } });
   const splits = flags.split === 'all' ? undefined : readSplits(path);
   const progress = createProgress({ label: 'evaluate', total: 0, unit: 'reports' });
@@ -298,7 +321,9 @@ async function evaluate(path: string, input: string, flags: EvaluateFlags): Prom
     comparison = await evaluateRates(extractor, input, flags.rows, {
       ...inputOptions(flags),
       // A report that the network has never met is as good as one of its test split.
-      ...(splits && { only: (id: string) => (splits.get(id) ?? 'test') === flags.split }),
+      only: (id) =>
+        (splits === undefined || (splits.get(id) ?? 'test') === flags.split) &&
+        (chosen === undefined || chosen.has(reportKey(id))),
       ...(flags.hedges !== undefined && { hedges: phrases(flags.hedges), assessor }),
       ...(truth && { truth }),
       ...(gold && { gold: gold.labels }),

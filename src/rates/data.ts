@@ -11,7 +11,7 @@ import {
   reportKey,
 } from '../reports/index.ts';
 import { Corpus, type WordSentence } from './corpus.ts';
-import { readTable, type Table } from './table.ts';
+import { type Choice, chosenReports, REPORT_COLUMNS, readTable, reportsOf, type Table } from './table.ts';
 import type { WordSplitter } from './words.ts';
 
 export type RateSplit = 'train' | 'val' | 'test';
@@ -67,6 +67,8 @@ export interface RateDataOptions extends InputOptions {
   readonly seed?: number;
   /** Phrases whose reports, and all others of their patients, make the test split. */
   readonly holdOutHedges?: readonly string[];
+  /** The same of reports by a column of the table: those of some readers, of a hospital. */
+  readonly holdOut?: Choice;
   /** Headings and abbreviations; default: of the shipped lexicon. */
   readonly language?: Language;
   /** Cuts texts into words as the tokenizer of a trained encoder wants them; default: that of the compact one. */
@@ -107,7 +109,9 @@ export async function readRateData(
       }
       rowOf.delete(reportKey(report.id));
       const sentences = corpus.read(report);
-      const heldOut = hedges.some((hedge) => textsOf(report).some((text) => hedge.test(text)));
+      const heldOut =
+        whose.heldOut.has(reportKey(report.id)) ||
+        hedges.some((hedge) => textsOf(report).some((text) => hedge.test(text)));
       read.push({ example: { id: report.id, sentences, row }, heldOut });
     }
   }
@@ -150,7 +154,9 @@ export async function readRateData(
     targets,
     splits,
     splitOf: new Map(
-      read.flatMap(({ example }, i) => (sides.splits[i] === undefined ? [] : [[example.id, sides.splits[i]]])),
+      read.flatMap(({ example }, i) =>
+        sides.splits[i] === undefined ? [] : [[example.id, sides.splits[i]]],
+      ),
     ),
     unmatched: { reports: without, rows: rowOf.size },
     heldOut: hedges,
@@ -181,12 +187,23 @@ export function phrasePattern(phrase: string): RegExp {
 
 /** Which patient a report is of, and in which split, where a table says so. */
 class Owners {
+  /** Reports that are held out by a column. */
+  readonly heldOut: ReadonlySet<string> = new Set();
   private readonly patients = new Map<string, string>();
   private readonly given = new Map<string, RateSplit>();
   private readonly table: Table | undefined;
 
-  constructor(input: string, { splits, idColumn }: RateDataOptions) {
+  constructor(input: string, { splits, idColumn, holdOut }: RateDataOptions) {
     this.table = splits === undefined ? ownTable(input) : readTable(splits);
+    if (holdOut !== undefined) {
+      if (this.table === undefined) {
+        throw new PenumbraError('rates/splits', `no table has a column ${holdOut.column}`, {
+          hint: 'name a CSV by report that has it: --splits FILE',
+          where: { file: input },
+        });
+      }
+      this.heldOut = chosenReports(this.table, holdOut);
+    }
     if (this.table === undefined) return;
     const { table } = this;
     const patient = table.column('patient', 'subject_id', 'patient_id');
@@ -198,16 +215,14 @@ class Owners {
     const id =
       splits === undefined && idColumn !== undefined
         ? table.column(idColumn)
-        : table.column('report', 'study_id', 'id', 'report_id');
+        : table.column(...REPORT_COLUMNS);
     if (id === undefined) {
       if (splits === undefined) return;
       table.needColumn('report', 'id');
       return;
     }
-    // An image that several people read names all their reports.
-    const readings = table.rows.flatMap((row) => row[id]!.split('|').map((report) => ({ row, report })));
-    for (const { row, report } of readings) {
-      const key = reportKey(report.trim());
+    const readings = table.rows.flatMap((row) => reportsOf(row[id]!).map((key) => ({ row, key })));
+    for (const { row, key } of readings) {
       if (patient !== undefined) this.patients.set(key, row[patient]!);
       if (split === undefined) continue;
       const name = row[split]!.trim().toLowerCase();

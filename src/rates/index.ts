@@ -41,6 +41,7 @@ export {
 export { RateNetwork, type RateNetworkOptions, type RateOutput } from './network.ts';
 export { type Meaning, meaningOf } from './outputs.ts';
 export { type RankedPhrase, type Rankings, readRankings } from './rankings.ts';
+export { type Choice, chosenReports, readChoice, readTable } from './table.ts';
 export type { TextTokenizer } from './text-tokenizer.ts';
 export { Tokenizer, type TokenizerOptions, trainTokenizer } from './tokenizer.ts';
 export { type RateEvent, type TrainRatesOptions, type TrainRatesResult, trainRates } from './train.ts';

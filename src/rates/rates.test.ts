@@ -24,6 +24,7 @@ import { evaluateRates, readTruth } from './evaluate.ts';
 import { ratesExtractor } from './extractor.ts';
 import { type LoadedRates, loadRates, readSplits } from './folder.ts';
 import { readRankings } from './rankings.ts';
+import { readChoice } from './table.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { type RateEvent, type TrainRatesResult, trainRates } from './train.ts';
 
@@ -189,6 +190,27 @@ describe('training', () => {
     const other = (id: string) => `r${Number(id.slice(1)) ^ 1}`;
     expect(splits.test.every(({ id }) => holds(id) || holds(other(id)))).toBe(true);
     expect(splits.train.length).toBeGreaterThan(20);
+  });
+
+  test('holds out the reports of some readers by a column, and all others of their patients', async () => {
+    const readers = Array.from({ length: 240 }, (_, i) => `r${i},p${i >> 1},R${(i * 7 + (i >> 4)) % 5}`);
+    writeFileSync(at('readers.csv'), `report,patient,reader\n${readers.join('\n')}\n`);
+    const table = { splits: at('readers.csv') };
+    const { splits } = await read({ ...table, holdOut: readChoice('reader = R1, R4') });
+    const theirs = (id: string) => /R[14]$/.test(readers[Number(id.slice(1))]!);
+    const other = (id: string) => `r${Number(id.slice(1)) ^ 1}`;
+    expect([...splits.train, ...splits.val].some(({ id }) => theirs(id) || theirs(other(id)))).toBe(false);
+    expect(splits.test.every(({ id }) => theirs(id) || theirs(other(id)))).toBe(true);
+    expect(splits.train.length).toBeGreaterThan(20);
+    expect(splits.val.length).toBeGreaterThan(0);
+    const refused: [RateDataOptions, string][] = [
+      [{ ...table, holdOut: { column: 'reader', values: ['R9'] } }, 'rates/no-match'],
+      [{ ...table, holdOut: { column: 'hospital', values: ['A'] } }, 'rates/columns'],
+      [{ ...table, holdOut: { column: 'reader', values: ['R0', 'R1', 'R2', 'R3', 'R4'] } }, 'rates/splits'],
+    ];
+    for (const [options, code] of refused) await expect(read(options)).rejects.toMatchObject({ code });
+    for (const text of ['reader', '=R1', 'reader=', 'reader=R1,'])
+      expect(() => readChoice(text)).toThrow(expect.objectContaining({ code: 'usage/choice' }));
   });
 
   test('refuses rows of other reports, splits that do not hold, and wrong settings', async () => {
