@@ -2,15 +2,26 @@
  * Speed of the rules on one core: `npm run bench -- reports [number of reports]`.
  *
  * The texts are Open-i's reports where `PENUMBRA_TEST_DATA` names the folder that holds them (312 characters on
- * average), otherwise reports made here of that length; each gets an id of its own. Three figures: the rules alone,
- * the whole stream from a file of JSON lines to one row per report and finding in another, and those rows as arrays,
- * with the peak of memory.
+ * average), otherwise reports made here of that length; each gets an id of its own. The figures: the rules alone,
+ * the whole stream from a file of JSON lines, and from a CSV, to one row per report and finding in another, the same with
+ * the threads that `--jobs auto` takes (on more cores than one), and those rows as arrays, with the peak of memory.
  */
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../src/random.ts';
+import { usefulThreads } from '../src/reports/extract/threads.ts';
 import { createAssessor, extract, type Report, readRows, rulesExtractor } from '../src/reports/index.ts';
+import { csvField } from '../src/reports/io/csv.ts';
 
 const count = Number(process.argv.slice(2).find((argument) => /^\d+$/.test(argument)) ?? 200_000);
 const assessor = createAssessor();
@@ -38,33 +49,55 @@ await measure('rules alone', () => {
 
 const folder = mkdtempSync(join(tmpdir(), 'penumbra-bench-'));
 try {
-  const input = join(folder, 'reports.jsonl');
-  const file = openSync(input, 'w');
-  let block = '';
+  const columns = Object.keys(texts[0]!) as (keyof (typeof texts)[0])[];
+  const input = writeReports('reports.jsonl', '', (id, t) => JSON.stringify({ id, ...t }));
+  const csv = writeReports('reports.csv', `id,${columns.join()}\n`, (id, t) =>
+    [id, ...columns.map((column) => t[column])].map(csvField).join(),
+  );
+  const output = join(folder, 'rows.jsonl');
+  let half = 0;
+  const onProgress = (p: { seen: number }): void => {
+    if (half === 0 && p.seen > count / 2) half = process.memoryUsage().rss;
+  };
+  const rules = rulesExtractor(assessor);
+  await measure('stream, file to file', () => extract(input, output, rules, { onProgress }));
+  const peak = process.resourceUsage().maxRSS;
+  await measure('stream, CSV to file', () => extract(csv, output, rules, { overwrite: true }));
+  const threads = usefulThreads();
+  if (threads > 1) {
+    const jobs = { count: threads, source: { extractor: 'rules', flags: {}, module: '' } };
+    await measure(`stream, file to file, ${threads} threads`, () =>
+      extract(input, output, rules, { overwrite: true, jobs }),
+    );
+  }
+  await measure(`readRows, ${14 * count} rows to arrays`, () => readRows(output));
+  const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+  console.log(
+    `  read ${mega(statSync(input).size)}, wrote ${mega(statSync(output).size)}; resident memory ${mega(half)} half way, ` +
+      `${mega(process.memoryUsage().rss)} at the end, ${mega(peak * 1024)} at the most, without threads`,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** A file of `count` reports, a line (or row) each. */
+function writeReports(
+  name: string,
+  header: string,
+  line: (id: string, t: (typeof texts)[0]) => string,
+): string {
+  const path = join(folder, name);
+  const file = openSync(path, 'w');
+  let block = header;
   for (let i = 0; i < count; i++) {
-    block += `${JSON.stringify({ id: `report-${i}`, ...texts[i % texts.length]! })}\n`;
+    block += `${line(`report-${i}`, texts[i % texts.length]!)}\n`;
     if (block.length > 1 << 20 || i === count - 1) {
       writeSync(file, block);
       block = '';
     }
   }
-  const output = join(folder, 'rows.jsonl');
-  let half = 0;
-  await measure('stream, file to file', () =>
-    extract(input, output, rulesExtractor(assessor), {
-      onProgress: (p) => {
-        if (half === 0 && p.seen > count / 2) half = process.memoryUsage().rss;
-      },
-    }),
-  );
-  await measure(`readRows, ${14 * count} rows to arrays`, () => readRows(output));
-  const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-  console.log(
-    `  read ${mega(statSync(input).size)}, wrote ${mega(statSync(output).size)}; resident memory ${mega(half)} half way, ` +
-      `${mega(process.memoryUsage().rss)} at the end, ${mega(process.resourceUsage().maxRSS * 1024)} at the most`,
-  );
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+  closeSync(file);
+  return path;
 }
 
 /** Wall time, and CPU time of all threads: on a machine with other work the second is the core's own speed. */

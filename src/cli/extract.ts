@@ -8,6 +8,7 @@ import {
   extractorOption,
   KEY_HELP,
 } from './extractor-options.ts';
+import { wholeOrAuto } from './values.ts';
 
 export function register(program: Command): void {
   const command = program
@@ -39,6 +40,11 @@ export function register(program: Command): void {
       'do only part i of n; the outputs of all parts, put together, are the whole',
       shardOf,
     )
+    .option(
+      '--jobs <n>',
+      'threads that judge reports by the rules; what is written is the same. auto starts as many as pay once an input proves large (default: auto)',
+      wholeOrAuto,
+    )
     .option('--mentioned-only', 'leave out rows of findings that the report does not mention')
     .option('--allow-outside', 'also read files that links in a folder lead to outside it')
     .addOption(
@@ -64,6 +70,7 @@ ${KEY_HELP}
 Examples:
   $ penumbra extract reports.csv --out rows.jsonl
   $ penumbra extract mimic-cxr-reports.zip --out rows.parquet
+  $ penumbra extract reports.csv --out rows.jsonl --jobs 8
   $ penumbra extract files/ --out rows-3.jsonl --shard 3/16
   $ penumbra extract reports.jsonl --out rows.jsonl --extractor llm+rules --server http://localhost:8000/v1
   $ penumbra extract reports.csv --out rows.jsonl --extractor rgn --network runs/rgn`,
@@ -83,6 +90,7 @@ interface Flags extends ExtractorFlags, Pick<LlmFlags, 'model' | 'price'> {
   encoding?: string;
   allowOutside?: boolean;
   shard?: { index: number; count: number };
+  jobs?: number | 'auto';
   mentionedOnly?: boolean;
   overwrite?: boolean;
   retryFailed?: boolean;
@@ -102,13 +110,8 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
   }
   const { price, estimate: wantsEstimate, disagreements } = flags;
   checkExtractor(flags, { price, estimate: wantsEstimate, disagreements });
-  const { findings, lexicon } = reports.openRules(flags);
-  const assessor = reports.createAssessor({
-    findings,
-    lexicon,
-    stable: flags.stable,
-    ...(flags.longest !== undefined && { longestText: flags.longest }),
-  });
+  const assessor = reports.openAssessor(flags);
+  const { findings } = assessor;
 
   const interrupted = new AbortController();
   const onSignal = (): void => interrupted.abort();
@@ -131,11 +134,15 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
     }
     process.stderr.write(`${expected}\n`);
   }
-  const { extractor, close, info } = await reports.openExtractor(flags.extractor, {
+  const { extractor, close, info, threadModule } = await reports.openExtractor(flags.extractor, {
     findings,
     assessor,
     flags: { ...flags },
   });
+  const jobs = threadModule !== undefined && {
+    count: flags.jobs ?? ('auto' as const),
+    source: { extractor: flags.extractor, flags: { ...flags }, module: threadModule },
+  };
   const progress = createProgress({ label: 'extract', total: 0, unit: 'reports' });
   let result: Awaited<ReturnType<typeof reports.extract>>;
   let last = { seen: 0, time: performance.now() };
@@ -148,6 +155,7 @@ async function extractVerb(input: string, flags: Flags): Promise<void> {
     result = await reports.extract(input, flags.out, extractor, {
       ...inputOptions,
       ...(flags.shard !== undefined && { shard: flags.shard }),
+      ...(jobs && { jobs }),
       ...(flags.overwrite !== undefined && { overwrite: flags.overwrite }),
       ...(flags.retryFailed !== undefined && { retryFailed: flags.retryFailed }),
       ...(flags.mentionedOnly !== undefined && { mentionedOnly: flags.mentionedOnly }),

@@ -51,7 +51,7 @@ const forModels = ['server', 'gguf', 'proxy', 'prompt', 'concurrency', 'requestT
  * @throws `usage/extractor`
  */
 export function checkExtractor(
-  flags: ExtractorFlags & { stable?: 'keep' | 'mask' },
+  flags: ExtractorFlags & { stable?: 'keep' | 'mask'; jobs?: number | 'auto' },
   more: Readonly<Record<string, unknown>> = {},
 ): void {
   const { extractor } = flags;
@@ -63,6 +63,14 @@ export function checkExtractor(
         hint: 'Train the network on rows of rules that masked it.',
       },
     );
+  }
+  if (flags.jobs !== undefined && extractor !== 'rules' && flags.jobs !== 1) {
+    const llm = extractor.startsWith('llm');
+    throw new PenumbraError('usage/jobs', `--jobs is for the rules, and ${extractor} reads the reports.`, {
+      hint: llm
+        ? 'A language model is asked for several reports at once by --concurrency.'
+        : 'The network has all cores already; several machines share an input by --shard i/n.',
+    });
   }
   if (flags.network !== undefined && extractor !== 'rgn') {
     throw new PenumbraError(

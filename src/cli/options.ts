@@ -16,7 +16,7 @@ import { readLabelErrors } from '../reports/score/label-errors.ts';
 import type { TrainOptions } from '../training/index.ts';
 import { optimizerNames } from '../training/optimizer-names.ts';
 import { tellDataset } from './check-data.ts';
-import { list, number, positive, whole } from './values.ts';
+import { list, number, positive, whole, wholeOrAuto } from './values.ts';
 
 export { number, positive, whole };
 
@@ -201,14 +201,6 @@ export function addJobsOption(command: Command): Command {
     'train n runs at a time, each in its own process with its share of the cores; auto measures how many (default: one run with all cores)',
     wholeOrAuto,
   );
-}
-
-function wholeOrAuto(text: string): number | 'auto' {
-  if (text === 'auto') return text;
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError('expected auto, or a whole number of at least 1.');
-  return value;
 }
 
 /** A table's columns that the user names. */

@@ -31,6 +31,7 @@ export {
   openExtractor,
   registerExtractor,
   rulesExtractor,
+  type ThreadSource,
 } from './extract/index.ts';
 export {
   extendFindings,
@@ -71,7 +72,7 @@ export {
   createAssessor,
   type MentionAssessment,
 } from './rules/assess.ts';
-export { openRules, type RuleFiles } from './rules/open.ts';
+export { type AssessorFlags, openAssessor, openRules, type RuleFiles } from './rules/open.ts';
 export {
   type Audit,
   type AuditOptions,

@@ -253,6 +253,8 @@ test.each([
   [['extract', '/nowhere', '--out', '/tmp/x.jsonl'], 'reports/input'],
   [['extract', 'x', '--out', 'x', '--shard', '4/3'], 'usage/shard'],
   [['extract', 'x', '--out', 'x', '--findings', 'nope'], 'reports/findings'],
+  [['extract', 'x', '--out', 'x', '--extractor', 'llm', '--jobs', '2'], 'usage/jobs'],
+  [['extract', 'x', '--out', 'x', '--extractor', 'rgn', '--network', 'x', '--jobs', 'auto'], 'usage/jobs'],
   [['reports', 'score', 'x', '--where', 'no'], 'usage/where'],
 ])('%j is an error with a code', async (args, code) => {
   await expect(penumbra(...args)).rejects.toMatchObject({ name: 'PenumbraError', code });

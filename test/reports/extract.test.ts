@@ -582,38 +582,123 @@ describe('extract', () => {
     expect((await read()).length).toBe(23 * 14);
   });
 
-  test('kill -9 in the middle, start again: nothing lost, nothing doubled', {
-    timeout: 120_000,
-  }, async () => {
-    const path = put('a.jsonl', reports(60_000));
-    const script = put(
-      'run.mjs',
-      `import { createAssessor, extract, rulesExtractor } from ${JSON.stringify(new URL('../../src/reports/index.ts', import.meta.url).href)};
-       await extract(process.argv[2], process.argv[3], rulesExtractor(createAssessor()));`,
+  describe('with threads', () => {
+    const source = { extractor: 'rules', flags: {}, module: '' };
+    const jobs = { count: 3, source };
+    /** Readable and not, some twice, some long. */
+    const many = () =>
+      `${reports(900)}nonsense\n${reports(300, 800)}${JSON.stringify({ id: 'long', text: 'Effusion. '.repeat(2000) })}\n${reports(700, 2000)}`;
+
+    test.each([{}, { mentionedOnly: true }, { shard: { index: 2, count: 3 } }, { longestText: 1000 }])(
+      'the same bytes and figures as without (%o)',
+      async (options) => {
+        const path = put('a.jsonl', many());
+        const alone = await extract(path, at('whole.jsonl'), rules, options);
+        expect(await extract(path, at('out.jsonl'), rules, { ...options, jobs })).toEqual(alone);
+        expect(readFileSync(at('out.jsonl')).equals(readFileSync(at('whole.jsonl')))).toBe(true);
+      },
     );
-    const out = at('out.jsonl');
-    let killed = 0;
-    for (let attempt = 0; attempt < 4; attempt++) {
-      const before = attempt === 0 ? 0 : statSync(out).size;
-      const child = spawn(process.execPath, [script, path, out], { stdio: 'inherit' });
-      const code = await new Promise((resolve) => {
-        child.on('exit', (_, signal) => resolve(signal));
-        const watch = setInterval(() => {
-          let size = 0;
-          try {
-            size = statSync(out).size;
-          } catch {}
-          if (size > before + 2_000_000) child.kill('SIGKILL');
-        }, 2);
-        child.on('exit', () => clearInterval(watch));
+
+    test('a torn output is gone on with, and one that is stopped in order holds whole reports', async () => {
+      const path = put('a.jsonl', many());
+      await extract(path, at('whole.jsonl'), rules);
+      const whole = readFileSync(at('whole.jsonl'));
+      writeFileSync(at('out.jsonl'), whole.subarray(0, 1_000_000));
+      await extract(path, at('out.jsonl'), rules, { jobs });
+      expect(readFileSync(at('out.jsonl')).equals(whole)).toBe(true);
+      const stop = new AbortController();
+      const done = await extract(path, at('stopped.jsonl'), rules, {
+        jobs,
+        signal: stop.signal,
+        onProgress: ({ seen }) => seen > 500 && stop.abort(),
       });
-      if (code === 'SIGKILL') killed++;
-    }
-    expect(killed).toBeGreaterThan(0);
-    await extract(path, out, rules);
-    await extract(path, at('whole.jsonl'), rules);
-    expect(readFileSync(out).equals(readFileSync(at('whole.jsonl')))).toBe(true);
+      const stopped = readFileSync(at('stopped.jsonl'));
+      expect(stopped.equals(whole.subarray(0, stopped.length))).toBe(true);
+      expect(rowsOf(at('stopped.jsonl')).length).toBe(14 * done.extracted);
+      expect(done.extracted).toBe(done.seen);
+      expect(stopped.length).toBeLessThan(whole.length);
+      await extract(path, at('stopped.jsonl'), rules, { jobs });
+      expect(readFileSync(at('stopped.jsonl')).equals(whole)).toBe(true);
+    });
+
+    test('where a thread ends, the rows before are kept and the same command goes on', async () => {
+      const path = put('a.jsonl', reports(2000));
+      await extract(path, at('whole.jsonl'), rules);
+      const module = new URL('./fragile-extractor.ts', import.meta.url).href;
+      const fragile = { count: 2, source: { extractor: 'fragile', flags: {}, module } };
+      await expect(extract(path, at('out.jsonl'), rules, { jobs: fragile })).rejects.toMatchObject({
+        code: 'reports/thread-died',
+      });
+      const kept = readFileSync(at('out.jsonl'));
+      expect(kept.equals(readFileSync(at('whole.jsonl')).subarray(0, kept.length))).toBe(true);
+      expect(rowsOf(at('out.jsonl')).some((row) => row.id === 'r700')).toBe(false);
+      await extract(path, at('out.jsonl'), rules, { jobs });
+      expect(readFileSync(at('out.jsonl')).equals(readFileSync(at('whole.jsonl')))).toBe(true);
+    });
+
+    test('where the input breaks off, whole reports before it are kept', async () => {
+      const csv = `id,text\n${Array.from({ length: 100_000 }, (_, i) => `${i},No effusion.\n`).join('')}`;
+      await extract(put('a.csv', csv), at('whole.jsonl'), rules, { mentionedOnly: true });
+      const path = put('b.csv.gz', gzipSync(csv).subarray(0, -200_000));
+      const run = extract(path, at('out.jsonl'), rules, { mentionedOnly: true, jobs });
+      await expect(run).rejects.toMatchObject({ code: 'reports/damaged' });
+      const kept = readFileSync(at('out.jsonl'));
+      expect(kept.length).toBeGreaterThan(0);
+      expect(kept.at(-1)).toBe(10);
+      expect(kept.equals(readFileSync(at('whole.jsonl')).subarray(0, kept.length))).toBe(true);
+    });
+
+    test('threads that would judge otherwise are refused, and extractors that are not shared', async () => {
+      const path = put('a.jsonl', reports(20));
+      const other = { count: 2, source: { ...source, flags: { stable: 'mask' as const } } };
+      await expect(extract(path, at('out.jsonl'), rules, { jobs: other })).rejects.toMatchObject({
+        code: 'reports/other-configuration',
+      });
+      await expect(
+        extract(path, at('out.jsonl'), { ...rules, concurrency: 2 }, { jobs }),
+      ).rejects.toMatchObject({ code: 'reports/jobs' });
+    });
   });
+
+  test.each([
+    { jobs: undefined, count: 60_000 },
+    { jobs: { count: 2, source: { extractor: 'rules', flags: {}, module: '' } }, count: 20_000 },
+  ])(
+    'kill -9 in the middle, start again: nothing lost, nothing doubled (%o)',
+    {
+      timeout: 120_000,
+    },
+    async ({ jobs, count }) => {
+      const path = put('a.jsonl', reports(count));
+      const script = put(
+        'run.mjs',
+        `import { createAssessor, extract, rulesExtractor } from ${JSON.stringify(new URL('../../src/reports/index.ts', import.meta.url).href)};
+       await extract(process.argv[2], process.argv[3], rulesExtractor(createAssessor()), ${JSON.stringify({ jobs })});`,
+      );
+      const out = at('out.jsonl');
+      let killed = 0;
+      for (let attempt = 0; attempt < 4; attempt++) {
+        const before = attempt === 0 ? 0 : statSync(out).size;
+        const child = spawn(process.execPath, [script, path, out], { stdio: 'inherit' });
+        const code = await new Promise((resolve) => {
+          child.on('exit', (_, signal) => resolve(signal));
+          const watch = setInterval(() => {
+            let size = 0;
+            try {
+              size = statSync(out).size;
+            } catch {}
+            if (size > before + 2_000_000) child.kill('SIGKILL');
+          }, 2);
+          child.on('exit', () => clearInterval(watch));
+        });
+        if (code === 'SIGKILL') killed++;
+      }
+      expect(killed).toBeGreaterThan(0);
+      await extract(path, out, rules);
+      await extract(path, at('whole.jsonl'), rules);
+      expect(readFileSync(out).equals(readFileSync(at('whole.jsonl')))).toBe(true);
+    },
+  );
 });
 
 test('IdSet counts', () => {

@@ -3,8 +3,10 @@ import { decoderOf } from '../io/bytes.ts';
 import { type InputOptions, inputFormat, readReports } from '../io/reports-in.ts';
 import { hash53, IdSet, RowOutput } from '../io/rows-out.ts';
 import type { FindingRow, Report } from '../types.ts';
+import { addRows, type ToDo } from './add-rows.ts';
 import { extractAll } from './extract-all.ts';
 import { type Extractor, failedRow } from './extractor.ts';
+import { ThreadQueue, type ThreadSource } from './threads.ts';
 
 export interface ExtractOptions extends InputOptions {
   /** This process's part of the work: reports whose id hashes to `index` modulo `count`; index from 1. */
@@ -13,6 +15,12 @@ export interface ExtractOptions extends InputOptions {
   retryFailed?: boolean;
   /** Only rows of findings that the report mentions, instead of one row per report and finding. */
   mentionedOnly?: boolean;
+  /**
+   * Worker threads that judge the reports, for extractors that `OpenedExtractor.threadModule` allows them; what is written
+   * is the same. `auto` begins without and starts as many as pay once the input has shown to be large.
+   * Default: none.
+   */
+  jobs?: { readonly count: number | 'auto'; readonly source: ThreadSource };
   /** Called now and then. */
   onProgress?: (progress: ExtractProgress) => void;
   /** Stops in order when aborted: what is under way is finished and written. */
@@ -59,6 +67,12 @@ export async function extract(
       hint: 'Shards are 1/n to n/n.',
     });
   }
+  const oneByOne = extractor.concurrency === 1 && extractor.extractBatch === undefined;
+  if (options.jobs !== undefined && !oneByOne) {
+    throw new PenumbraError('reports/jobs', `The extractor ${extractor.name} is not shared by threads.`, {
+      hint: 'It works at several reports at once by itself: leave `jobs` out.',
+    });
+  }
   if (options.encoding !== undefined) decoderOf(options.encoding);
   inputFormat(input); // Nothing is made or replaced for an input that is not there.
   const out = await RowOutput.open(output, {
@@ -71,17 +85,17 @@ export async function extract(
   const progress: ExtractProgress = { seen: 0, extracted: 0, skipped: 0, failed: 0, repeated: 0 };
   const stamp = { extractor: extractor.name, version: extractor.version };
   const seen = new IdSet();
-  const write = (rows: readonly FindingRow[]): void => {
+  const mentionedOnly = options.mentionedOnly === true;
+  const count = (failed: boolean): void => {
     progress.extracted++;
-    if (rows.length === 1 && rows[0]!.status === 'failed') progress.failed++;
-    const kept = options.mentionedOnly ? rows.filter((row) => row.status !== 'not_mentioned') : rows;
-    // A report without any mention still needs a row, or a second run would do it again.
-    out.write(kept.length > 0 ? kept : [{ ...rows[0]!, finding: '', evidence: [] }]);
+    if (failed) progress.failed++;
   };
+  const write = (rows: readonly FindingRow[]): void =>
+    count(out.writeLines((lines) => addRows(rows, lines, mentionedOnly)));
   /** What is to be done, in the order of the input: a report, or the row of one that cannot be read. */
-  const toDo = async function* (): AsyncGenerator<(Report | FindingRow[])[]> {
+  const toDo = async function* (): AsyncGenerator<ToDo[]> {
     for await (const batch of readReports(input, options)) {
-      const found: (Report | FindingRow[])[] = [];
+      const found: ToDo[] = [];
       for (const item of batch) {
         if (options.signal?.aborted) break;
         const given = 'report' in item ? item.report.id : item.id;
@@ -99,20 +113,36 @@ export async function extract(
       if (options.signal?.aborted) return;
     }
   };
-  try {
-    if (extractor.concurrency === 1 && extractor.extractBatch === undefined) {
-      for await (const batch of toDo()) {
-        for (const item of batch) {
-          if (options.signal?.aborted) break;
-          const rows = Array.isArray(item) ? item : extractor.extract(item);
-          if (Array.isArray(rows)) write(rows);
-          else {
-            write(await rows);
-            out.flush();
-            options.onProgress?.(progress);
-          }
+  /** Reports that this thread judges itself. */
+  const judgeHere = async (batch: readonly ToDo[]): Promise<void> => {
+    for (const item of batch) {
+      if (options.signal?.aborted) break;
+      if (Array.isArray(item)) write(item);
+      else if (extractor.writeLines !== undefined) {
+        count(out.writeLines((lines) => extractor.writeLines!(item, lines, mentionedOnly)));
+      } else {
+        const rows = extractor.extract(item);
+        if (Array.isArray(rows)) write(rows);
+        else {
+          write(await rows);
+          out.flush();
+          options.onProgress?.(progress);
         }
       }
+    }
+  };
+  using threads = new ThreadQueue(options.jobs, input, extractor.version, mentionedOnly, (done) => {
+    out.writeBytes(done.bytes);
+    progress.extracted += done.reports;
+    progress.failed += done.failed;
+  });
+  try {
+    if (oneByOne) {
+      for await (const batch of toDo()) {
+        if (threads.takes(progress.extracted)) await threads.add(batch);
+        else await judgeHere(batch);
+      }
+      await threads.drain();
     } else {
       const onProgress = (): void => options.onProgress?.(progress);
       for await (const rows of extractAll(reportsOf(toDo(), write), extractor, { window: 16, onProgress })) {
@@ -121,6 +151,7 @@ export async function extract(
       }
     }
   } catch (error) {
+    await threads.drain().catch(() => {}); // What was judged before the error is kept.
     out.flush();
     out.abandon();
     throw error;
@@ -134,7 +165,7 @@ export async function extract(
 
 /** The reports one by one; rows that are there already are written. */
 async function* reportsOf(
-  batches: AsyncIterable<(Report | FindingRow[])[]>,
+  batches: AsyncIterable<ToDo[]>,
   write: (rows: FindingRow[]) => void,
 ): AsyncGenerator<Report> {
   for await (const batch of batches) {

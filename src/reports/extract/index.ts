@@ -9,3 +9,4 @@ export {
   openExtractor,
   registerExtractor,
 } from './registry.ts';
+export type { ThreadSource } from './threads.ts';

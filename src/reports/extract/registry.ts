@@ -18,6 +18,11 @@ export interface OpenedExtractor {
   readonly close: () => Promise<void>;
   /** The state of the run in one line, for progress; empty for none. */
   readonly info: () => string;
+  /**
+   * Set where worker threads may open it as well, by its name and the same flags: the module that registers it, as `import`
+   * takes it; empty for those of this room.
+   */
+  readonly threadModule?: string;
 }
 
 export type OpenExtractor = (request: ExtractorRequest) => OpenedExtractor | Promise<OpenedExtractor>;
@@ -55,6 +60,7 @@ registerExtractor('rules', ({ assessor }) => ({
   extractor: rulesExtractor(assessor),
   close: async () => {},
   info: () => '',
+  threadModule: '',
 }));
 for (const name of ['llm', 'llm+rules']) {
   registerExtractor(name, async ({ findings, flags, assessor }) => {

@@ -3,6 +3,9 @@ import { type Columns, findColumns, fromCells } from './columns.ts';
 import { CsvReader, separatorOf } from './csv.ts';
 import { type InputItem, type InputOptions, notUtf8 } from './item.ts';
 
+/** Units of the text that are cut into rows at once. */
+const pieceLength = 1 << 15;
+
 /** Reports in a CSV or TSV, also packed (.gz): one row each, under a header that also tells the separator. */
 export async function* fromCsv(
   path: string,
@@ -37,7 +40,11 @@ export async function* fromCsv(
   };
   for await (const text of textChunks(path, options.encoding)) {
     reader ??= new CsvReader({ separator: separatorOf(text), longestField: longest });
-    yield take(reader.push(text));
+    // In small batches: what has been judged need not be kept.
+    for (let at = 0; at < text.length; at += pieceLength) {
+      const found = take(reader.push(text.slice(at, at + pieceLength)));
+      if (found.length > 0) yield found;
+    }
   }
   if (reader === undefined) return;
   const rest: string[][] = [];

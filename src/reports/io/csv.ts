@@ -34,15 +34,16 @@ export class CsvReader {
       }
     };
     for (let i = 0; i < text.length; i++) {
-      const c = text.charCodeAt(i);
       if (this.quoted) {
-        if (c !== 34) continue;
+        i = text.indexOf('"', i);
+        if (i < 0) break;
         take(i);
         this.quoted = false;
         this.afterQuote = true;
         from = i + 1;
         continue;
       }
+      const c = text.charCodeAt(i);
       if (c === 34 && this.afterQuote) {
         this.field += '"';
         this.quoted = true;

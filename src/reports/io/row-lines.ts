@@ -1,3 +1,4 @@
+import type { JudgedReport, Place, Verdict } from '../rules/assess.ts';
 import type { Evidence, FindingRow, Section } from '../types.ts';
 
 /**
@@ -9,7 +10,7 @@ import type { Evidence, FindingRow, Section } from '../types.ts';
  * by unit: joining strings and encoding them costs three times as much.
  */
 export class RowLines {
-  private bytes: Uint8Array = Buffer.allocUnsafe((1 << 20) + (1 << 18));
+  private bytes: Uint8Array = Buffer.allocUnsafe(1 << 19);
   /** `{"id":…`, the beginning of every line of a report. */
   private id: string | undefined;
   private idBytes = noBytes;
@@ -24,6 +25,16 @@ export class RowLines {
   /** The sentence that was written last, with its quotation marks. */
   private sentence: string | undefined;
   private sentenceBytes = noBytes;
+  /** Where in the buffer the beginning of the lines of a judged report lies, and of its sentence of the units [said, saidTo). */
+  private idAt = -1;
+  private idLength = 0;
+  private said = -1;
+  private saidTo = -1;
+  private saidAt = 0;
+  private saidLength = 0;
+  /** The rows of what is not mentioned, for this stamp. */
+  private stamp: JudgedStamp | undefined;
+  private silent: readonly Uint8Array[] = [];
   /** Bytes that were added since `clear`. */
   length = 0;
 
@@ -35,7 +46,7 @@ export class RowLines {
         this.idBytes = utf8(`{"id":${JSON.stringify(row.id)}`);
       }
       this.copy(this.idBytes);
-      this.copy(this.headOf(row));
+      this.copy(this.headOf(row.finding, row));
       const { evidence } = row;
       for (let i = 0; i < evidence.length; i++) {
         if (i > 0) this.put(comma);
@@ -46,6 +57,28 @@ export class RowLines {
     }
   }
 
+  /**
+   * The same lines as `add` writes for the rows of a judged report, without the rows.
+   * @param stamp what the rows share; the same object from report to report
+   * @param mentionedOnly leaves out the rows of findings that are not mentioned; one row without a finding stands for none
+   */
+  addJudged(report: JudgedReport, stamp: JudgedStamp, mentionedOnly: boolean): void {
+    const { verdicts } = report;
+    const silent = this.silentOf(stamp);
+    this.idAt = this.said = -1;
+    let any = false;
+    for (let f = 0; f < verdicts.length; f++) {
+      const verdict = verdicts[f]!;
+      if (verdict === null) {
+        if (!mentionedOnly) this.addSilent(report.id, silent[f]!);
+      } else {
+        any = true;
+        this.addVerdict(stamp, stamp.findings[f]!, verdict, report);
+      }
+    }
+    if (mentionedOnly && !any) this.addSilent(report.id, silent[verdicts.length]!);
+  }
+
   /** What was added; valid until the next `add`. */
   view(): Uint8Array {
     return this.bytes.subarray(0, this.length);
@@ -54,10 +87,73 @@ export class RowLines {
   clear(): void {
     this.length = 0;
     this.sentence = undefined; // its bytes lay in the buffer
+    this.said = -1;
   }
 
-  private headOf(row: FindingRow): Uint8Array {
-    const { finding, status, probability, deviation, label, rate } = row;
+  private addSilent(id: string, row: Uint8Array): void {
+    this.addId(id);
+    this.copy(row);
+  }
+
+  private addId(id: string): void {
+    if (this.idAt >= 0) this.repeat(this.idAt, this.idLength);
+    else {
+      this.idAt = this.length;
+      this.put(idKey);
+      this.quoted(id);
+      this.idLength = this.length - this.idAt;
+    }
+  }
+
+  private addVerdict(stamp: JudgedStamp, finding: string, verdict: Verdict, report: JudgedReport): void {
+    this.addId(report.id);
+    this.copy(this.headOf(finding, verdict));
+    const { places } = verdict;
+    for (let i = 0; i < places.length; i++) {
+      if (i > 0) this.put(comma);
+      this.addPlace(places[i]!, report);
+    }
+    if (verdict.reason === undefined) this.copy(this.tailOf(stamp));
+    else this.encode(endOf({ ...stamp, reason: verdict.reason }));
+  }
+
+  private addPlace(place: Place, report: JudgedReport): void {
+    const { start, end, from, to } = place;
+    const begin = report.begins[place.text]!;
+    this.put(phraseKey);
+    this.quotedUnits(report, place.text, start, end);
+    this.put(startKey);
+    this.integer(start);
+    this.put(endKey);
+    this.integer(end);
+    this.copy(this.sectionOf(place.section));
+    // The sentence that was written last: all words of a judgement stand in one.
+    if (this.said === begin + from && this.saidTo === begin + to) {
+      this.repeat(this.saidAt, this.saidLength);
+    } else {
+      this.saidAt = this.length;
+      this.quotedUnits(report, place.text, from, to);
+      this.saidLength = this.length - this.saidAt;
+      this.said = begin + from;
+      this.saidTo = begin + to;
+    }
+    this.put(brace);
+  }
+
+  /** The rows of findings that are not mentioned, behind their id; the last is without a finding. */
+  private silentOf(stamp: JudgedStamp): readonly Uint8Array[] {
+    if (stamp !== this.stamp) {
+      this.stamp = stamp;
+      this.silent = [...stamp.findings, ''].map((finding) => {
+        const row = { finding, status: 'not_mentioned', ...nothing } as const;
+        return utf8(beforeEvidence(row) + endOf(stamp));
+      });
+    }
+    return this.silent;
+  }
+
+  private headOf(finding: string, said: Said): Uint8Array {
+    const { status, probability, deviation, label, rate } = said;
     let own = this.heads.get(finding);
     if (own === undefined) {
       own = new Map();
@@ -73,20 +169,18 @@ export class RowLines {
     ) {
       return known.bytes;
     }
-    const bytes = utf8(
-      `,"finding":${JSON.stringify(finding)},"status":"${status}","probability":${probability},"deviation":${deviation},"label":${label},"rate":${rate},"evidence":[`,
-    );
+    const bytes = utf8(beforeEvidence({ finding, status, probability, deviation, label, rate }));
     if (own.size < mostProbabilities || known !== undefined) {
       own.set(probability, { status, deviation, label, rate, bytes });
     }
     return bytes;
   }
 
-  private tailOf(row: FindingRow): Uint8Array {
+  private tailOf(row: Pick<FindingRow, 'extractor' | 'version'>): Uint8Array {
     if (row.version !== this.version || row.extractor !== this.extractor) {
       this.version = row.version;
       this.extractor = row.extractor;
-      this.tail = utf8(endOf(row));
+      this.tail = utf8(endOf({ extractor: row.extractor, version: row.version }));
     }
     return this.tail;
   }
@@ -98,12 +192,7 @@ export class RowLines {
     this.integer(e.start);
     this.put(endKey);
     this.integer(e.end);
-    let section = this.sections.get(e.section);
-    if (section === undefined) {
-      section = utf8(`,"section":"${e.section}","sentence":`);
-      this.sections.set(e.section, section);
-    }
-    this.copy(section);
+    this.copy(this.sectionOf(e.section));
     if (e.sentence === this.sentence) this.copy(this.sentenceBytes);
     else {
       const begin = this.length;
@@ -112,6 +201,15 @@ export class RowLines {
       this.sentenceBytes = this.bytes.subarray(begin, this.length);
     }
     this.put(brace);
+  }
+
+  private sectionOf(name: Section): Uint8Array {
+    let section = this.sections.get(name);
+    if (section === undefined) {
+      section = utf8(`,"section":"${name}","sentence":`);
+      this.sections.set(name, section);
+    }
+    return section;
   }
 
   /** Many bytes. */
@@ -130,6 +228,14 @@ export class RowLines {
     this.length = at;
   }
 
+  /** Bytes that lie in the buffer already. */
+  private repeat(from: number, length: number): void {
+    this.makeRoom(length);
+    if (length > 32) this.bytes.copyWithin(this.length, from, from + length);
+    else for (let i = 0; i < length; i++) this.bytes[this.length + i] = this.bytes[from + i]!;
+    this.length += length;
+  }
+
   /** `JSON.stringify` of a text; printable ASCII but for quotation marks and backslashes stands in it as it is. */
   private quoted(text: string): void {
     this.makeRoom(text.length + 2);
@@ -140,6 +246,26 @@ export class RowLines {
       const unit = text.charCodeAt(i);
       if (unit < 32 || unit > 126 || unit === 34 || unit === 92) {
         this.encode(JSON.stringify(text));
+        return;
+      }
+      bytes[at++] = unit;
+    }
+    bytes[at++] = 34;
+    this.length = at;
+  }
+
+  /** The same for the units [start, end) of a text of the report. */
+  private quotedUnits(report: JudgedReport, text: number, start: number, end: number): void {
+    const { units, begins } = report;
+    const begin = begins[text]!;
+    this.makeRoom(end - start + 2);
+    const { bytes } = this;
+    let at = this.length;
+    bytes[at++] = 34;
+    for (let i = begin + start; i < begin + end; i++) {
+      const unit = units[i]!;
+      if (unit < 32 || unit > 126 || unit === 34 || unit === 92) {
+        this.encode(JSON.stringify(report.texts[text]!.slice(start, end)));
         return;
       }
       bytes[at++] = unit;
@@ -179,16 +305,25 @@ export class RowLines {
   }
 }
 
+/** What the rows of judged reports share. */
+export interface JudgedStamp extends Pick<FindingRow, 'extractor' | 'version'> {
+  readonly findings: readonly string[];
+}
+
+type Said = Pick<FindingRow, 'status' | 'probability' | 'deviation' | 'label' | 'rate'>;
+
 interface Head extends Pick<FindingRow, 'status' | 'deviation' | 'label' | 'rate'> {
   readonly bytes: Uint8Array;
 }
 
+const nothing = { probability: null, deviation: null, label: null, rate: null } as const;
 const mostFindings = 10_000;
 /** A language model may give any probability. */
 const mostProbabilities = 100;
 
 const encoder = new TextEncoder();
 const noBytes: Uint8Array = new Uint8Array(0);
+const idKey = utf8('{"id":');
 const comma = utf8(',');
 const brace = utf8('}');
 const phraseKey = utf8('{"phrase":');
@@ -199,7 +334,12 @@ function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-function endOf(row: FindingRow): string {
+function beforeEvidence(row: Said & Pick<FindingRow, 'finding'>): string {
+  const { finding, status, probability, deviation, label, rate } = row;
+  return `,"finding":${JSON.stringify(finding)},"status":"${status}","probability":${probability},"deviation":${deviation},"label":${label},"rate":${rate},"evidence":[`;
+}
+
+function endOf(row: Pick<FindingRow, 'extractor' | 'version' | 'reason'>): string {
   const end = `],"extractor":"${row.extractor}","version":"${row.version}"`;
   return row.reason === undefined ? `${end}}\n` : `${end},"reason":${JSON.stringify(row.reason)}}\n`;
 }

@@ -21,6 +21,9 @@ import type { FindingRow } from '../types.ts';
 import { RowLines } from './row-lines.ts';
 import { withDuckDB } from './tables.ts';
 
+/** Bytes that are written at once: few enough to lie in the processor's cache when the system takes them. */
+const blockSize = 1 << 18;
+
 /** The columns of the output, as DuckDB names their types. */
 export const rowColumns =
   "{id:'VARCHAR', finding:'VARCHAR', status:'VARCHAR', probability:'DOUBLE', deviation:'DOUBLE', label:'TINYINT', rate:'DOUBLE', " +
@@ -46,6 +49,7 @@ export class IdSet {
   }
 
   has(id: string): boolean {
+    if (this.size === 0) return false;
     return this.slots[this.slotOf(hash53(id))] !== -1;
   }
 
@@ -155,20 +159,38 @@ export class RowOutput {
 
   /** Adds the rows of one report. They reach the file some time before `flush` returns. */
   write(rows: readonly FindingRow[]): void {
-    this.pending.add(rows);
-    if (this.pending.length > 1 << 20) this.flush();
+    this.writeLines((lines) => lines.add(rows));
+  }
+
+  /** The same with whatever adds the lines; gives what it gives. */
+  writeLines<T>(add: (lines: RowLines) => T): T {
+    const result = add(this.pending);
+    if (this.pending.length > blockSize) this.flush();
+    return result;
+  }
+
+  /** The same with lines of complete reports that were made elsewhere. */
+  writeBytes(lines: Uint8Array): void {
+    this.flush();
+    this.put(lines);
   }
 
   flush(): void {
     const { pending } = this;
     if (pending.length === 0) return;
     try {
-      writeAll(this.file, pending.view());
+      this.put(pending.view());
+    } finally {
+      pending.clear();
+    }
+  }
+
+  private put(lines: Uint8Array): void {
+    try {
+      writeAll(this.file, lines);
       this.putDraftInPlace();
     } catch (error) {
       throw fileError(error, this.log, 'written');
-    } finally {
-      pending.clear();
     }
   }
 

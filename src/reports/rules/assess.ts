@@ -61,6 +61,41 @@ export interface MentionAssessment {
   readonly sentence: string;
 }
 
+/** Words of a report that carry a judgement, as offsets: `Evidence` before any string is made. */
+export interface Place {
+  /** Which of the report's texts. */
+  readonly text: number;
+  /** UTF-16 offsets [start, end) of the words in it. */
+  readonly start: number;
+  readonly end: number;
+  readonly section: Section;
+  /** The same of the sentence around them. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a report says about one finding that it mentions; fields as in `FindingRow`. */
+export interface Verdict {
+  readonly status: Status;
+  readonly probability: number | null;
+  readonly deviation: number | null;
+  readonly label: 0 | 1 | null;
+  readonly rate: number | null;
+  readonly places: readonly Place[];
+  readonly reason: string | undefined;
+}
+
+/** A judged report. The assessor uses it again: it is good until the next report is judged. */
+export interface JudgedReport {
+  readonly id: string;
+  /** By finding, in the order of the findings file; null where nothing asserts it. */
+  readonly verdicts: readonly (Verdict | null)[];
+  readonly texts: readonly string[];
+  /** The UTF-16 units of the texts that were read; text `t` begins at `begins[t]`. */
+  readonly units: Uint16Array;
+  readonly begins: readonly number[];
+}
+
 /** Rules compiled once, ready to assess many texts. Synchronous, deterministic, and without any I/O. */
 export interface Assessor {
   readonly findings: FindingSet;
@@ -71,6 +106,8 @@ export interface Assessor {
   assessMention(text: string, span: readonly [number, number]): MentionAssessment;
   /** One row per finding, in the order of the findings file. A text alone is a report with an empty id. */
   assessReport(report: Report | string): FindingRow[];
+  /** The same judgement without rows and strings, for who writes many reports. */
+  judgeReport(report: Report): JudgedReport;
   /** Every cue of the lexicon that stands in the text, judging or not: for checking a lexicon. */
   cuesIn(text: string): (AppliedCue & { readonly line: number })[];
 }
@@ -116,14 +153,24 @@ interface Candidate {
   stable: boolean;
   /** "No new …" and the like deny only a part; they overturn nothing. */
   partial: boolean;
-  evidence: Evidence[];
+  places: readonly Place[];
+  /** The next mention of the same finding. */
+  next: Candidate | null;
 }
 
-/** What a report says about nothing in particular, for "No Finding". */
-interface Overall {
-  /** The first words that say that all is normal. */
-  normality: Evidence[] | undefined;
-  /** Something abnormal that is none of the findings. */
+/** What is gathered from a report; used again for the next. */
+interface Gathered {
+  id: string;
+  readonly verdicts: (Verdict | null)[];
+  readonly texts: string[];
+  units: Uint16Array;
+  readonly begins: number[];
+  /** By finding: its mentions. */
+  readonly first: (Candidate | null)[];
+  readonly last: (Candidate | null)[];
+  /** For "No Finding": the first words that say that all is normal. */
+  normality: readonly Place[] | undefined;
+  /** For "No Finding": something abnormal that is none of the findings. */
   abnormality: boolean;
 }
 
@@ -140,6 +187,8 @@ class RulesAssessor implements Assessor {
   private readonly tokens = new Tokens();
   private readonly sentences = new Sentences();
   private readonly sentence: Judge;
+  private readonly noFinding: number;
+  private readonly gathered: Gathered;
 
   constructor(rules: CompiledRules, longest: number, maskStable: boolean) {
     this.maskStable = maskStable;
@@ -154,6 +203,18 @@ class RulesAssessor implements Assessor {
     const others = findings.filter((finding, f) => finding !== noFinding && !this.devices[f]).length;
     this.enoughDenied = Math.min(deniedForNoFinding, others);
     this.sentence = new Judge(rules);
+    this.noFinding = noFinding === undefined ? -1 : findings.indexOf(noFinding);
+    this.gathered = {
+      id: '',
+      verdicts: findings.map(() => null),
+      texts: [],
+      units: this.tokens.units,
+      begins: [],
+      first: findings.map(() => null),
+      last: findings.map(() => null),
+      normality: undefined,
+      abnormality: false,
+    };
   }
 
   assessMention(text: string, span: readonly [number, number]): MentionAssessment {
@@ -212,87 +273,86 @@ class RulesAssessor implements Assessor {
   }
 
   assessReport(given: Report | string): FindingRow[] {
-    const report: Report = typeof given === 'string' ? { id: '', text: given } : given;
+    const { id, verdicts, texts } = this.judgeReport(
+      typeof given === 'string' ? { id: '', text: given } : given,
+    );
     const { findings } = this.findings;
-    const candidates: Candidate[][] = findings.map(() => []);
-    const state: Overall = { normality: undefined, abnormality: false };
-    let denied = 0;
-    if (report.text !== undefined) this.collect(report.text, 'body', candidates, state);
-    for (const { section, text } of report.sections ?? []) {
-      if (text !== '') this.collect(text, section, candidates, state);
-    }
-    const { id } = report;
     const { version } = this;
     const rows: FindingRow[] = new Array(findings.length);
-    let others = 0;
-    for (let f = 0; f < findings.length; f++) {
-      const finding = findings[f]!;
-      const decided = decide(candidates[f]!);
-      if (decided === null) {
-        rows[f] = {
-          id,
-          finding,
-          status: 'not_mentioned',
-          probability: null,
-          deviation: null,
-          label: null,
-          rate: null,
-          evidence: none,
-          extractor: 'rules',
-          version,
-        };
-        continue;
-      }
-      if (!this.devices[f] && decided.probability !== null) {
-        if (decided.status !== 'absent') others = Math.max(others, decided.probability);
-        else if (decided.probability <= nearlySure) denied++;
-      }
-      if (decided.stable) {
-        rows[f] = {
-          id,
-          finding,
-          status: decided.status,
-          probability: null,
-          deviation: null,
-          label: null,
-          rate: null,
-          evidence: decided.evidence,
-          extractor: 'rules',
-          version,
-          reason: stableReason,
-        };
-        continue;
-      }
-      const { label, rate } = probabilityToRate(decided.probability);
-      rows[f] = {
+    for (let f = 0; f < rows.length; f++) {
+      const { status, probability, deviation, label, rate, places, reason } = verdicts[f] ?? notMentioned;
+      const row = {
         id,
-        finding,
-        status: decided.status,
-        probability: decided.probability,
-        deviation: decided.deviation,
+        finding: findings[f]!,
+        status,
+        probability,
+        deviation,
         label,
         rate,
-        evidence: decided.evidence,
+        evidence: places.length === 0 ? noEvidence : evidenceAt(places, texts),
         extractor: 'rules',
         version,
       };
+      rows[f] = reason === undefined ? row : { ...row, reason };
     }
-    const noFinding = this.findings.noFinding === undefined ? -1 : findings.indexOf(this.findings.noFinding);
+    return rows;
+  }
+
+  judgeReport(report: Report): JudgedReport {
+    const { gathered, noFinding } = this;
+    const { verdicts, first, last } = gathered;
+    gathered.id = report.id;
+    gathered.texts.length = gathered.begins.length = 0;
+    gathered.normality = undefined;
+    gathered.abnormality = false;
+    first.fill(null);
+    last.fill(null);
+    let length = 0;
+    if (report.text !== undefined) length = this.collect(report.text, 'body', length);
+    if (report.sections !== undefined) {
+      for (const { section, text } of report.sections) length = this.collect(text, section, length);
+    }
+    gathered.units = this.tokens.units;
+    let denied = 0;
+    let others = 0;
+    for (let f = 0; f < verdicts.length; f++) {
+      const candidate = first[f]!;
+      if (candidate === null) {
+        verdicts[f] = null;
+        continue;
+      }
+      const decided = decide(candidate);
+      const { status, probability } = decided;
+      if (!this.devices[f] && probability !== null) {
+        if (status !== 'absent') others = Math.max(others, probability);
+        else if (probability <= nearlySure) denied++;
+      }
+      verdicts[f] = decided.stable
+        ? { status, ...unknown, places: decided.places, reason: stableReason }
+        : {
+            status,
+            probability,
+            deviation: decided.deviation,
+            ...probabilityToRate(probability),
+            places: decided.places,
+            reason: undefined,
+          };
+    }
     if (noFinding >= 0) {
-      const said = state.normality !== undefined || denied >= this.enoughDenied;
-      if (said && others === 0 && !state.abnormality) {
-        rows[noFinding] = {
-          ...rows[noFinding]!,
+      const said = gathered.normality !== undefined || denied >= this.enoughDenied;
+      if (said && others === 0 && !gathered.abnormality) {
+        verdicts[noFinding] = {
           status: 'present',
           probability: 1,
           deviation: 0,
           label: 1,
           rate: 0,
-          evidence: state.normality ?? none,
+          places: gathered.normality ?? none,
+          reason: verdicts[noFinding]?.reason,
         };
       }
     }
-    return rows;
+    return gathered;
   }
 
   cuesIn(text: string): (AppliedCue & { readonly line: number })[] {
@@ -308,88 +368,104 @@ class RulesAssessor implements Assessor {
     return found;
   }
 
-  private split(text: string, section: Section = 'body'): void {
-    if (text.length > this.longest) {
-      throw new PenumbraError(
-        'reports/too-long',
-        `The text has ${text.length} characters; the limit is ${this.longest}.`,
-        { hint: 'A radiology report has some thousands. Is this one report? Raise `longestText` if it is.' },
-      );
-    }
-    tokenize(text, this.rules.vocabulary, this.tokens);
+  private split(text: string, section: Section = 'body', base = 0): void {
+    this.checkLength(text);
+    tokenize(text, this.rules.vocabulary, this.tokens, base);
     this.rules.segmenter.segment(this.tokens, this.sentences, section);
   }
 
-  private collect(text: string, field: Section, candidates: Candidate[][], state: Overall): void {
-    this.split(text, field);
-    const { tokens, sentences, sentence, rules } = this;
+  private checkLength(text: string): void {
+    if (text.length <= this.longest) return;
+    throw new PenumbraError(
+      'reports/too-long',
+      `The text has ${text.length} characters; the limit is ${this.longest}.`,
+      { hint: 'A radiology report has some thousands. Is this one report? Raise `longestText` if it is.' },
+    );
+  }
+
+  /** Gathers what a text says, keeping the `base` units of the texts before it; gives how many there are now. */
+  private collect(text: string, field: Section, base: number): number {
+    const { tokens, sentences, sentence, rules, gathered } = this;
+    const number = gathered.texts.push(text) - 1;
+    gathered.begins.push(base);
+    if (text === '') return base;
+    if (!asserting.has(field) && !rules.segmenter.mayChangeSection(text)) {
+      this.checkLength(text);
+      return base;
+    }
+    this.split(text, field, base);
+    const { matches } = sentence;
     for (let s = 0; s < sentences.count; s++) {
       const section = sectionNames[sentences.section[s]!]!;
       if (!asserting.has(section)) continue;
       const from = sentences.from[s]!;
       const to = sentences.to[s]!;
-      if (!sentence.matches.mayMention(tokens, from, to)) continue;
+      if (!matches.mayMention(tokens, from, to)) continue;
       sentence.read(tokens, from, to);
-      if (sentence.matches.mentions === 0) continue;
-      const around = this.words(text, from, to);
       const weight = section === 'impression' ? 2 : 1;
-      for (let m = 0; m < sentence.matches.mentions; m++) {
-        const meanings = rules.meanings[sentence.matches.mentionMeaning[m]!]!;
+      for (let m = 0; m < matches.mentions; m++) {
+        const meanings = rules.meanings[matches.mentionMeaning[m]!]!;
         for (let k = 0; k < meanings.length; k++) {
           const { role, finding } = meanings[k]!;
           if (role === 'ignore' || role === 'spelling') continue;
           if (role === 'normality') {
-            state.normality ??= this.evidenceOf(text, m, null, section, around);
+            gathered.normality ??= this.placesOf(m, [], number, section);
             continue;
           }
           const judgement = sentence.judge(m, namedBy(role));
           if (judgement === null) continue;
+          const { status, probability, deviation, cues } = judgement;
           if (role === 'abnormality') {
-            if (judgement.status === 'present' || judgement.status === 'uncertain') state.abnormality = true;
-            else if (judgement.status === 'absent') {
-              state.normality ??= this.evidenceOf(text, m, judgement, section, around);
-            }
+            if (status === 'present' || status === 'uncertain') gathered.abnormality = true;
+            else if (status === 'absent') gathered.normality ??= this.placesOf(m, cues, number, section);
             continue;
           }
-          const evidence = this.evidenceOf(text, m, judgement, section, around);
-          candidates[finding]!.push({
-            status: judgement.status,
-            probability: judgement.probability,
-            deviation: judgement.deviation,
+          const candidate: Candidate = {
+            status,
+            probability,
+            deviation,
             weight,
             // "No change in the effusion" is the one judgement that is present and negated.
             stable:
               this.maskStable &&
-              judgement.status === 'present' &&
+              status === 'present' &&
               (judgement.polarity === 'negated' || sentence.isStable(m)),
-            partial: judgement.status === 'absent' && judgement.probability! > 0,
-            evidence,
-          });
+            partial: status === 'absent' && probability! > 0,
+            places: this.placesOf(m, cues, number, section),
+            next: null,
+          };
+          const before = gathered.last[finding]!;
+          if (before === null) gathered.first[finding] = candidate;
+          else before.next = candidate;
+          gathered.last[finding] = candidate;
         }
       }
     }
+    return base + text.length;
   }
 
   /** The words of mention `m`, then those of the cues that judged it. */
-  private evidenceOf(
-    text: string,
-    m: number,
-    judgement: Judgement | null,
-    section: Section,
-    around: string,
-  ): Evidence[] {
-    const { tokens, sentence } = this;
-    const words = (from: number, to: number): Evidence => {
-      const start = tokens.start[from]!;
-      const end = tokens.end[to - 1]!;
-      return { phrase: text.slice(start, end), start, end, section, sentence: around };
+  private placesOf(m: number, cues: readonly number[], text: number, section: Section): readonly Place[] {
+    const { matches } = this.sentence;
+    const mention = this.place(matches.mentionStart[m]!, matches.mentionEnd[m]!, text, section);
+    if (cues.length === 0) return [mention];
+    const first = this.place(matches.cueStart[cues[0]!]!, matches.cueEnd[cues[0]!]!, text, section);
+    if (cues.length === 1) return [mention, first];
+    return [mention, ...cues.map((c) => this.place(matches.cueStart[c]!, matches.cueEnd[c]!, text, section))];
+  }
+
+  /** The tokens [from, to) of the sentence that was read last. */
+  private place(from: number, to: number, text: number, section: Section): Place {
+    const { tokens } = this;
+    const { matches } = this.sentence;
+    return {
+      text,
+      start: tokens.start[from]!,
+      end: tokens.end[to - 1]!,
+      section,
+      from: tokens.start[matches.from]!,
+      to: tokens.end[matches.to - 1]!,
     };
-    const evidence = [words(sentence.matches.mentionStart[m]!, sentence.matches.mentionEnd[m]!)];
-    if (judgement !== null) {
-      for (const c of judgement.cues)
-        evidence.push(words(sentence.matches.cueStart[c]!, sentence.matches.cueEnd[c]!));
-    }
-    return evidence;
   }
 
   private cue(text: string, c: number): AppliedCue {
@@ -409,6 +485,16 @@ class RulesAssessor implements Assessor {
   private words(text: string, from: number, to: number): string {
     return text.slice(this.tokens.start[from]!, this.tokens.end[to - 1]!);
   }
+}
+
+function evidenceAt(places: readonly Place[], texts: readonly string[]): Evidence[] {
+  const evidence: Evidence[] = new Array(places.length);
+  for (let i = 0; i < places.length; i++) {
+    const { text, start, end, section, from, to } = places[i]!;
+    const whole = texts[text]!;
+    evidence[i] = { phrase: whole.slice(start, end), start, end, section, sentence: whole.slice(from, to) };
+  }
+  return evidence;
 }
 
 /** Why a row is masked, as `dataset build` counts it. */
@@ -431,7 +517,12 @@ const deniedForNoFinding = 3;
 /** Up to this probability a finding is denied as a whole, not in part ("no large …", "no new …"). */
 const nearlySure = 0.05;
 
-const none: readonly Evidence[] = Object.freeze([]);
+const none: readonly Place[] = Object.freeze([]);
+const noEvidence: readonly Evidence[] = Object.freeze([]);
+
+/** What stands in a row that has no probability. */
+const unknown = { probability: null, deviation: null, label: null, rate: null } as const;
+const notMentioned: Verdict = { status: 'not_mentioned', ...unknown, places: none, reason: undefined };
 
 /**
  * One judgement from all mentions of a finding. The rule:
@@ -441,19 +532,18 @@ const none: readonly Evidence[] = Object.freeze([]);
  *    ("no new effusion", "no large effusion", "no definite effusion") leaves a statement of the findings standing.
  * 3. Among the mentions that count, the highest probability decides: one lesion is enough for the finding to be there.
  */
-function decide(candidates: Candidate[]): Candidate | null {
-  if (candidates.length === 0) return null;
-  let best: Candidate | null = null;
-  for (const candidate of candidates) {
-    if (best === null || rank(candidate, best) > 0) best = candidate;
-  }
-  const chosen = best!;
-  if (candidates.length === 1) return chosen;
+function decide(first: Candidate): Candidate {
+  if (first.next === null) return first;
+  let chosen = first;
+  for (let c = first.next as Candidate | null; c !== null; c = c.next) if (rank(c, chosen) > 0) chosen = c;
   // One plain statement of the same weight is enough: then it is not only said to be stable.
-  const stable = chosen.stable && candidates.every((c) => c.stable || rank(c, chosen) < 0);
-  const evidence = [...chosen.evidence];
-  for (const candidate of candidates) if (candidate !== chosen) evidence.push(...candidate.evidence);
-  return { ...chosen, stable, evidence };
+  let { stable } = chosen;
+  const places = [...chosen.places];
+  for (let c: Candidate | null = first; c !== null; c = c.next) {
+    if (!c.stable && rank(c, chosen) >= 0) stable = false;
+    if (c !== chosen) places.push(...c.places);
+  }
+  return { ...chosen, stable, places };
 }
 
 /** Positive where `a` decides rather than `b`. */

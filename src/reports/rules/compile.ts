@@ -4,7 +4,7 @@ import type { FindingSet, Role } from '../findings/findings.ts';
 import { cueKinds, directions, type Lexicon, scopes } from '../lexicon/lexicon.ts';
 import { sourcesHash } from '../lexicon/table.ts';
 import { Segmenter, VocabularyFiller } from '../text/segment.ts';
-import { Trie } from '../text/trie.ts';
+import { type Trie, TrieBuilder } from '../text/trie.ts';
 import { Vocabulary } from '../text/vocabulary.ts';
 
 // Numbers of the kinds, directions and scopes, in the order of their lists: compiled rules compare numbers.
@@ -108,7 +108,7 @@ export interface CompiledRules {
 export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRules {
   const vocabulary = new Vocabulary();
   const filler = new VocabularyFiller(vocabulary);
-  const trie = new Trie(3);
+  const trie = new TrieBuilder(3);
   const meanings: MentionMeaning[][] = [];
   const firstWords = new Set<number>();
   const fuzzy = new Set<string>();
@@ -190,7 +190,7 @@ export function compileRules(lexicon: Lexicon, findings: FindingSet): CompiledRu
     version: fingerprint(lexicon.text, lexicon.language.text, findings.text),
     vocabulary,
     segmenter,
-    trie,
+    trie: trie.build(),
     beginsMention,
     wordClass,
     extent,

@@ -83,8 +83,7 @@ export class Judge {
     if (state < 0) return null;
     const entry = matches.cueEntry[state]!;
     const judgement = this.judgeSpan(matches.cueStart[state]!, matches.cueEnd[state]!, start, named);
-    judgement.cues.push(state);
-    judgement.cues.sort((a, b) => a - b);
+    judgement.cues = ascending([...judgement.cues, state]);
     const normal = rules.kind[entry] === NORMAL;
     judgement.state = normal ? 'normal' : 'abnormal';
     if (judgement.status === 'present') judgement.polarity = 'positive';
@@ -270,7 +269,7 @@ export class Judge {
       status,
       probability: probability === null ? null : round(probability),
       deviation: probability === null ? null : deviation,
-      cues: cues.sort((a, b) => a - b),
+      cues: ascending(cues),
       state: null,
       polarity: polarityOf(status),
     });
@@ -304,6 +303,11 @@ export class Judge {
     if (change >= 0) return { ...result('present', 1, [change], 0), polarity: 'negated' };
     return result('present', 1, [], 0);
   }
+}
+
+/** Sorts in place; most judgements have one cue. */
+function ascending(cues: number[]): number[] {
+  return cues.length > 1 ? cues.sort((a, b) => a - b) : cues;
 }
 
 /** NaN, as compiled rules hold what is not known, as null. */

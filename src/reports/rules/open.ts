@@ -1,5 +1,6 @@
 import { extendFindings, type FindingSet, findingSet } from '../findings/findings.ts';
 import { defaultLexicon, type Lexicon, readLexicon } from '../lexicon/lexicon.ts';
+import { type Assessor, createAssessor } from './assess.ts';
 
 /** Which words the rules go by, as a command line names them. */
 export interface RuleFiles {
@@ -23,4 +24,21 @@ export function openRules(files: RuleFiles): { findings: FindingSet; lexicon: Le
     findings,
     lexicon: files.extendLexicon === undefined ? lexicon : readLexicon(files.extendLexicon, lexicon),
   };
+}
+
+/** The rules as a command line describes them: plain data, so that a thread can open them too. */
+export interface AssessorFlags extends RuleFiles {
+  stable?: 'keep' | 'mask';
+  /** Longest text in UTF-16 units. */
+  longest?: number;
+}
+
+/** Reads the files and compiles them. */
+export function openAssessor(flags: AssessorFlags): Assessor {
+  const { stable, longest } = flags;
+  return createAssessor({
+    ...openRules(flags),
+    ...(stable !== undefined && { stable }),
+    ...(longest !== undefined && { longestText: longest }),
+  });
 }

@@ -13,7 +13,7 @@ import {
   tokenize,
   WORDLIKE,
 } from './tokenize.ts';
-import { Trie } from './trie.ts';
+import { type Trie, TrieBuilder } from './trie.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 const BODY = 0;
@@ -44,7 +44,7 @@ const longestSentence = 250;
 
 /** Finds sections and sentences. Made once for a vocabulary. */
 export class Segmenter {
-  private readonly headings = new Trie(1);
+  private readonly headings: Trie;
   private readonly abbreviation = new Set<number>();
   private readonly stop: number;
   private readonly question: number;
@@ -54,9 +54,11 @@ export class Segmenter {
 
   constructor(vocabulary: Vocabulary, language: Language) {
     const scratch = new VocabularyFiller(vocabulary);
+    const headings = new TrieBuilder(1);
     sectionNames.forEach((name, section) => {
-      for (const heading of language.headings[name]) this.headings.add(scratch.ids(heading), 0, section);
+      for (const heading of language.headings[name]) headings.add(scratch.ids(heading), 0, section);
     });
+    this.headings = headings.build();
     for (const word of language.abbreviations) this.abbreviation.add(vocabulary.add(word));
     this.stop = vocabulary.add('.');
     this.question = vocabulary.add('?');
@@ -118,6 +120,11 @@ export class Segmenter {
     }
     sentences.push(from, count, current);
     return sentences;
+  }
+
+  /** Can a heading inside this text of one field name another section? Not without a colon or a second line. */
+  mayChangeSection(text: string): boolean {
+    return /[:\n\r\u0085\u2028\u2029]/.test(text);
   }
 
   /** A heading that begins at token `i`: `(token after it) << 4 | section`, or -1. */

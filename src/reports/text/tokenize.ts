@@ -1,4 +1,4 @@
-import { fold, folded, type Vocabulary } from './vocabulary.ts';
+import { fold, type Vocabulary } from './vocabulary.ts';
 
 /** Facts about a token that later steps ask for. */
 export const AFTER_NEWLINE = 1;
@@ -21,6 +21,13 @@ export const AFTER_BULLET = 128;
  * `start` and `end` are UTF-16 offsets into the text, `word` ids of the vocabulary (0: not in it).
  */
 export class Tokens {
+  /**
+   * The text's UTF-16 units from `base` on, behind those of earlier texts where these were to be kept. Copied, because a
+   * text that is a slice of a file costs a detour for each unit that is asked of the string itself.
+   */
+  units = new Uint16Array(1 << 12);
+  base = 0;
+  private bytes = Buffer.from(this.units.buffer);
   count = 0;
   start = new Int32Array(1024);
   end = new Int32Array(1024);
@@ -34,6 +41,19 @@ export class Tokens {
     this.end[i] = end;
     this.word[i] = word;
     this.flags[i] = flags;
+  }
+
+  /** Takes the text's units in from `base` on, and forgets the tokens. */
+  begin(text: string, base: number): void {
+    this.count = 0;
+    this.base = base;
+    if (base + text.length > this.units.length) {
+      const wider = new Uint16Array((base + text.length) * 2);
+      wider.set(this.units);
+      this.units = wider;
+      this.bytes = Buffer.from(wider.buffer);
+    }
+    this.bytes.write(text, base * 2, 'utf16le');
   }
 
   private grow(): void {
@@ -62,10 +82,16 @@ const OTHER = 0;
 /** Set beside the class of a capital (ASCII or Latin-1). */
 const UPPER = 8;
 const CLASS = 7;
+/** From this bit on stands the unit as rules see it. */
+const FOLDED = 8;
 
-/** The class of every UTF-16 unit, and `UPPER`: one look-up a character is what makes the loop below fast. */
-const traits = new Uint8Array(65_536);
-for (let c = 0; c < traits.length; c++) traits[c] = classOf(c) | (isCapital(c) ? UPPER : 0);
+const dashUnit = Uint16Array.of(45);
+
+/** The class of every UTF-16 unit, `UPPER`, and the folded unit: one look-up a character makes the loop below fast. */
+const traits = new Uint32Array(65_536);
+for (let c = 0; c < traits.length; c++) {
+  traits[c] = classOf(c) | (isCapital(c) ? UPPER : 0) | (fold(c) << FOLDED);
+}
 
 function isCapital(c: number): boolean {
   return (c >= 65 && c <= 90) || (c >= 0xc0 && c <= 0xde && c !== 0xd7);
@@ -93,14 +119,17 @@ function classOf(c: number): number {
  * Splits `text` into words, numbers and punctuation marks. A hyphen joins words without becoming a token ("air-space"
  * is two words, like "air space"), so that phrases match with and without it; "--" and dashes become the token "-".
  * A full stop inside a number or an abbreviation ("5.2", "e.g.") does not become a token.
+ *
+ * @param base how many of the tokens' units, those of earlier texts, are kept
  */
-export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): Tokens {
-  tokens.count = 0;
-  const length = text.length;
+export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens, base = 0): Tokens {
+  tokens.begin(text, base);
+  const { units } = tokens;
+  const length = base + text.length;
   let flags = AFTER_NEWLINE | AFTER_BLANK_LINE | AFTER_SPACE;
-  let i = 0;
+  let i = base;
   while (i < length) {
-    const c = text.charCodeAt(i);
+    const c = units[i]!;
     const trait = traits[c]!;
     switch (trait & CLASS) {
       case SPACE:
@@ -108,7 +137,7 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
         i++;
         continue;
       case NEWLINE: {
-        if (c === 13 && text.charCodeAt(i + 1) === 10) i++;
+        if (c === 13 && i + 1 < length && units[i + 1] === 10) i++;
         flags |= flags & AFTER_NEWLINE ? AFTER_BLANK_LINE | AFTER_SPACE : AFTER_NEWLINE | AFTER_SPACE;
         i++;
         continue;
@@ -122,11 +151,11 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
         let unit = c;
         let own = trait;
         for (;;) {
-          hash = (Math.imul(hash, 31) + folded[unit]!) | 0;
+          hash = (Math.imul(hash, 31) + (own >>> FOLDED)) | 0;
           capitals &= own;
           i++;
           if (i >= length) break;
-          unit = text.charCodeAt(i);
+          unit = units[i]!;
           own = traits[unit]!;
           const kind = own & CLASS;
           if (kind === LETTER) {
@@ -135,22 +164,22 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
           }
           if (kind === DIGIT) continue;
           if (kind !== APOSTROPHE && unit !== 46) break;
-          const after = i + 1 < length ? traits[text.charCodeAt(i + 1)]! & CLASS : SPACE;
+          const after = i + 1 < length ? traits[units[i + 1]!]! & CLASS : SPACE;
           if (kind === APOSTROPHE) {
             if (after === LETTER) continue;
             break;
           }
           // "5.2" and "e.g": a point between digits or after a single letter belongs to the word.
           if ((digits && after === DIGIT) || (i - start === 1 && after === LETTER && !digits)) continue;
-          if (i - start > 1 && after === LETTER && text.charCodeAt(i - 2) === 46) continue;
+          if (i - start > 1 && after === LETTER && units[i - 2] === 46) continue;
           break;
         }
         if (trait & UPPER) flags |= CAPITAL;
         if (capitals !== 0 && i - start > 1) flags |= ALL_CAPITALS;
         tokens.push(
-          start,
-          i,
-          vocabulary.find(hash, text, start, i),
+          start - base,
+          i - base,
+          vocabulary.find(hash, units, start, i),
           flags | WORDLIKE | (digits ? NUMBER : 0),
         );
         flags = 0;
@@ -158,10 +187,10 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
       }
       case HYPHEN: {
         const start = i;
-        while (i < length && (traits[text.charCodeAt(i)]! & CLASS) === HYPHEN) i++;
+        while (i < length && (traits[units[i]!]! & CLASS) === HYPHEN) i++;
         if (flags & AFTER_NEWLINE) flags |= AFTER_BULLET;
         else if (i - start > 1) {
-          tokens.push(start, i, vocabulary.find(45, '-', 0, 1), flags);
+          tokens.push(start - base, i - base, vocabulary.find(45, dashUnit, 0, 1), flags);
           flags = 0;
         }
         continue;
@@ -177,8 +206,8 @@ export function tokenize(text: string, vocabulary: Vocabulary, tokens: Tokens): 
           continue;
         }
         const dash = c >= 0x2012 && c <= 0x2015;
-        const word = dash ? vocabulary.find(45, '-', 0, 1) : vocabulary.find(fold(c), text, i, i + 1);
-        tokens.push(i, i + 1, word, flags);
+        const word = dash ? vocabulary.find(45, dashUnit, 0, 1) : vocabulary.find(fold(c), units, i, i + 1);
+        tokens.push(i - base, i + 1 - base, word, flags);
         flags = 0;
         i++;
       }

@@ -38,8 +38,8 @@ export class Vocabulary {
     return this.byWord.has(word);
   }
 
-  /** The id of the folded text[start, end) whose `hashOf` is `hash`, or 0. */
-  find(hash: number, text: string, start: number, end: number): number {
+  /** The id of the folded units[start, end) whose `hashOf` is `hash`, or 0. */
+  find(hash: number, text: Uint16Array, start: number, end: number): number {
     const place = spread(hash);
     const id = this.exact.find(place, hash, text, start, end);
     if (id !== 0) return id;
@@ -92,7 +92,7 @@ class SpellingTable {
   }
 
   /** The id of the spelling, or 0. `place` is `spread(hash)`. */
-  find(place: number, hash: number, text: string, start: number, end: number): number {
+  find(place: number, hash: number, text: Uint16Array, start: number, end: number): number {
     const { slots, hashes, begins, units } = this;
     const mask = slots.length - 1;
     for (let slot = place & mask; ; slot = (slot + 1) & mask) {
@@ -103,7 +103,7 @@ class SpellingTable {
       const length = begins[entry + 1]! - begin;
       if (length !== end - start) continue;
       let i = 0;
-      while (i < length && units[begin + i] === folded[text.charCodeAt(start + i)]) i++;
+      while (i < length && units[begin + i] === folded[text[start + i]!]) i++;
       if (i === length) return this.ids[entry]!;
     }
   }
