@@ -26,6 +26,17 @@ std::string libraryFolder() {
   return std::filesystem::path(info.dli_fname).parent_path().string();
 }
 
+// 90 for compute capability 9.0; 0 where it cannot be asked. The runtime comes with libtorch_cuda.so, and one call needs no
+// headers of the CUDA toolkit.
+int64_t computeCapability(int device) {
+  using Get = int (*)(int*, int attribute, int device);
+  constexpr int kMajor = 75, kMinor = 76;
+  static const auto get = reinterpret_cast<Get>(dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
+  int major = 0, minor = 0;
+  if (!get || get(&major, kMajor, device) != 0 || get(&minor, kMinor, device) != 0) return 0;
+  return 10 * major + minor;
+}
+
 napi_value jsInfo(napi_env env, size_t, napi_value*) {
   napi_value info = object(env);
   set(env, info, "version", fromString(env, TORCH_VERSION));
@@ -39,6 +50,11 @@ napi_value jsInfo(napi_env env, size_t, napi_value*) {
   const int64_t devices = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
   set(env, info, "cudaDevices", fromInt64(env, devices));
   set(env, info, "cudaProblem", fromString(env, cudaProblem));
+  napi_value capabilities;
+  check(env, napi_create_array_with_length(env, static_cast<size_t>(devices), &capabilities));
+  for (int64_t i = 0; i < devices; ++i)
+    check(env, napi_set_element(env, capabilities, static_cast<uint32_t>(i), fromInt64(env, computeCapability(static_cast<int>(i)))));
+  set(env, info, "cudaCapabilities", capabilities);
   return info;
 }
 
@@ -53,6 +69,16 @@ napi_value jsThreads(napi_env env, size_t, napi_value*) { return fromInt64(env, 
 
 napi_value jsSetDeterministic(napi_env env, size_t, napi_value* argv) {
   at::globalContext().setDeterministicAlgorithms(toBool(env, argv[0]), /*warn_only=*/true);
+  return nullptr;
+}
+
+// setCuda(tf32, benchmark): whether float32 products may be computed in TF32, and whether cuDNN tries its algorithms out.
+napi_value jsSetCuda(napi_env env, size_t, napi_value* argv) {
+  at::Context& context = at::globalContext();
+  const bool tf32 = toBool(env, argv[0]);
+  context.setAllowTF32CuBLAS(tf32);
+  context.setAllowTF32CuDNN(tf32);
+  context.setBenchmarkCuDNN(toBool(env, argv[1]));
   return nullptr;
 }
 
@@ -91,6 +117,7 @@ void registerEngine(napi_env env, napi_value exports) {
   method(env, exports, "setThreads", jsSetThreads);
   method(env, exports, "threads", jsThreads);
   method(env, exports, "setDeterministic", jsSetDeterministic);
+  method(env, exports, "setCuda", jsSetCuda);
   method(env, exports, "generator", jsGenerator);
   method(env, exports, "generatorState", jsGeneratorState);
   method(env, exports, "setGeneratorState", jsSetGeneratorState);

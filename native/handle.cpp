@@ -53,7 +53,7 @@ void release(node_api_basic_env env, Handle* handle) {
     liveBytes -= handle->bytes;
     base = std::min(base, liveBytes);
     handle->tensor.reset();
-    account(env, -handle->bytes);
+    account(env, -handle->told);
   }
   handle->generator = at::Generator();
   handle->state = Handle::State::kReleased;
@@ -131,7 +131,7 @@ napi_value jsStatistics(napi_env env, size_t, napi_value*) {
 
 napi_value wrap(napi_env env, at::Tensor tensor) {
   if (!tensor.defined()) return null(env);
-  const int64_t bytes = sizeOf(tensor);
+  const int64_t bytes = sizeOf(tensor), told = tensor.device().is_cpu() ? bytes : 0;
   Handle* handle = nullptr;
   napi_value value = reuse(env, tensor, handle);
   if (!value) {
@@ -139,10 +139,11 @@ napi_value wrap(napi_env env, at::Tensor tensor) {
     value = external(env, handle);
   }
   handle->bytes = bytes;
+  handle->told = told;
   ++live;
   ++created;
   liveBytes += bytes;
-  account(env, bytes);
+  account(env, told);
   collectIfGrown(env);
   return value;
 }

@@ -14,6 +14,7 @@ struct Handle {
   at::Tensor tensor;
   at::Generator generator;
   int64_t bytes = 0;        // what this handle was counted with
+  int64_t told = 0;         // what V8 was told of it: memory of the host alone
   napi_ref self = nullptr;  // to its external value: weak, but strong while it waits to be used again
 };
 

@@ -306,7 +306,11 @@ export function addTrainOptions(command: Command): Command {
       wholeOrAuto,
     )
     .option('--device <name>', 'auto, cpu, cuda:0 … (default: auto)')
-    .addOption(new Option('--precision <name>', 'default: auto').choices(['auto', 'float32', 'bfloat16']))
+    .addOption(
+      new Option('--precision <name>', 'default: auto').choices(['auto', 'float32', 'bfloat16', 'float16']),
+    )
+    .option('--tf32', 'GPUs: float32 products in TF32')
+    .option('--cudnn-benchmark', 'GPUs: cuDNN tries its algorithms; not bit for bit repeatable')
     .addOption(
       new Option(
         '--fused <how>',
@@ -359,6 +363,8 @@ const settingFlags = [
   'threads',
   'device',
   'precision',
+  'tf32',
+  'cudnnBenchmark',
   'fused',
   'syncBatchNorm',
   'checkpointSteps',

@@ -28,6 +28,10 @@ function imagesOf({ values, shape, layout }: NonNullable<Inputs['images']>): Ten
   return layout === 'NHWC' ? images.permute([0, 3, 1, 2]) : images;
 }
 
+/** On a GPU through memory that it can read while others compute; LibTorch keeps that memory until it was read. */
 function placed(tensor: Tensor, device: string): Tensor {
-  return device === 'cpu' ? tensor : tensor.to({ device });
+  if (device === 'cpu') return tensor;
+  if (!device.startsWith('cuda')) return tensor.to({ device });
+  using staged = tensor.pin_memory();
+  return staged.to({ device, non_blocking: true });
 }

@@ -10,7 +10,8 @@ export interface EngineInfo {
   cpuCapability: string;
   blas: string;
   mkldnn: boolean;
-  cuda: { available: boolean; devices: number; problem: string };
+  /** `capabilities`: 90 for compute capability 9.0, by device; 0 where it cannot be asked. */
+  cuda: { available: boolean; devices: number; capabilities: readonly number[]; problem: string };
   threads: number;
   interopThreads: number;
   /** Whether bfloat16 is faster than float32 on this CPU, and how that is known. */
@@ -25,7 +26,12 @@ export function engineInfo(): EngineInfo {
     cpuCapability: info.cpuCapability,
     blas: info.mkl ? 'mkl' : (/BLAS_INFO=(\w+)/.exec(info.configuration)?.[1] ?? 'unknown'),
     mkldnn: info.mkldnn,
-    cuda: { available: info.cudaDevices > 0, devices: info.cudaDevices, problem: info.cudaProblem },
+    cuda: {
+      available: info.cudaDevices > 0,
+      devices: info.cudaDevices,
+      capabilities: info.cudaCapabilities,
+      problem: info.cudaProblem,
+    },
     threads: info.threads,
     interopThreads: info.interopThreads,
     bf16: fastBf16(),
@@ -59,6 +65,18 @@ export function setThreads(threads: number): void {
 /** Asks operators for their deterministic variants; matters on CUDA. */
 export function setDeterministic(enabled: boolean): void {
   native.setDeterministic(enabled);
+}
+
+export interface CudaSwitches {
+  /** Products and convolutions of float32 in TF32, with 10 bits of mantissa; of compute capability 8.0 and above. Default: false. */
+  readonly tf32?: boolean;
+  /** cuDNN tries its algorithms for every new shape: faster, and not the same algorithms every time. Default: false. */
+  readonly cudnnBenchmark?: boolean;
+}
+
+/** How GPUs compute; of no consequence for a processor, unless it is called for one: it would change oneDNN's products too. */
+export function setCuda({ tf32 = false, cudnnBenchmark = false }: CudaSwitches): void {
+  native.setCuda(tf32, cudnnBenchmark);
 }
 
 export interface MemoryStatistics {

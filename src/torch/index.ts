@@ -9,12 +9,14 @@ export { autocast, enableGrad, grad, noGrad } from './autograd.ts';
 export { fromTypedArray, tensor } from './create.ts';
 export * as distributed from './distributed/index.ts';
 export {
+  type CudaSwitches,
   type EngineInfo,
   engineInfo,
   getThreads,
   type MemoryStatistics,
   memoryStatistics,
   resetPeak,
+  setCuda,
   setDeterministic,
   setMemoryLimit,
   setThreads,

@@ -45,6 +45,8 @@ export interface NativeInfo {
   interopThreads: number;
   cudaDevices: number;
   cudaProblem: string;
+  /** 90 for compute capability 9.0, by device; 0 where it cannot be asked. */
+  cudaCapabilities: number[];
 }
 
 export type TypedArray =
@@ -127,6 +129,7 @@ interface Binding {
   setThreads(threads: number): void;
   threads(): number;
   setDeterministic(enabled: boolean): void;
+  setCuda(tf32: boolean, benchmark: boolean): void;
   generator(seed: number | bigint, device: string): Handle;
   generatorState(generator: Handle): Handle;
   setGeneratorState(generator: Handle, state: Handle): void;

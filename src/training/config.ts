@@ -115,9 +115,21 @@ const schema = z.strictObject({
     .describe('Decoding threads; null is as many as help.'),
   device: z.string().default('auto').describe('auto, cpu, cuda:0 …'),
   precision: z
-    .enum(['auto', 'float32', 'bfloat16'])
+    .enum(['auto', 'float32', 'bfloat16', 'float16'])
     .default('auto')
-    .describe('auto: bfloat16 where the processor computes it fast.'),
+    .describe(
+      'auto: bfloat16 where the processor or the GPU computes it fast, and float16 with a scaled loss on GPUs that have only that.',
+    ),
+  tf32: z
+    .boolean()
+    .default(false)
+    .describe('GPUs: products and convolutions of float32 in TF32, which has 10 bits of mantissa.'),
+  cudnnBenchmark: z
+    .boolean()
+    .default(false)
+    .describe(
+      'GPUs: cuDNN tries its algorithms for every new shape. Faster; a run is then not bit for bit repeatable.',
+    ),
   fused: z
     .enum(['auto', 'off'])
     .default('auto')

@@ -35,6 +35,7 @@ import {
   tidy,
   writeSafetensors,
 } from '../torch/index.ts';
+import { LossScale } from '../torch/optim/index.ts';
 import { buildModel, evaluationLoader, makeSchedule, trainLoader, withModelDefaults } from './build.ts';
 import { BusyWatch } from './busy.ts';
 import { withThreads } from './choose-threads.ts';
@@ -249,7 +250,9 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       : keep(
           tidy(() => tensor(classWeights(train.targets, config.classWeights!)).to({ device: mode.device })),
         );
-  const state = new RunState(folder, { model, optimizer, objective, ...(ema && { ema }) }, generator, team);
+  const lossScale = mode.precision === 'float16' ? new LossScale(mode.device) : undefined;
+  const parts = { model, optimizer, objective, ...(ema && { ema }), ...(lossScale && { lossScale }) };
+  const state = new RunState(folder, parts, generator, team);
   const before = extension?.after ?? { epochs: 0, steps: 0 };
   const epochsNow = extension?.epochs ?? config.epochs;
   const schedule = makeSchedule({ ...config, epochs: epochsNow });
@@ -291,6 +294,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       mixup: config.mixup > 0 ? { alpha: config.mixup, generator } : undefined,
       doubtWeight: config.doubtWeight ?? 0,
       classWeights: weights,
+      lossScale,
       ...(together && {
         noInputs: () => ({
           images: aten.zeros([0, loader.channels, loader.size, loader.size], { device: mode.device }),
@@ -353,6 +357,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
   } finally {
     reducer?.[Symbol.dispose]();
     ema?.dispose();
+    lossScale?.dispose();
     weights?.dispose();
     optimizer.dispose();
     objective.dispose();

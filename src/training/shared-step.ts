@@ -8,7 +8,9 @@ import {
   type Forward,
   nothingSeen,
   type StepResult,
+  scaled,
   type Trainee,
+  update,
 } from './train-step.ts';
 
 /** What the ranks tell each other in every step, each a sum over them. */
@@ -55,7 +57,7 @@ export class SharedStep {
   /** This rank's share of a batch that is not the step's last. */
   add(batch: Batch | undefined, epoch: number): void {
     if (batch === undefined) tidy(() => nothingSeen(this.trainee)?.backward());
-    else this.count(batch, addGradients(this.trainee, batch, epoch, addSum));
+    else this.count(batch, addGradients(this.trainee, batch, epoch, addSum(this.trainee)));
   }
 
   /**
@@ -93,12 +95,13 @@ export class SharedStep {
       const whole = Math.max(1, agreed.terms);
       const terms = forward?.terms ?? 0;
       const factor = this.alone ? (terms * team.size) / whole : terms;
-      reducer.backward(forward === undefined || factor === 1 ? loss : loss.mul(factor));
+      const whose = forward === undefined || factor === 1 ? loss : loss.mul(factor);
+      reducer.backward(scaled(trainee, whose));
       if (!this.alone) trainee.optimizer.scaleGradients(team.size / whole);
     };
     if (batch === undefined) tidy(() => reduce(undefined));
     else addGradients(trainee, batch, epoch, reduce);
-    if (agreed!.images > 0) trainee.optimizer.step();
+    if (agreed!.images > 0) update(trainee);
     return agreed!;
   }
 

@@ -10,7 +10,7 @@ import {
   weigh,
 } from '../tasks/index.ts';
 import { aten, type Generator, noGrad, type Tensor, tensor, tidy } from '../torch/index.ts';
-import type { Optimizer } from '../torch/optim/index.ts';
+import type { LossScale, Optimizer } from '../torch/optim/index.ts';
 import type { Mode } from './mode.ts';
 import { type LogitsOf, logitsIn, saidIn } from './predict.ts';
 
@@ -28,6 +28,8 @@ export interface Trainee {
   readonly doubtWeight?: number;
   /** [K]: what each class counts, or each finding's presence. */
   readonly classWeights?: Tensor | undefined;
+  /** Of float16: what the loss is scaled by before it goes back. */
+  readonly lossScale?: LossScale | undefined;
   /** Inputs of no samples, where layers compute with the other processes' batches and one without samples must take part. */
   readonly noInputs?: (() => InputBatch) | undefined;
 }
@@ -45,9 +47,20 @@ export interface StepResult {
 /** One update by one batch. Leaves no tensor behind beside the gradients, which the next step forgets. */
 export function trainStep(trainee: Trainee, batch: Batch, epoch: number): StepResult {
   trainee.optimizer.zeroGrad();
-  const result = addGradients(trainee, batch, epoch, ({ loss }) => loss.backward());
-  trainee.optimizer.step();
+  const result = addGradients(trainee, batch, epoch, ({ loss }) => scaled(trainee, loss).backward());
+  update(trainee);
   return result;
+}
+
+/** The loss as it goes back. */
+export function scaled({ lossScale }: Pick<Trainee, 'lossScale'>, loss: Tensor): Tensor {
+  return lossScale?.scaled(loss) ?? loss;
+}
+
+/** The optimizer's step; with a scaled loss it may be left out. */
+export function update({ optimizer, lossScale }: Pick<Trainee, 'optimizer' | 'lossScale'>): void {
+  if (lossScale === undefined) optimizer.step();
+  else lossScale.step(optimizer);
 }
 
 /**
@@ -64,7 +77,7 @@ export class AccumulatedStep {
   }
 
   add(batch: Batch, epoch: number): StepResult {
-    const result = addGradients(this.trainee, batch, epoch, addSum);
+    const result = addGradients(this.trainee, batch, epoch, addSum(this.trainee));
     this.terms += result.terms;
     return result;
   }
@@ -73,7 +86,7 @@ export class AccumulatedStep {
   update(): void {
     const { optimizer } = this.trainee;
     tidy(() => optimizer.scaleGradients(1 / Math.max(1, this.terms)));
-    optimizer.step();
+    update(this.trainee);
   }
 }
 
@@ -99,8 +112,8 @@ export function nothingSeen({ model, mode, noInputs }: Trainee): Tensor | undefi
 }
 
 /** Adds the gradients of the sum that a batch's loss is the mean of. */
-export function addSum({ loss, terms }: Forward): void {
-  loss.mul(terms).backward();
+export function addSum(trainee: Pick<Trainee, 'lossScale'>): (forward: Forward) => void {
+  return ({ loss, terms }) => scaled(trainee, loss.mul(terms)).backward();
 }
 
 /**

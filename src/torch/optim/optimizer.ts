@@ -100,12 +100,16 @@ export abstract class Optimizer {
     for (const group of this.groups) for (const parameter of group.parameters.values()) parameter.grad = null;
   }
 
-  /** Multiplies every gradient: what was added up over batches becomes their mean. */
-  scaleGradients(factor: number): void {
-    const gradients = this.groups.flatMap(({ parameters }) =>
+  /** Those that are there, of all parameters in order: the tensors themselves. */
+  gradients(): Tensor[] {
+    return this.groups.flatMap(({ parameters }) =>
       Array.from(parameters.values(), ({ grad }) => grad).filter((grad) => grad !== null),
     );
-    noGrad(() => aten._foreach_mul_(gradients, factor));
+  }
+
+  /** Multiplies every gradient: what was added up over batches becomes their mean. */
+  scaleGradients(factor: number): void {
+    noGrad(() => aten._foreach_mul_(this.gradients(), factor));
   }
 
   /** The tensors themselves, not copies. */
