@@ -10,7 +10,7 @@ const engine: EngineInfo = {
   cpuCapability: 'AVX2',
   blas: 'mkl',
   mkldnn: true,
-  cuda: { available: false, devices: 0, problem: '' },
+  cuda: { available: false, devices: 0, capabilities: [], problem: '' },
   threads: 2,
   interopThreads: 2,
   bf16: { fast: false, reason: 'the processor has neither AMX nor AVX512-BF16' },
@@ -94,7 +94,10 @@ test.each<[string, Partial<Probes>, RegExp, string | RegExp]>([
 test('little memory and a GPU that does not load are notes: the main job still runs', async () => {
   const diagnosis = await diagnose({
     ...healthy,
-    engine: async () => ({ ...engine, cuda: { available: false, devices: 0, problem: 'no driver' } }),
+    engine: async () => ({
+      ...engine,
+      cuda: { available: false, devices: 0, capabilities: [], problem: 'no driver' },
+    }),
     memory: () => ({ total: 2 ** 30, available: 2 ** 29 }),
   });
   expect(diagnosis.ok).toBe(true);
