@@ -319,7 +319,7 @@ class Job {
       if (columns.length === 0 || !able[m]) return { value: null, low: null, high: null };
       const known = value(m, columns);
       if (bare && known !== undefined) return { value: known, low: null, high: null };
-      const interval = this.interval(m, of(m, columns));
+      const interval = this.interval(of(m, columns));
       return bare
         ? { value: interval.value, low: null, high: null }
         : around(known ?? interval.value, interval);
@@ -405,14 +405,10 @@ class Job {
   }
 
   /** Several figures share what they compare, so that interval and test are made once. */
-  private interval(
-    method: number,
-    parts: readonly CalibrationPart[],
-  ): ReturnType<typeof calibrationInterval> {
-    return kept(this.intervals, this.key(parts), () => {
-      this.hold(method);
-      return calibrationInterval(this.side(method, parts), calibrationOptions(this.options));
-    });
+  private interval(parts: readonly CalibrationPart[]): ReturnType<typeof calibrationInterval> {
+    return kept(this.intervals, this.key(parts), () =>
+      calibrationInterval(this.sideOf(parts), calibrationOptions(this.options)),
+    );
   }
 
   private test(
@@ -437,10 +433,14 @@ class Job {
   }
 
   private side(method: number, parts: readonly CalibrationPart[]): CalibrationSide {
-    return kept(this.sides.get(method)!, this.key(parts), () => {
-      const runs = parts.map(({ run }) => run);
-      return new CalibrationSide(runs, this.options.groups);
-    });
+    return kept(this.sides.get(method)!, this.key(parts), () => this.sideOf(parts));
+  }
+
+  private sideOf(parts: readonly CalibrationPart[]): CalibrationSide {
+    return new CalibrationSide(
+      parts.map(({ run }) => run),
+      this.options.groups,
+    );
   }
 }
 
