@@ -92,6 +92,27 @@ export interface Judged {
   readonly noValidation?: string;
 }
 
+/** The outputs of each method's runs, one method after the other. @param of what is read of a run; default: of the judged samples */
+export async function* outputsByMethod(
+  { methods }: Pick<Judged, 'methods'>,
+  of: (run: JudgedRun) => Promise<Outputs> = (run) => run.judged(),
+): AsyncGenerator<{ readonly id: string; readonly outputs: Outputs[] }> {
+  for (const { id, runs } of methods) {
+    const outputs: Outputs[] = [];
+    for (const run of runs) outputs.push(await of(run));
+    yield { id, outputs };
+  }
+}
+
+/** Why a part that needs validation outputs is absent; undefined where all runs have some. @param use `to fit on` */
+export function withoutValidation(
+  { methods, noValidation }: Pick<Judged, 'methods' | 'noValidation'>,
+  use: string,
+): { readonly absent: string } | undefined {
+  const all = methods.every(({ runs }) => runs.every(({ validation }) => validation !== undefined));
+  return all ? undefined : { absent: noValidation ?? `there are no validation outputs ${use}` };
+}
+
 /** Rows of an array with `width` values a row. */
 export function pickRows<A extends Int32Array | Float32Array | Float64Array>(
   values: A,

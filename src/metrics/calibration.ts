@@ -349,12 +349,15 @@ function addClasswise(
   classes: number,
 ): void {
   const { edges, bins, size, torchmetrics } = cut;
+  // Of many classes nearly all are in the first bin.
+  const first = torchmetrics ? 0 : edges[1]!;
   for (let i = 0, at = 0; i < labels.length; i++) {
     const y = labels[i]!;
     for (let k = 0, base = 0; k < classes; k++, at++, base += size) {
       const v = probabilities[at]!;
-      const b =
-        base + (torchmetrics ? binLeftClosed(Math.fround(v), edges, bins) : binRightClosed(v, edges, bins));
+      let b = base;
+      if (v > first)
+        b += torchmetrics ? binLeftClosed(Math.fround(v), edges, bins) : binRightClosed(v, edges, bins);
       gaps[b] = gaps[b]! + (k === y ? v - 1 : v);
     }
   }

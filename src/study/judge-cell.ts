@@ -57,7 +57,7 @@ function judgementKey(study: StudySpec, cell: PlannedCell, runs: readonly Planne
   const { bins, replicates } = study.config;
   const { set } = cell;
   const content = {
-    version: 2,
+    version: 3,
     settings: { bins, replicates, pairs: study.pairs },
     parts: partList().map(({ name }) => [name, (study.config as Record<string, unknown>)[name]]),
     baseline: study.baseline,

@@ -280,8 +280,6 @@ export const studySchema = z
     ],
   });
 
-/** As written. */
-export type StudyFile = z.input<typeof studySchema>;
 /** As written, with the defaults. */
 export type StudyConfig = z.output<typeof studySchema>;
 export type SetConfig = z.output<typeof set>;

@@ -1,7 +1,7 @@
 import { type Attributes, drawing, inline, Markup, tag } from '../../page/svg.ts';
 
 /** How many colours there are; methods beyond them differ from the first in shape and dash. */
-export const COLOURS = 7;
+const COLOURS = 7;
 const DASHES = ['', '7 3', '2 2.5', '9 3 2 3', '4 2', '1 3', '12 3'];
 
 /** The class that gives what is inside a method's colour. Colour and shape together repeat after 28 methods. */
@@ -44,26 +44,17 @@ export function dashOf(series: number): string | undefined {
 
 /** A method's mark in front of its name. */
 export function swatch(series: number): Markup {
-  return silent(14, tag('g', { class: seriesClass(series) }, marker(series, 7, 6)));
+  const mark = tag('g', { class: seriesClass(series) }, marker(series, 7, 6));
+  // A picture beside text that says the same.
+  return new Markup(
+    inline(drawing(14, 12, '', mark)).html.replace('role="img" aria-label=""', 'aria-hidden="true"'),
+  );
 }
 
 /** A method's line for a legend, in a box of 30 × 12. */
 export function lineMark(series: number): Markup {
   const line = tag('path', { class: 'mean', d: 'M0 6H30', 'stroke-dasharray': dashOf(series) });
   return tag('g', ofMethod(series), line);
-}
-
-/** A method's line in front of its name. */
-export function lineSwatch(series: number): Markup {
-  const line = tag('path', { class: 'mean', d: 'M0 6H30', 'stroke-dasharray': dashOf(series) });
-  return silent(30, tag('g', { class: seriesClass(series) }, line));
-}
-
-/** A picture beside text that says the same. */
-function silent(width: number, body: Markup): Markup {
-  return new Markup(
-    inline(drawing(width, 12, '', body)).html.replace('role="img" aria-label=""', 'aria-hidden="true"'),
-  );
 }
 
 function polygon(kind: string, points: readonly number[]): Markup {

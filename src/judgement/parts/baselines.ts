@@ -1,6 +1,7 @@
 import { figuresOf as figuresOfKind, measureMethods, type Outputs } from '../../figures/index.ts';
 import { mean } from '../../metrics/index.ts';
 import { list } from '../format.ts';
+import { outputsByMethod } from '../judged.ts';
 import { record } from '../measure.ts';
 import type { Context, Part } from '../part.ts';
 import { type Measured, type ShownFigure, valueText } from '../shown.ts';
@@ -51,11 +52,7 @@ export const baselinesPart: Part<BaselineResults> = {
     const counted = await (first.validation ?? first.judged)();
     const frequencies = frequenciesOf(counted);
     const held = new Map<string, readonly Outputs[]>();
-    for (const { id, runs } of judged.methods) {
-      const own: Outputs[] = [];
-      for (const run of runs) own.push(await run.judged());
-      held.set(id, own);
-    }
+    for await (const { id, outputs } of outputsByMethod(judged)) held.set(id, outputs);
     const { targets } = held.values().next().value![0]!;
     const known: Outputs = { targets, probabilities: repeated(frequencies, targets) };
     held.set(FREQUENCIES, [known]);

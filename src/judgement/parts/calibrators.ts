@@ -15,7 +15,7 @@ import { figureHead, UNDEFINED } from '../../figures/index.ts';
 import type { Floats } from '../../metrics/index.ts';
 import { type HeatCell, heatBlocks } from '../draw/heat.ts';
 import { capital, plural } from '../format.ts';
-import type { JudgedRun } from '../judged.ts';
+import { type JudgedRun, withoutValidation } from '../judged.ts';
 import { append } from '../measure.ts';
 import { type Block, type Context, type Part, registeredName } from '../part.ts';
 import { estimateText, headOf, type Measured, type ShownFigure, valueText, versusText } from '../shown.ts';
@@ -74,9 +74,8 @@ export const calibratorsPart: Part<readonly CalibratorResult[], readonly string[
     const usual = kind === 'findings' ? findingCalibratorNames : defaultCalibrators;
     const names = [...new Set(context.settings ?? usual)];
     if (names.length === 0) return { absent: 'not asked for', quiet: true };
-    const { methods, noValidation = 'there are no validation outputs to fit on' } = context.judged;
-    if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
-      return { absent: noValidation };
+    const absent = withoutValidation(context.judged, 'to fit on');
+    if (absent !== undefined) return absent;
     const results: CalibratorResult[] = [];
     for (const name of names) {
       context.tell(`after ${name}`);

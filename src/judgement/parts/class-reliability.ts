@@ -1,9 +1,8 @@
-import type { Outputs } from '../../figures/index.ts';
 import { type ReliabilityBin, reliability } from '../../metrics/index.ts';
 import type { Panel } from '../draw/figure.ts';
 import { reliabilityPanel } from '../draw/reliability.ts';
 import { capital } from '../format.ts';
-import { joined } from '../judged.ts';
+import { joined, outputsByMethod } from '../judged.ts';
 import { asFindings, columnAt, MOST_CLASSES } from '../one-by-one.ts';
 import type { Part } from '../part.ts';
 
@@ -23,9 +22,7 @@ export const classReliabilityPart: Part<ClassReliabilityResults> = {
     if (judged.names.length > MOST_CLASSES)
       return { absent: `more than ${MOST_CLASSES} classes are not looked at one by one` };
     const methods = [];
-    for (const { id, runs } of judged.methods) {
-      const outputs: Outputs[] = [];
-      for (const run of runs) outputs.push(await run.judged());
+    for await (const { id, outputs } of outputsByMethod(judged)) {
       const seen = outputs.map(asFindings);
       methods.push({
         method: id,

@@ -1,5 +1,6 @@
-import { describe, type Outputs } from '../../figures/index.ts';
+import { describe } from '../../figures/index.ts';
 import { capital, plural } from '../format.ts';
+import { outputsByMethod } from '../judged.ts';
 import { record } from '../measure.ts';
 import type { Part } from '../part.ts';
 import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
@@ -44,9 +45,7 @@ export const classesPart: Part<ClassResults> = {
   kinds: ['one-of-k', 'findings'],
   async measure({ judged, options }) {
     const found: (ReturnType<typeof describe> & { readonly id: string })[] = [];
-    for (const { id, runs } of judged.methods) {
-      const outputs: Outputs[] = [];
-      for (const run of runs) outputs.push(await run.judged());
+    for await (const { id, outputs } of outputsByMethod(judged)) {
       found.push({ id, ...describe(outputs, options) });
     }
     return {

@@ -13,6 +13,7 @@ import {
   type Statistic,
 } from '../../figures/index.ts';
 import { list, plural } from '../format.ts';
+import { withoutValidation } from '../judged.ts';
 import { append } from '../measure.ts';
 import { type Part, registeredName } from '../part.ts';
 import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
@@ -88,9 +89,8 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
     .describe('Conformal prediction sets, calibrated on the validation split; false for none.')
     .meta({ examples: [{ methods: ['lac', 'aps'], alpha: 0.1 }, false] }),
   async measure({ judged, settings, options, tell }) {
-    const { methods, noValidation = 'there are no validation outputs to calibrate on' } = judged;
-    if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
-      return { absent: noValidation };
+    const absent = withoutValidation(judged, 'to calibrate on');
+    if (absent !== undefined) return absent;
     tell('conformal sets');
     const { alpha } = settings;
     const kinds = [...new Set(settings.methods ?? [...defaultConformalMethods, `${PER_CLASS}lac`])];
@@ -99,7 +99,7 @@ export const conformalPart: Part<readonly ConformalResult[], ConformalSettings> 
     const warnings = kinds.map(() => new Map<string, string[]>());
     let samples = 0;
     let calibrationSamples = 0;
-    for (const { id, runs } of methods)
+    for (const { id, runs } of judged.methods)
       for (const run of runs) {
         const fitOn = predictionsOf(await run.validation!());
         const { probabilities, labels, classes } = predictionsOf(await run.judged());

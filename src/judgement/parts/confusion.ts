@@ -1,7 +1,8 @@
-import { type Outputs, predictionsOf } from '../../figures/index.ts';
+import { predictionsOf } from '../../figures/index.ts';
 import { confusionMatrix } from '../../metrics/index.ts';
 import { confusionPanel } from '../draw/confusion.ts';
 import { plural } from '../format.ts';
+import { outputsByMethod } from '../judged.ts';
 import { MOST_CLASSES, rounded } from '../one-by-one.ts';
 import type { Part } from '../part.ts';
 import { plain, tableOf } from '../tables/table.ts';
@@ -24,9 +25,7 @@ export const confusionPart: Part<ConfusionResults> = {
     const k = judged.names.length;
     if (k > MOST_CLASSES) return { absent: `there are ${k} classes, too many for a picture` };
     const methods = [];
-    for (const { id, runs } of judged.methods) {
-      const outputs: Outputs[] = [];
-      for (const run of runs) outputs.push(await run.judged());
+    for await (const { id, outputs } of outputsByMethod(judged)) {
       const matrices = outputs.map((one) => confusionMatrix(predictionsOf(one)));
       methods.push({
         method: id,

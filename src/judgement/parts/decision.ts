@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { Outputs } from '../../figures/index.ts';
 import type { Panel } from '../draw/figure.ts';
 import { type Line, linePanel } from '../draw/lines.ts';
 import { dashOf, lineMark } from '../draw/marker.ts';
 import { capital } from '../format.ts';
+import { outputsByMethod } from '../judged.ts';
 import { asFindings, columnAt, MOST_CLASSES, type OneColumn, rounded, shownColumns } from '../one-by-one.ts';
 import type { Part } from '../part.ts';
 import type { View } from '../view.ts';
@@ -58,9 +58,7 @@ export const decisionPart: Part<
       rate: Number.NaN,
       methods: [] as DecisionResults['classes'][number]['methods'][number][],
     }));
-    for (const { id, runs } of judged.methods) {
-      const outputs: Outputs[] = [];
-      for (const run of runs) outputs.push(await run.judged());
+    for await (const { id, outputs } of outputsByMethod(judged)) {
       const seen = outputs.map(asFindings);
       for (const one of found) {
         const curves = seen.map((run) => sharesOf(columnAt(run, one.k)));

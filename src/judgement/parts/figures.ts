@@ -11,7 +11,7 @@ import {
 } from '../../figures/index.ts';
 import { type McNemar, mcnemar } from '../../metrics/index.ts';
 import { formatCount, list } from '../format.ts';
-import type { JudgedRun } from '../judged.ts';
+import { type JudgedRun, outputsByMethod } from '../judged.ts';
 import { record } from '../measure.ts';
 import type { Context, Part } from '../part.ts';
 import type { Measured, ShownFigure, Tested } from '../shown.ts';
@@ -84,16 +84,13 @@ export async function compareMethods(
 
 type Held = ReadonlyMap<string, readonly SeenOutputs[]>;
 
-async function lookAt(
-  { judged, options }: Context,
-  outputs: (run: JudgedRun) => Promise<Outputs>,
-): Promise<Held> {
+async function lookAt({ judged, options }: Context, of: (run: JudgedRun) => Promise<Outputs>): Promise<Held> {
   const held = new Map<string, SeenOutputs[]>();
-  for (const { id, runs } of judged.methods) {
-    const own: SeenOutputs[] = [];
-    for (const run of runs) own.push(new SeenOutputs(await outputs(run), options));
-    held.set(id, own);
-  }
+  for await (const { id, outputs } of outputsByMethod(judged, of))
+    held.set(
+      id,
+      outputs.map((one) => new SeenOutputs(one, options)),
+    );
   return held;
 }
 

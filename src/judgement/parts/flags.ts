@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { controlRisk, type RiskControl, riskNames } from '../../calibration/index.ts';
 import { meanStatistic, measureStatistics, type Outputs, type Statistic } from '../../figures/index.ts';
 import { plural } from '../format.ts';
+import { withoutValidation } from '../judged.ts';
 import { append } from '../measure.ts';
 import type { Part } from '../part.ts';
 import { type Measured, type ShownFigure, shownAs } from '../shown.ts';
@@ -53,15 +54,14 @@ export const flagsPart: Part<readonly FlagResult[], { readonly alpha: number }> 
     )
     .meta({ examples: [{ alpha: 0.1 }, false] }),
   async measure({ judged, settings: { alpha }, options, tell }) {
-    const { methods, noValidation = 'there are no validation outputs to choose on' } = judged;
-    if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
-      return { absent: noValidation };
+    const absent = withoutValidation(judged, 'to choose on');
+    if (absent !== undefined) return absent;
     tell('flags');
     const measured = new Map<string, Map<string, Record<string, Statistic>[]>>();
     const warnings = new Map<string, string[]>();
     let samples = 0;
     let calibrationSamples = 0;
-    for (const { id, runs } of methods)
+    for (const { id, runs } of judged.methods)
       for (const run of runs) {
         const fitOn = await run.validation!();
         const outputs = await run.judged();

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Outputs } from '../../figures/index.ts';
 import { type Child, markup, prose, tag } from '../../page/index.ts';
 import { swatch } from '../draw/marker.ts';
+import { outputsByMethod } from '../judged.ts';
 import { rounded } from '../one-by-one.ts';
 import type { Part } from '../part.ts';
 import { percent } from '../verdict/rules.ts';
@@ -50,11 +51,7 @@ export const imagesPart: Part<ImageResults, { readonly count: number }> = {
     if (pictures === undefined) return { absent: 'no images were given', quiet: true };
     tell('images to look at');
     const seen: { id: string; runs: Outputs[] }[] = [];
-    for (const { id, runs } of judged.methods) {
-      const outputs: Outputs[] = [];
-      for (const run of runs) outputs.push(await run.judged());
-      seen.push({ id, runs: outputs });
-    }
+    for await (const { id, outputs } of outputsByMethod(judged)) seen.push({ id, runs: outputs });
     const { errors, hits } =
       judged.kind === 'one-of-k' ? pickClasses(seen, count) : pickFindings(seen, count);
     const found = await pictures([...errors, ...hits].map(({ sample }) => indices?.[sample] ?? sample));

@@ -8,6 +8,7 @@ import {
 } from '../../figures/index.ts';
 import type { Estimate } from '../../metrics/index.ts';
 import { capital, plural } from '../format.ts';
+import { withoutValidation } from '../judged.ts';
 import { append } from '../measure.ts';
 import { asFindings, columnAt, MOST_CLASSES, shownColumns } from '../one-by-one.ts';
 import type { Part } from '../part.ts';
@@ -88,14 +89,9 @@ export const operatingPart: Part<OperatingResults, Settings> = {
     .describe('Sensitivity and specificity at thresholds chosen on validation; false for none.')
     .meta({ examples: [{ rules: ['youden', 'specificity=0.95'], prevalence: 0.02 }, false] }),
   async measure({ judged, settings, options, tell }) {
-    const {
-      methods,
-      noValidation = 'there are no validation outputs to choose thresholds on',
-      kind,
-      names,
-    } = judged;
-    if (methods.some(({ runs }) => runs.some(({ validation }) => validation === undefined)))
-      return { absent: noValidation };
+    const { methods, kind, names } = judged;
+    const absent = withoutValidation(judged, 'to choose thresholds on');
+    if (absent !== undefined) return absent;
     const columns = shownColumns(kind, names);
     if (columns.length === 0)
       return { absent: `more than ${MOST_CLASSES} classes are not looked at one by one` };

@@ -1,9 +1,9 @@
-import type { Outputs } from '../../figures/index.ts';
 import { formatNumber } from '../../figures/index.ts';
 import type { Panel } from '../draw/figure.ts';
 import { type Line, linePanel } from '../draw/lines.ts';
 import { dashOf, lineMark } from '../draw/marker.ts';
 import { capital } from '../format.ts';
+import { outputsByMethod } from '../judged.ts';
 import { asFindings, columnAt, MOST_CLASSES, rankedColumn, rounded, shownColumns } from '../one-by-one.ts';
 import type { Part } from '../part.ts';
 import type { View } from '../view.ts';
@@ -38,9 +38,7 @@ export const rankingPart: Part<RankingResults> = {
     tell('ROC and precision–recall');
     const found = new Map<number, RankingResults['classes'][number]['methods'][number][]>();
     const counts = new Map<number, { positives: number; known: number }>();
-    for (const { id, runs } of judged.methods) {
-      const outputs: Outputs[] = [];
-      for (const run of runs) outputs.push(await run.judged());
+    for await (const { id, outputs } of outputsByMethod(judged)) {
       const seen = outputs.map(asFindings);
       for (const k of columns) {
         const ranked = seen

@@ -2,7 +2,7 @@ import { type Outputs, predictionsOf } from '../../figures/index.ts';
 import { type ReliabilityBin, reliability, topLabels } from '../../metrics/index.ts';
 import type { Panel } from '../draw/figure.ts';
 import { FEW, greatestShare, reliabilityPanel } from '../draw/reliability.ts';
-import { joined } from '../judged.ts';
+import { type JudgedRun, joined, outputsByMethod } from '../judged.ts';
 import type { Context, Part } from '../part.ts';
 import { valueLine } from '../shown.ts';
 import type { View } from '../view.ts';
@@ -62,14 +62,10 @@ export const reliabilityPart: Part<ReliabilityResults> = {
 
 async function underCalibrator(context: Context, calibrator: string): Promise<ReliabilityResults[number]> {
   const methods = [];
-  for (const { id, runs } of context.judged.methods) {
-    const outputs: Outputs[] = [];
-    for (const run of runs)
-      outputs.push(
-        calibrator === 'none' ? await run.judged() : (await calibratedOutputs(calibrator, run)).outputs,
-      );
+  const of = async (run: JudgedRun) =>
+    calibrator === 'none' ? await run.judged() : (await calibratedOutputs(calibrator, run)).outputs;
+  for await (const { id, outputs } of outputsByMethod(context.judged, of))
     methods.push({ method: id, ...binsOf(outputs, context) });
-  }
   return { calibrator, methods };
 }
 
