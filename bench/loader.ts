@@ -157,7 +157,10 @@ try {
   );
   for (const name of names) {
     const path = join(folder, name);
-    writeFileSync(path.replace(/png$/, 'jpg'), await sharp(path).jpeg({ quality: 95 }).toBuffer());
+    writeFileSync(
+      path.replace(/png$/, 'jpg'),
+      await sharp(path).toColourspace('b-w').jpeg({ quality: 95 }).toBuffer(),
+    );
     rmSync(path);
   }
   rmSync(join(folder, 'posterior.csv')); // Its rows are called .png.

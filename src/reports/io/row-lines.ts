@@ -22,6 +22,8 @@ export class RowLines {
   private tail = noBytes;
   /** What stands between a phrase's place and its sentence. */
   private readonly sections = new Map<Section, Uint8Array>();
+  private section: Section | undefined;
+  private sectionBytes = noBytes;
   /** The sentence that was written last, with its quotation marks. */
   private sentence: string | undefined;
   private sentenceBytes = noBytes;
@@ -35,6 +37,8 @@ export class RowLines {
   /** The rows of what is not mentioned, for this stamp. */
   private stamp: JudgedStamp | undefined;
   private silent: readonly Uint8Array[] = [];
+  /** By finding of the stamp: what was written last. */
+  private lastHeads: Head[] = [];
   /** Bytes that were added since `clear`. */
   length = 0;
 
@@ -46,7 +50,7 @@ export class RowLines {
         this.idBytes = utf8(`{"id":${JSON.stringify(row.id)}`);
       }
       this.copy(this.idBytes);
-      this.copy(this.headOf(row.finding, row));
+      this.copy(this.headOf(row.finding, row).bytes);
       const { evidence } = row;
       for (let i = 0; i < evidence.length; i++) {
         if (i > 0) this.put(comma);
@@ -73,7 +77,7 @@ export class RowLines {
         if (!mentionedOnly) this.addSilent(report.id, silent[f]!);
       } else {
         any = true;
-        this.addVerdict(stamp, stamp.findings[f]!, verdict, report);
+        this.addVerdict(stamp, f, verdict, report);
       }
     }
     if (mentionedOnly && !any) this.addSilent(report.id, silent[verdicts.length]!);
@@ -105,9 +109,14 @@ export class RowLines {
     }
   }
 
-  private addVerdict(stamp: JudgedStamp, finding: string, verdict: Verdict, report: JudgedReport): void {
+  private addVerdict(stamp: JudgedStamp, f: number, verdict: Verdict, report: JudgedReport): void {
     this.addId(report.id);
-    this.copy(this.headOf(finding, verdict));
+    // A finding is often said as it was in the report before.
+    let head = this.lastHeads[f];
+    if (head === undefined || !says(head, verdict)) {
+      this.lastHeads[f] = head = this.headOf(stamp.findings[f]!, verdict);
+    }
+    this.copy(head.bytes);
     const { places } = verdict;
     for (let i = 0; i < places.length; i++) {
       if (i > 0) this.put(comma);
@@ -144,6 +153,7 @@ export class RowLines {
   private silentOf(stamp: JudgedStamp): readonly Uint8Array[] {
     if (stamp !== this.stamp) {
       this.stamp = stamp;
+      this.lastHeads = [];
       this.silent = [...stamp.findings, ''].map((finding) => {
         const row = { finding, status: 'not_mentioned', ...nothing } as const;
         return utf8(beforeEvidence(row) + endOf(stamp));
@@ -152,28 +162,19 @@ export class RowLines {
     return this.silent;
   }
 
-  private headOf(finding: string, said: Said): Uint8Array {
-    const { status, probability, deviation, label, rate } = said;
+  private headOf(finding: string, said: Said): Head {
     let own = this.heads.get(finding);
     if (own === undefined) {
       own = new Map();
       if (this.heads.size < mostFindings) this.heads.set(finding, own);
     }
-    const known = own.get(probability);
-    if (
-      known !== undefined &&
-      known.status === status &&
-      known.deviation === deviation &&
-      known.label === label &&
-      known.rate === rate
-    ) {
-      return known.bytes;
-    }
+    const known = own.get(said.probability);
+    if (known !== undefined && says(known, said)) return known;
+    const { status, probability, deviation, label, rate } = said;
     const bytes = utf8(beforeEvidence({ finding, status, probability, deviation, label, rate }));
-    if (own.size < mostProbabilities || known !== undefined) {
-      own.set(probability, { status, deviation, label, rate, bytes });
-    }
-    return bytes;
+    const head = { status, probability, deviation, label, rate, bytes };
+    if (own.size < mostProbabilities || known !== undefined) own.set(probability, head);
+    return head;
   }
 
   private tailOf(row: Pick<FindingRow, 'extractor' | 'version'>): Uint8Array {
@@ -204,11 +205,14 @@ export class RowLines {
   }
 
   private sectionOf(name: Section): Uint8Array {
+    if (name === this.section) return this.sectionBytes;
     let section = this.sections.get(name);
     if (section === undefined) {
       section = utf8(`,"section":"${name}","sentence":`);
       this.sections.set(name, section);
     }
+    this.section = name;
+    this.sectionBytes = section;
     return section;
   }
 
@@ -312,8 +316,19 @@ export interface JudgedStamp extends Pick<FindingRow, 'extractor' | 'version'> {
 
 type Said = Pick<FindingRow, 'status' | 'probability' | 'deviation' | 'label' | 'rate'>;
 
-interface Head extends Pick<FindingRow, 'status' | 'deviation' | 'label' | 'rate'> {
+interface Head extends Said {
   readonly bytes: Uint8Array;
+}
+
+/** Do both say the same? */
+function says(head: Said, said: Said): boolean {
+  return (
+    head.probability === said.probability &&
+    head.status === said.status &&
+    head.deviation === said.deviation &&
+    head.label === said.label &&
+    head.rate === said.rate
+  );
 }
 
 const nothing = { probability: null, deviation: null, label: null, rate: null } as const;

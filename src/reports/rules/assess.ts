@@ -114,6 +114,8 @@ export interface Assessor {
 
 /** Sections whose mentions assert something about the patient now. */
 const asserting = new Set<Section>(['findings', 'impression', 'body']);
+/** The same by the number of the section. */
+const asserts = sectionNames.map((name) => asserting.has(name));
 
 /**
  * Compiles the rules.
@@ -396,8 +398,8 @@ class RulesAssessor implements Assessor {
     this.split(text, field, base);
     const { matches } = sentence;
     for (let s = 0; s < sentences.count; s++) {
+      if (!asserts[sentences.section[s]!]) continue;
       const section = sectionNames[sentences.section[s]!]!;
-      if (!asserting.has(section)) continue;
       const from = sentences.from[s]!;
       const to = sentences.to[s]!;
       if (!matches.mayMention(tokens, from, to)) continue;

@@ -89,8 +89,17 @@ const dashUnit = Uint16Array.of(45);
 
 /** The class of every UTF-16 unit, `UPPER`, and the folded unit: one look-up a character makes the loop below fast. */
 const traits = new Uint32Array(65_536);
-for (let c = 0; c < traits.length; c++) {
-  traits[c] = classOf(c) | (isCapital(c) ? UPPER : 0) | (fold(c) << FOLDED);
+for (let c = 0; c < traits.length; c++) traits[c] = LETTER | (c << FOLDED);
+// Asked unit by unit only where something else than a letter may stand: this is done at every start.
+for (const [from, to] of [
+  [0, 0xff],
+  [0x2000, 0x2043],
+  [0x3000, 0x3000],
+  [0xfeff, 0xfeff],
+] as const) {
+  for (let c = from; c <= to; c++) {
+    traits[c] = classOf(c) | (isCapital(c) ? UPPER : 0) | (fold(c) << FOLDED);
+  }
 }
 
 function isCapital(c: number): boolean {
