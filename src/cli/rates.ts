@@ -64,7 +64,7 @@ export function register(program: Command): void {
     )
     .option('--seed <n>', 'default: 0', whole)
     .option('--device <name>', 'auto, cpu, cuda:0 …')
-    .option('--precision <name>', 'auto, float32 or bfloat16 (default: float32)')
+    .option('--precision <name>', 'auto, float32, bfloat16 or float16 (default: float32)')
     .option('--threads <n>', 'default: as many as there are cores', positive)
     .addHelpText(
       'after',

@@ -2,7 +2,9 @@
 import { Random } from '../random.ts';
 import { type Section, spearman } from '../reports/index.ts';
 import { aten, autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';
+import type { LossScale } from '../torch/optim/index.ts';
 import type { Mode } from '../training/index.ts';
+import { scaled } from '../training/train-step.ts';
 import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
 import type { RateConfig } from './config.ts';
 import { piecesOf, type WordSentence } from './corpus.ts';
@@ -45,6 +47,8 @@ export interface LearnerParts {
   readonly tokenizer: TextTokenizer;
   readonly network: RateNetwork;
   readonly mode: Mode;
+  /** Of float16. */
+  readonly lossScale?: LossScale | undefined;
   /** Where reports name findings; without it no name is exchanged, and no query is shown where to look. */
   readonly names: FindingWords | undefined;
   /** The finding that means none of the others; −1 where there is none. */
@@ -89,7 +93,7 @@ export class Learner {
         const ranked = rankingLoss(this.read(drawn.reports), drawn, ranking.rankings);
         whole = whole.add(ranked.mul(config.rankingWeight));
       }
-      whole.backward();
+      scaled(this.parts, whole).backward();
       return loss.item();
     });
   }

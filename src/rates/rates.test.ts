@@ -172,6 +172,31 @@ describe('training', () => {
     expect(again.result.epochs).toHaveLength(2);
   }, 300_000);
 
+  test.each(['bfloat16', 'float16'] as const)(
+    'in %s learns as well, and goes on where it was stopped',
+    async (precision) => {
+      const options = { ...small, precision, epochs: 3 };
+      const data = await read();
+      const run = async (name: string, stopAt?: number) => {
+        const stop = new AbortController();
+        const onEvent = (event: RateEvent) => {
+          if (event.type === 'step' && event.step === stopAt) stop.abort();
+        };
+        const folder = at(`${name}-${precision}`);
+        const where = { dataPath: 'reports.csv', folder, findings: set };
+        const { epochs } = await trainRates({ data, options, ...where, signal: stop.signal, onEvent });
+        return { epochs, folder };
+      };
+      const { epochs, folder } = await run('whole');
+      expect(epochs[2]!.trainLoss).toBeLessThan(0.8 * epochs[0]!.trainLoss);
+      await run('parts', 14);
+      const again = await run('parts');
+      const weights = (path: string) => readFileSync(join(path, 'model.safetensors'));
+      expect(weights(again.folder).equals(weights(folder))).toBe(true);
+    },
+    300_000,
+  );
+
   test('refuses the folder of another network, and of anything else', async () => {
     const data = await read();
     const go = (options: RateOptions, name: string) =>

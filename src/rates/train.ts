@@ -3,8 +3,16 @@ import { Identity } from '../files/index.ts';
 import { Random } from '../random.ts';
 import { defaultLexicon, type FindingSet, type Language, type Lexicon } from '../reports/index.ts';
 import { engineInfo, Generator } from '../torch/index.ts';
-import { AdamW, cosine, type ParameterGroup, type Schedule, warmUp } from '../torch/optim/index.ts';
+import {
+  AdamW,
+  cosine,
+  LossScale,
+  type ParameterGroup,
+  type Schedule,
+  warmUp,
+} from '../torch/optim/index.ts';
 import { chooseMode, diverged, freshProgress, type Mode, RunState } from '../training/index.ts';
+import { update } from '../training/train-step.ts';
 import { Bert } from './bert.ts';
 import type { BertFiles } from './bert-files.ts';
 import { type RateConfig, type RateOptions, resolveRateConfig } from './config.ts';
@@ -95,6 +103,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
   network.to({ device: mode.device });
   const { learningRate, weightDecay } = config;
   const optimizer = new AdamW(groupsOf(network, config), { learningRate, weightDecay });
+  const lossScale = mode.precision === 'float16' ? new LossScale(mode.device) : undefined;
   try {
     const description: RateDescription = {
       kind: 'rates',
@@ -118,7 +127,11 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
     const batches = Math.ceil(splits.train.length / config.batchSize);
     onEvent({ type: 'start', description, mode, steps: batches * config.epochs });
     for (const message of encoder?.notices ?? []) onEvent({ type: 'notice', message: `encoder: ${message}` });
-    const state = new RunState(folder, { model: network, optimizer }, generator);
+    const state = new RunState(
+      folder,
+      { model: network, optimizer, ...(lossScale && { lossScale }) },
+      generator,
+    );
     const resumed = state.resume((path, reason) =>
       onEvent({ type: 'notice', message: `checkpoint passed over: ${path}: ${reason}` }),
     );
@@ -132,6 +145,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
       tokenizer,
       network,
       mode,
+      lossScale,
       names: findings && new FindingWords(findings, targets.findings, corpus),
       noFinding: targets.findings.indexOf(findings?.noFinding ?? ''),
       lexicon: asked,
@@ -155,7 +169,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
         optimizer.zeroGrad();
         const loss = learner.addGradients(members, epoch, batch);
         if (!Number.isFinite(loss)) throw diverged(`the loss became ${loss} at step ${progress.step + 1}`);
-        optimizer.step();
+        update({ optimizer, lossScale });
         const now = performance.now();
         progress.batch++;
         progress.step++;
@@ -206,6 +220,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
     lock.check();
     return { finished: true, folder: folder.path, epochs };
   } finally {
+    lossScale?.dispose();
     optimizer.dispose();
     network.dispose();
   }
