@@ -657,6 +657,11 @@ describe('extract', () => {
       await expect(
         extract(path, at('out.jsonl'), { ...rules, concurrency: 2 }, { jobs }),
       ).rejects.toMatchObject({ code: 'reports/jobs' });
+      for (const count of [0, 1.5, 1000]) {
+        await expect(
+          extract(path, at('out.jsonl'), rules, { jobs: { count, source } }),
+        ).rejects.toMatchObject({ code: 'reports/jobs' });
+      }
     });
   });
 

@@ -6,7 +6,7 @@ import type { FindingRow, Report } from '../types.ts';
 import { addRows, type ToDo } from './add-rows.ts';
 import { extractAll } from './extract-all.ts';
 import { type Extractor, failedRow } from './extractor.ts';
-import { ThreadQueue, type ThreadSource } from './threads.ts';
+import { mostThreads, ThreadQueue, type ThreadSource } from './threads.ts';
 
 export interface ExtractOptions extends InputOptions {
   /** This process's part of the work: reports whose id hashes to `index` modulo `count`; index from 1. */
@@ -73,6 +73,12 @@ export async function extract(
       hint: 'It works at several reports at once by itself: leave `jobs` out.',
     });
   }
+  const count = options.jobs?.count ?? 1;
+  if (count !== 'auto' && !(Number.isInteger(count) && count >= 1 && count <= mostThreads)) {
+    throw new PenumbraError('reports/jobs', `There cannot be ${count} jobs.`, {
+      hint: `Give auto, or a whole number from 1 to ${mostThreads}; more than the machine has cores make nothing quicker.`,
+    });
+  }
   if (options.encoding !== undefined) decoderOf(options.encoding);
   inputFormat(input); // Nothing is made or replaced for an input that is not there.
   const out = await RowOutput.open(output, {
@@ -86,12 +92,12 @@ export async function extract(
   const stamp = { extractor: extractor.name, version: extractor.version };
   const seen = new IdSet();
   const mentionedOnly = options.mentionedOnly === true;
-  const count = (failed: boolean): void => {
+  const ended = (failed: boolean): void => {
     progress.extracted++;
     if (failed) progress.failed++;
   };
   const write = (rows: readonly FindingRow[]): void =>
-    count(out.writeLines((lines) => addRows(rows, lines, mentionedOnly)));
+    ended(out.writeLines((lines) => addRows(rows, lines, mentionedOnly)));
   /** What is to be done, in the order of the input: a report, or the row of one that cannot be read. */
   const toDo = async function* (): AsyncGenerator<ToDo[]> {
     for await (const batch of readReports(input, options)) {
@@ -119,7 +125,7 @@ export async function extract(
       if (options.signal?.aborted) break;
       if (Array.isArray(item)) write(item);
       else if (extractor.writeLines !== undefined) {
-        count(out.writeLines((lines) => extractor.writeLines!(item, lines, mentionedOnly)));
+        ended(out.writeLines((lines) => extractor.writeLines!(item, lines, mentionedOnly)));
       } else {
         const rows = extractor.extract(item);
         if (Array.isArray(rows)) write(rows);

@@ -40,6 +40,9 @@ export type ThreadAnswer = { readonly version: string } | ({ readonly batch: num
 /** What reads, writes and hands out reports is busy with about so many threads. */
 const mostUseful = 4;
 
+/** What a slip of the keyboard must not exceed: each has some 100 MB of its own. */
+export const mostThreads = 64;
+
 /** As many threads as pay on this machine: one core judges some 50,000 reports a second, one that hands them out three times as many. */
 export function usefulThreads(): number {
   return Math.min(mostUseful, availableParallelism());
