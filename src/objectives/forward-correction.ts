@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PenumbraError } from '../errors.ts';
 import { needFindings } from '../tasks/index.ts';
 import { aten, type Tensor } from '../torch/index.ts';
-import { checkErrors, errorFields, errorsOf } from './label-errors.ts';
+import { checkErrors, errorFields, errorsOf, givesErrors } from './label-errors.ts';
 import { defineObjective, type Objective } from './objective.ts';
 
 /**
@@ -29,8 +29,9 @@ export const forwardCorrection = defineObjective({
       .default(true)
       .describe('whether the wording’s rates soften the labels; false corrects the labels alone'),
   }),
-  make({ wording, ...given }): Objective {
+  make({ wording, ...given }, { targets: all }): Objective {
     checkErrors('forward', given);
+    if (!givesErrors(given) && all?.kind === 'findings' && all.errors === undefined) throw noErrors();
     return {
       loss({ logits, targets }, task) {
         const batch = needFindings(targets);

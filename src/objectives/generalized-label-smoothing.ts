@@ -90,7 +90,10 @@ export const generalizedLabelSmoothing = defineObjective({
   summary: 'Label smoothing with a rate that may be negative (Wei et al., ICML 2022, arXiv 2106.04149).',
   tasks: ['one-of-k', 'findings'],
   options,
-  make({ rate = -0.3, rates, warmup, scale, bound, cap, floor, ...errors }, { epochs, task }): Objective {
+  make(
+    { rate = -0.3, rates, warmup, scale, bound, cap, floor, ...errors },
+    { epochs, task, targets },
+  ): Objective {
     const fixed = rates === 'fixed';
     if (!fixed && task.kind !== 'findings') {
       throw new PenumbraError('objectives/option', 'gls: rates=data needs findings with rates', {
@@ -103,6 +106,7 @@ export const generalizedLabelSmoothing = defineObjective({
       });
     }
     checkErrors('gls', errors);
+    if (!fixed && targets?.kind === 'findings' && !knowsRates(targets, errors)) throw noRates();
     const sharpens = fixed && rate < 0;
     const share = warmup ?? (sharpens ? 120 / 220 : 0);
     const warmEpochs = warmUpEpochs(epochs, share);
@@ -132,10 +136,20 @@ export const generalizedLabelSmoothing = defineObjective({
  * @throws `objectives/rates` where there is neither
  */
 function ratesOf({ targets }: Seen, options: ErrorOptions): Tensor {
-  const { rates, errors, values } = needFindings(targets);
-  if (rates !== undefined) return rates;
-  if (errors !== undefined || givesErrors(options)) return values.mul(0);
-  throw new PenumbraError('objectives/rates', 'gls: rates=data was asked for, and the data have no rates', {
+  const batch = needFindings(targets);
+  if (!knowsRates(batch, options)) throw noRates();
+  return batch.rates ?? batch.values.mul(0);
+}
+
+function knowsRates(
+  { rates, errors }: { rates?: unknown; errors?: unknown },
+  options: ErrorOptions,
+): boolean {
+  return rates !== undefined || errors !== undefined || givesErrors(options);
+}
+
+function noRates(): PenumbraError {
+  return new PenumbraError('objectives/rates', 'gls: rates=data was asked for, and the data have no rates', {
     hint: 'rates come with findings that were read from reports; gls:rate=0.1 gives all findings one',
   });
 }

@@ -1,6 +1,7 @@
 import { PenumbraError } from '../errors.ts';
 import { loadPretrained } from '../models/index.ts';
-import { checkServes } from '../objectives/index.ts';
+import { checkServes, createObjective, parseObjective } from '../objectives/index.ts';
+import { taskOf } from '../tasks/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
 import { buildModel, trainLoader, withModelDefaults } from '../training/build.ts';
 import { chooseMode } from '../training/index.ts';
@@ -16,6 +17,7 @@ export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
   for (const run of runs) {
     if (isFinished(run)) continue;
     checkServes(run.config.objective, run.cell.set.dataset.kind);
+    checkObjective(run, seen);
     const { model, size, channels, stem, device, precision, threads, weights } = run.config;
     const key = JSON.stringify([run.set, model, size, channels, stem, device, precision, threads, weights]);
     if (seen.has(key)) continue;
@@ -30,6 +32,34 @@ export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
         cause,
       });
     }
+  }
+}
+
+/** Makes the objective of each set once: what it asks of the data, as rates or measured errors, is missed now and not in its turn. */
+function checkObjective({ config, cell, set, method }: PlannedRun, seen: Set<string>): void {
+  const key = JSON.stringify([set, config.objective, config.epochs]);
+  if (seen.has(key)) return;
+  seen.add(key);
+  const train = cell.set.dataset.splits.train!;
+  try {
+    tidy(() =>
+      createObjective(parseObjective(config.objective), {
+        task: taskOf(train.targets.kind),
+        classes: train.classes.length,
+        epochs: config.epochs,
+        samples: train.length,
+        targets: train.targets,
+        device: 'cpu',
+        generator: new Generator(config.seed),
+      }).dispose(),
+    );
+  } catch (cause) {
+    if (!(cause instanceof PenumbraError)) throw cause;
+    throw new PenumbraError(cause.code, `set ${set}, method ${method}: ${cause.message}`, {
+      ...(cause.hint !== undefined && { hint: cause.hint }),
+      where: cause.where,
+      cause,
+    });
   }
 }
 

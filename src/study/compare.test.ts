@@ -2,8 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findingsOf, phantoms } from '../../test/training/small.ts';
 import { splitObjectives } from '../cli/compare.ts';
-import { openDataset } from '../data/index.ts';
+import { type Findings, makeSubset, openDataset } from '../data/index.ts';
 import type { Report } from '../judgement/index.ts';
 import type { FigureResults } from '../judgement/parts/figures.ts';
 import { escapeHtml } from '../page/index.ts';
@@ -136,6 +137,22 @@ test.each([
 ])('%j is an error before anything is trained', async (changes, message) => {
   await expect(run({ ...changes, folder: join(root, 'never') })).rejects.toThrow(message);
   expect(() => statSync(join(root, 'never'))).toThrow();
+});
+
+test('what a method asks of the data is missed before another is trained', async () => {
+  const dataset = findingsOf(phantoms());
+  const { train } = dataset.splits;
+  const { errors: _, rates: __, ...plain } = train!.targets as Findings;
+  const splits = { ...dataset.splits, train: makeSubset({ ...train!, targets: plain }) };
+  const folder = join(root, 'lacking');
+  for (const [objective, message] of [
+    ['forward', /method forward: forward needs to know how often labels are wrong/],
+    ['gls:rates=data', /method gls:rates=data: gls: rates=data was asked for, and the data have no rates/],
+  ] as const) {
+    const objectives = ['hard', objective];
+    await expect(run({ objectives, dataset: { ...dataset, splits }, folder })).rejects.toThrow(message);
+    expect(() => statSync(join(folder, 'runs'))).toThrow();
+  }
 });
 
 test('a list of objectives keeps options with their objective', () => {
