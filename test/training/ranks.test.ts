@@ -100,6 +100,7 @@ describe.skipIf(!distributed.available())('several processes (this LibTorch has 
     [2, 2, 'flat'],
     [2, 1, 'normed'],
     [4, 1, 'normed'],
+    [4, 2, 'normed'],
   ])(
     '%i ranks, batches added up: %i, %s: weights are equal everywhere, and those of one process with whole batches',
     async (size, accumulate, model) => {
