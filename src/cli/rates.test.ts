@@ -135,6 +135,22 @@ test('a trained network is judged beside its teacher', async () => {
   );
 });
 
+test('networks that differ in their seeds are joined', async () => {
+  const train = ['rates', 'train', at('r.csv'), '--rows', at('rows.jsonl'), '--out'];
+  const small = ['--epochs', '1', '--width', '16', '--depth', '1', '--threads', '1'];
+  const sides = Array.from({ length: 80 }, (_, i) => `r${i},p${i >> 1},${i < 60 ? 'train' : 'val'}`);
+  writeFileSync(at('sides.csv'), `report,patient,split\n${sides.join('\n')}\n`);
+  small.push('--splits', at('sides.csv'));
+  for (const seed of ['0', '1']) await penumbra(...train, at(`seed${seed}`), ...small, '--seed', seed);
+  const joined = await penumbra('rates', 'join', at('seed0'), at('seed1'), '--out', at('joined'));
+  expect(joined).toBe(`${at('joined')}\n`);
+  const args = ['--out', at('joined.jsonl'), '--extractor', 'rgn', '--network', at('joined')];
+  expect(await penumbra('extract', at('r.csv'), ...args)).toContain('80 reports extracted');
+  await expect(penumbra('rates', 'join', at('seed0'), '--out', at('z'))).rejects.toMatchObject({
+    code: 'rates/join',
+  });
+});
+
 test('readers are held out of training, and judged by themselves', async () => {
   const rows = Array.from({ length: 80 }, (_, i) => `r${i},p${i >> 1},R${(i >> 1) % 4},0.${1 + (i % 8)}`);
   writeFileSync(at('readers.csv'), `report,patient,reader,Edema\n${rows.join('\n')}\n`);

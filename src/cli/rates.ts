@@ -80,6 +80,24 @@ Examples:
     )
     .action(train);
   rates
+    .command('join')
+    .description('Makes one network of several that differ in their seeds: it answers with their mean.')
+    .argument('<networks...>', 'folders of penumbra rates train, finished')
+    .requiredOption('--out <folder>', 'the folder of the ensemble')
+    .addHelpText(
+      'after',
+      `
+Wording that no training has shown is read better so; reading takes as many times as long. Train them with the same --splits:
+without it the seed draws the patients too.
+
+Example:
+  $ penumbra rates join runs/rgn-0 runs/rgn-1 --out runs/rgn`,
+    )
+    .action(async (networks: string[], { out }: { out: string }) => {
+      const { joinRates } = await import('../rates/index.ts');
+      process.stdout.write(`${joinRates(networks, out).folder}\n`);
+    });
+  rates
     .command('evaluate')
     .description(
       'Shows where a network disagrees with its teacher, and, where the truth is known, who of the two is right.',

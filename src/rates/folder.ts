@@ -10,7 +10,7 @@ import { firstDifference } from '../training/run-folder.ts';
 import { Bert, type BertSizes } from './bert.ts';
 import type { RateConfig } from './config.ts';
 import type { RateSplit } from './data.ts';
-import { RateNetwork } from './network.ts';
+import { RateEnsemble, RateNetwork, type RateReader } from './network.ts';
 import { CompactEncoder } from './sentence-encoder.ts';
 import { readTable } from './table.ts';
 import { loadTokenizer, type TextTokenizer } from './text-tokenizer.ts';
@@ -44,6 +44,8 @@ export interface RateDescription {
     readonly lexicon?: string;
   };
   readonly parameters: number;
+  /** Networks whose answers are averaged, where it is of several. */
+  readonly members?: readonly { readonly seed: number; readonly version: string }[];
   readonly mode: { readonly device: string; readonly precision: string; readonly threads: number };
   readonly software: Readonly<Record<string, string>>;
 }
@@ -131,7 +133,16 @@ export class RateFolder extends RunFolder {
   }
 }
 
-function essence({ config, findings, encoder, tokenizer, language, data, mode }: RateDescription): object {
+function essence({
+  config,
+  findings,
+  encoder,
+  tokenizer,
+  language,
+  data,
+  mode,
+  members,
+}: RateDescription): object {
   const { checkpointSeconds: _, ...settings } = config;
   const { reports: __, ...identity } = data;
   return {
@@ -142,6 +153,7 @@ function essence({ config, findings, encoder, tokenizer, language, data, mode }:
     language,
     data: identity,
     mode,
+    ...(members && { members }),
   };
 }
 
@@ -152,7 +164,7 @@ export interface WeightsMetadata {
   readonly deviationScale: string;
 }
 
-export function saveWeights(folder: RateFolder, network: RateNetwork, metadata: WeightsMetadata): void {
+export function saveWeights(folder: RateFolder, network: RateReader, metadata: WeightsMetadata): void {
   tidy(() => {
     const weights = new Map(
       [...network.stateDict()].map(([name, tensor]) => [name, tensor.detach().to({ device: 'cpu' })]),
@@ -165,7 +177,7 @@ export function saveWeights(folder: RateFolder, network: RateNetwork, metadata: 
 export interface LoadedRates {
   readonly description: RateDescription;
   readonly tokenizer: TextTokenizer;
-  readonly network: RateNetwork;
+  readonly network: RateReader;
   readonly deviationScale: number;
   /** Identifies the weights, and all that turns a text into their input. */
   readonly version: string;
@@ -207,7 +219,8 @@ export function loadRates(path: string): LoadedRates {
       },
     );
   }
-  const network = makeNetwork(description, tokenizer, new Generator(0));
+  const make = () => makeNetwork(description, tokenizer, new Generator(0));
+  const network = description.members ? new RateEnsemble(description.members.map(make)) : make();
   network.loadStateDict(tensors);
   network.eval();
   const version = createHash('sha256')

@@ -19,6 +19,7 @@ export {
   type RateTargets,
   readRateData,
 } from './data.ts';
+export { type JoinedRates, joinRates } from './ensemble.ts';
 export {
   type Agreement,
   type EvaluateRatesOptions,
@@ -38,7 +39,13 @@ export {
   RateFolder,
   readSplits,
 } from './folder.ts';
-export { RateNetwork, type RateNetworkOptions, type RateOutput } from './network.ts';
+export {
+  RateEnsemble,
+  RateNetwork,
+  type RateNetworkOptions,
+  type RateOutput,
+  RateReader,
+} from './network.ts';
 export { type Meaning, meaningOf } from './outputs.ts';
 export { type RankedPhrase, type Rankings, readRankings } from './rankings.ts';
 export { type Choice, chosenReports, readChoice, readTable } from './table.ts';

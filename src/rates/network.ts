@@ -28,6 +28,16 @@ export interface RateOutput {
   readonly attention: Tensor;
 }
 
+/** What reads reports: one network, or several whose answers are averaged. */
+export abstract class RateReader extends Module {
+  abstract read(batch: BatchTensors): RateOutput;
+
+  /** Reads whole batches only. */
+  override forward(): Tensor {
+    throw new Error('a rate network reads batches: call read');
+  }
+}
+
 /** The encoder's name in a state dict. */
 export const ENCODER = 'encoder';
 
@@ -43,7 +53,7 @@ export const ENCODER = 'encoder';
  *    a hedge on a common finding serves the rare ones. The finding's own vector and the report as a whole are added in front
  *    of it, from zero at the start.
  */
-export class RateNetwork extends Module {
+export class RateNetwork extends RateReader {
   readonly encoder: SentenceEncoder;
   private readonly keys: Linear;
   private readonly values: Linear;
@@ -81,12 +91,7 @@ export class RateNetwork extends Module {
     this.dropout = this.child('dropout', new Dropout(dropout, { generator: dropoutGenerator }));
   }
 
-  /** Reads whole batches only. */
-  override forward(): Tensor {
-    throw new Error('a rate network reads batches: call read');
-  }
-
-  read({ groups, places }: BatchTensors): RateOutput {
+  override read({ groups, places }: BatchTensors): RateOutput {
     const { heads, findings } = this;
     const [batch, length] = places.shape as [number, number];
     const made = tidy(() => {
@@ -125,6 +130,32 @@ export class RateNetwork extends Module {
       Tensor,
       Tensor,
     ];
+    return { mentioned, certainty, doubt, attention };
+  }
+}
+
+/** The mean of what several networks say: of their logits, so that one alone cannot settle a doubt, and of their attention. */
+export class RateEnsemble extends RateReader {
+  private readonly members: readonly RateReader[];
+
+  constructor(members: readonly RateReader[]) {
+    super();
+    this.members = members.map((member, i) => this.child(`members.${i}`, member));
+  }
+
+  override read(batch: BatchTensors): RateOutput {
+    const names = ['mentioned', 'certainty', 'doubt', 'attention'] as const;
+    const [mentioned, certainty, doubt, attention] = tidy(() => {
+      const said = this.members.map((member) => member.read(batch));
+      return names.map((name) =>
+        aten
+          .stack(
+            said.map((one) => one[name]),
+            0,
+          )
+          .mean([0]),
+      );
+    }) as [Tensor, Tensor, Tensor, Tensor];
     return { mentioned, certainty, doubt, attention };
   }
 }

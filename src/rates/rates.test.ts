@@ -18,8 +18,10 @@ import {
 } from '../reports/index.ts';
 import './register.ts';
 import { Scope, setThreads } from '../torch/index.ts';
+import { tensorsOf, tokenBatch } from './batch.ts';
 import { type RateOptions, resolveRateConfig } from './config.ts';
 import { type RateDataOptions, readRateData } from './data.ts';
+import { joinRates } from './ensemble.ts';
 import { evaluateRates, readTruth } from './evaluate.ts';
 import { ratesExtractor } from './extractor.ts';
 import { type LoadedRates, loadRates, readSplits } from './folder.ts';
@@ -196,6 +198,51 @@ describe('training', () => {
     },
     300_000,
   );
+
+  test('of several networks makes one that answers with their mean, and refuses others', async () => {
+    const data = await read();
+    const train = (name: string, options: RateOptions) =>
+      trainRates({
+        data,
+        dataPath: 'r',
+        folder: at(name),
+        options: { ...small, epochs: 1, ...options },
+        findings: set,
+      });
+    await train('seed0', { seed: 0 });
+    await train('seed1', { seed: 1 });
+    await train('wide', { width: 16 });
+    expect(joinRates([at('seed0'), at('seed1')], at('joined'))).toEqual({ folder: at('joined'), members: 2 });
+    const loaded = [at('seed0'), at('seed1'), at('joined')].map(loadRates);
+    expect(loaded[2]!.network.parameterCount).toBe(2 * loaded[0]!.network.parameterCount);
+    const batch = tokenBatch([
+      [
+        [4, 20, 21, 22],
+        [5, 30],
+      ],
+      [[4, 40]],
+    ]);
+    using _scope = new Scope();
+    const said = loaded.map(({ network }) => network.read(tensorsOf(batch, 'cpu')));
+    for (const name of ['mentioned', 'certainty', 'doubt', 'attention'] as const) {
+      const mean = said[0]![name].add(said[1]![name]).div(2);
+      expect(mean.sub(said[2]![name]).abs().max().item(), name).toBeLessThan(1e-6);
+    }
+    const rows = await ratesExtractor(loaded[2]!).extract({ id: '1', text: 'Possible edema.' });
+    expect(rows).toHaveLength(set.findings.length);
+    for (const { network } of loaded) network.dispose();
+    const join = (...names: string[]) => joinRates(names.map(at), at('refused'));
+    expect(() => join('seed0')).toThrow(/no ensemble/);
+    expect(() => join('seed0', 'seed0')).toThrow(/same network again/);
+    expect(() => join('seed0', 'wide')).toThrow(/other sizes/);
+    expect(() => join('seed0', 'joined')).toThrow(/ensemble itself/);
+    expect(existsSync(at('refused'))).toBe(false);
+    expect(joinRates([at('seed0'), at('seed1')], at('joined')).members).toBe(2);
+    expect(() => joinRates([at('seed1'), at('seed0')], at('joined'))).toThrow(
+      expect.objectContaining({ code: 'rates/other-run' }),
+    );
+    await expect(train('joined', { seed: 0 })).rejects.toMatchObject({ code: 'rates/other-run' });
+  }, 300_000);
 
   test('refuses the folder of another network, and of anything else', async () => {
     const data = await read();
