@@ -226,6 +226,24 @@ describe('whole reports', () => {
     expect(row(text, 'Pneumonia').status).toBe('not_mentioned');
   });
 
+  test.each([
+    'HISTORY: Chest pain.\nTECHNIQUE: One view.\nCOMPARISON: None.\nSmall left pleural effusion. No pneumothorax.',
+    'COMPARISON: None available.\nSmall left pleural effusion.\nNo pneumothorax.',
+    'TECHNIQUE: Portable AP view.\nSmall left pleural effusion, and there is no pneumothorax.',
+  ])('a new line after a comparison or technique that ended is the body: %j', (text) => {
+    expect(row(text, 'Pleural Effusion').status).toBe('present');
+    expect(row(text, 'Pneumothorax').status).toBe('absent');
+  });
+
+  test('a comparison that goes on, and a history of many lines, do not assert', () => {
+    for (const text of [
+      'COMPARISON: Chest radiographs of ___ and the CT of the chest of ___ that\nshowed pneumonia.\n\nFINDINGS: Clear lungs.',
+      'COMPARISON: Radiograph of ___\nCT for pneumonia of ___\nFINDINGS: Clear lungs.',
+      'HISTORY: Cough and fever.\nPneumonia last year.\nFINDINGS: Clear lungs.',
+    ])
+      expect(row(text, 'Pneumonia').status, text).toBe('not_mentioned');
+  });
+
   test('the impression outweighs the findings', () => {
     expect(row('FINDINGS: Possible pneumonia.\nIMPRESSION: Pneumonia.', 'Pneumonia').probability).toBe(1);
     expect(row('FINDINGS: Pneumonia.\nIMPRESSION: Probable pneumonia.', 'Pneumonia').probability).toBe(0.785);

@@ -18,6 +18,8 @@ import type { Vocabulary } from './vocabulary.ts';
 
 const BODY = 0;
 const IMPRESSION = 2;
+/** Sections of a line or two, from `comparison` on: how the picture was made, and what it was compared with. */
+const COMPARISON = 4;
 
 /** Sentences of one text: token ranges [from, to) and the section each stands in. Reused from text to text. */
 export class Sentences {
@@ -73,7 +75,8 @@ export class Segmenter {
    *
    * A line break alone ends no sentence (reports are wrapped), except before a list mark, a heading, an empty line,
    * or a capital after a line that is too short to have been wrapped. An unheaded paragraph after the history,
-   * comparison or technique is the report's body, as MIMIC-CXR's reports are often written.
+   * comparison or technique is the report's body, as MIMIC-CXR's reports are often written; so is a new line after a
+   * comparison or technique that ended with a full stop ("COMPARISON: None."). A history goes on over many lines.
    */
   segment(tokens: Tokens, sentences: Sentences, section: Section = 'body'): Sentences {
     sentences.count = 0;
@@ -111,7 +114,11 @@ export class Segmenter {
         sentences.push(from, i, current);
         content++;
         from = i;
-        if (flag & AFTER_BLANK_LINE && content > 0 && current > IMPRESSION) {
+        const ends =
+          flag & AFTER_BLANK_LINE
+            ? current > IMPRESSION
+            : current >= COMPARISON && flag & AFTER_NEWLINE && before === this.stop;
+        if (ends && content > 0) {
           current = field;
           content = 0;
         }
