@@ -36,6 +36,12 @@ const sentences = [
   'Pneumonia is present.',
 ];
 
+/** The command that trains a network of the reports and rows here. */
+const trainInto = (out: string, ...more: string[]) => {
+  const given = [at('r.csv'), '--rows', at('rows.jsonl'), '--out', at(out)];
+  return ['rates', 'train', ...given, ...more];
+};
+
 beforeAll(async () => {
   const lines = Array.from(
     { length: 80 },
@@ -45,17 +51,7 @@ beforeAll(async () => {
   await penumbra('extract', at('r.csv'), '--out', at('rows.jsonl'));
   const small = ['--epochs', '2', '--width', '16', '--depth', '1', '--batch-size', '16', '--threads', '1'];
   writeFileSync(at('ranking.csv'), 'phrase,mu,sigma\nprobable,39,1\npossible,23,1\nversus,15,1\n');
-  const train = [
-    'rates',
-    'train',
-    at('r.csv'),
-    '--rows',
-    at('rows.jsonl'),
-    '--out',
-    at('rgn'),
-    '--rankings',
-    at('ranking.csv'),
-  ];
+  const train = trainInto('rgn', '--rankings', at('ranking.csv'));
   expect(await penumbra(...train, ...small)).toBe(`${at('rgn')}\n`);
   expect(told).toContain('not ranked, since they stand between two findings: 1 phrases');
   expect(told).toMatch(/rgn: epoch 2\/2 {2}loss \d\.\d+/);
@@ -82,17 +78,7 @@ test('a trained network reads reports', async () => {
 
 test('a network begins with a trained encoder, and reads reports', async () => {
   const tiny = fileURLToPath(new URL('../../test/fixtures/rates/bert/', import.meta.url));
-  const train = [
-    'rates',
-    'train',
-    at('r.csv'),
-    '--rows',
-    at('rows.jsonl'),
-    '--out',
-    at('bert'),
-    '--encoder',
-    tiny,
-  ];
+  const train = trainInto('bert', '--encoder', tiny);
   const small = ['--epochs', '1', '--encoder-learning-rate', '0.0001', '--threads', '1'];
   expect(await penumbra(...train, ...small, '--tokenizer', join(tiny, 'vocab.txt'))).toBe(`${at('bert')}\n`);
   expect(told).toMatch(/rgn: encoder: 2 tensors that an encoder does without are left out/);

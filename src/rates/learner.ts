@@ -2,9 +2,8 @@
 import { Random } from '../random.ts';
 import { type Section, spearman } from '../reports/index.ts';
 import { aten, autocast, fromTypedArray, noGrad, type Tensor, tidy } from '../torch/index.ts';
-import type { LossScale } from '../torch/optim/index.ts';
+import { type LossScale, scaledLoss } from '../torch/optim/index.ts';
 import type { Mode } from '../training/index.ts';
-import { scaled } from '../training/train-step.ts';
 import { type Pieces, tensorsOf, tokenBatch } from './batch.ts';
 import type { RateConfig } from './config.ts';
 import { piecesOf, type WordSentence } from './corpus.ts';
@@ -93,7 +92,7 @@ export class Learner {
         const ranked = rankingLoss(this.read(drawn.reports), drawn, ranking.rankings);
         whole = whole.add(ranked.mul(config.rankingWeight));
       }
-      scaled(this.parts, whole).backward();
+      scaledLoss(whole, this.parts.lossScale).backward();
       return loss.item();
     });
   }

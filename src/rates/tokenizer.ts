@@ -4,7 +4,7 @@ import { readRegular, writeWhole } from '../files/index.ts';
 import type { Random } from '../random.ts';
 import { type Section, sectionNames } from '../reports/index.ts';
 import type { TextTokenizer } from './text-tokenizer.ts';
-import { splitWords, WORDS } from './words.ts';
+import { splitWords, WORDS, WordMemory } from './words.ts';
 
 /** What stands for padding, for a character that the corpus did not have, and for a word that is hidden in training. */
 export const PAD = 0;
@@ -49,7 +49,7 @@ export class Tokenizer implements TextTokenizer {
   /** Of each pair: its place among the merges, and what it becomes. */
   private readonly ranks = new Map<number, number>();
   private readonly results: Int32Array;
-  private readonly known = new Map<string, readonly number[]>();
+  private readonly known = new WordMemory();
 
   constructor(pieces: readonly string[], merges: readonly (readonly [left: number, right: number])[]) {
     this.pieces = pieces;
@@ -79,14 +79,9 @@ export class Tokenizer implements TextTokenizer {
     return sectionToken(section);
   }
 
-  /** The ids of a word as `splitWords` gives it. Remembered: reports use few words often. */
+  /** The ids of a word as `splitWords` gives it. */
   encode(word: string): readonly number[] {
-    const known = this.known.get(word);
-    if (known !== undefined) return known;
-    const ids = this.merge(word);
-    // Endless new words (a hostile file) must not fill the memory.
-    if (this.known.size < 1 << 17) this.known.set(word, ids);
-    return ids;
+    return this.known.of(word, (unseen) => this.merge(unseen));
   }
 
   /**

@@ -9,10 +9,10 @@ import {
   LossScale,
   type ParameterGroup,
   type Schedule,
+  stepScaled,
   warmUp,
 } from '../torch/optim/index.ts';
 import { chooseMode, diverged, freshProgress, type Mode, RunState } from '../training/index.ts';
-import { update } from '../training/train-step.ts';
 import { Bert } from './bert.ts';
 import type { BertFiles } from './bert-files.ts';
 import { type RateConfig, type RateOptions, resolveRateConfig } from './config.ts';
@@ -169,7 +169,7 @@ export async function trainRates(given: TrainRatesOptions): Promise<TrainRatesRe
         optimizer.zeroGrad();
         const loss = learner.addGradients(members, epoch, batch);
         if (!Number.isFinite(loss)) throw diverged(`the loss became ${loss} at step ${progress.step + 1}`);
-        update({ optimizer, lossScale });
+        stepScaled(optimizer, lossScale);
         const now = performance.now();
         progress.batch++;
         progress.step++;

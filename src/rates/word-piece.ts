@@ -4,7 +4,7 @@ import { readRegular, writeWhole } from '../files/index.ts';
 import type { Random } from '../random.ts';
 import { type Section, sectionNames } from '../reports/index.ts';
 import type { TextTokenizer } from './text-tokenizer.ts';
-import type { WordSplitter, Words } from './words.ts';
+import { WordMemory, type WordSplitter, type Words } from './words.ts';
 
 /** How BERT's tokenizers change a text before they cut it: Hugging Face's `BertNormalizer`. */
 export interface BertNormalizer {
@@ -55,7 +55,7 @@ export class WordPiece implements TextTokenizer {
   readonly first: number;
   private readonly parts: Required<WordPieceParts>;
   private readonly unknown: number;
-  private readonly known = new Map<string, readonly number[]>();
+  private readonly known = new WordMemory();
 
   /** @throws `rates/tokenizer` where the vocabulary lacks [UNK], [CLS] or [SEP] */
   constructor(parts: WordPieceParts) {
@@ -92,12 +92,7 @@ export class WordPiece implements TextTokenizer {
   }
 
   encode(word: string): readonly number[] {
-    const known = this.known.get(word);
-    if (known !== undefined) return known;
-    const ids = this.cut(word);
-    // Endless new words (a hostile file) must not fill the memory.
-    if (this.known.size < 1 << 17) this.known.set(word, ids);
-    return ids;
+    return this.known.of(word, (unseen) => this.cut(unseen));
   }
 
   /** MaxMatch-Dropout (Hiraoka, COLING 2022): a match is passed over with probability `dropout`, where a shorter one is left. */

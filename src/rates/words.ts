@@ -45,3 +45,18 @@ export const splitWords: WordSplitter = (text, from, to, into) => {
     }
   }
 };
+
+/** Remembers what words became: reports use few words often. */
+export class WordMemory {
+  private readonly known = new Map<string, readonly number[]>();
+
+  /** What the word became, or becomes now. */
+  of(word: string, cut: (word: string) => readonly number[]): readonly number[] {
+    const known = this.known.get(word);
+    if (known !== undefined) return known;
+    const ids = cut(word);
+    // Endless new words (a hostile file) must not fill the memory.
+    if (this.known.size < 1 << 17) this.known.set(word, ids);
+    return ids;
+  }
+}

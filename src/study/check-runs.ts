@@ -1,9 +1,8 @@
 import { PenumbraError } from '../errors.ts';
 import { loadPretrained } from '../models/index.ts';
-import { checkServes, createObjective, parseObjective } from '../objectives/index.ts';
-import { taskOf } from '../tasks/index.ts';
+import { checkServes } from '../objectives/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, trainLoader, withModelDefaults } from '../training/build.ts';
+import { buildModel, buildObjective, trainLoader, withModelDefaults } from '../training/build.ts';
 import { chooseMode } from '../training/index.ts';
 import { isFinished, type PlannedRun } from './plan.ts';
 
@@ -25,12 +24,7 @@ export async function checkRuns(runs: readonly PlannedRun[]): Promise<void> {
     try {
       await checkRun(run);
     } catch (cause) {
-      if (!(cause instanceof PenumbraError)) throw cause;
-      throw new PenumbraError(cause.code, `set ${run.set}, network ${run.network}: ${cause.message}`, {
-        ...(cause.hint !== undefined && { hint: cause.hint }),
-        where: cause.where,
-        cause,
-      });
+      throw told(cause, `set ${run.set}, network ${run.network}`);
     }
   }
 }
@@ -40,27 +34,22 @@ function checkObjective({ config, cell, set, method }: PlannedRun, seen: Set<str
   const key = JSON.stringify([set, config.objective, config.epochs]);
   if (seen.has(key)) return;
   seen.add(key);
-  const train = cell.set.dataset.splits.train!;
   try {
-    tidy(() =>
-      createObjective(parseObjective(config.objective), {
-        task: taskOf(train.targets.kind),
-        classes: train.classes.length,
-        epochs: config.epochs,
-        samples: train.length,
-        targets: train.targets,
-        device: 'cpu',
-        generator: new Generator(config.seed),
-      }).dispose(),
-    );
+    const train = cell.set.dataset.splits.train!;
+    buildObjective(config, train, { device: 'cpu' }, new Generator(config.seed)).dispose();
   } catch (cause) {
-    if (!(cause instanceof PenumbraError)) throw cause;
-    throw new PenumbraError(cause.code, `set ${set}, method ${method}: ${cause.message}`, {
-      ...(cause.hint !== undefined && { hint: cause.hint }),
-      where: cause.where,
-      cause,
-    });
+    throw told(cause, `set ${set}, method ${method}`);
   }
+}
+
+/** The error with what it is of. */
+function told(cause: unknown, whose: string): unknown {
+  if (!(cause instanceof PenumbraError)) return cause;
+  return new PenumbraError(cause.code, `${whose}: ${cause.message}`, {
+    ...(cause.hint !== undefined && { hint: cause.hint }),
+    where: cause.where,
+    cause,
+  });
 }
 
 async function checkRun({ config: given, cell }: PlannedRun): Promise<void> {

@@ -74,7 +74,7 @@ export interface CudaSwitches {
   readonly cudnnBenchmark?: boolean;
 }
 
-/** How GPUs compute; of no consequence for a processor, unless it is called for one: it would change oneDNN's products too. */
+/** How GPUs compute. Not to be called for a run on the processor: it would change oneDNN's products. */
 export function setCuda({ tf32 = false, cudnnBenchmark = false }: CudaSwitches): void {
   native.setCuda(tf32, cudnnBenchmark);
 }

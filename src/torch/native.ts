@@ -34,6 +34,17 @@ export interface NativeSchema {
   returns: NativeSlot[];
 }
 
+/** What batch norm takes. */
+export type BatchNormValues = [
+  input: Handle,
+  weight: Handle,
+  bias: Handle,
+  runningMean: Handle,
+  runningVar: Handle,
+  momentum: number,
+  eps: number,
+];
+
 export interface NativeInfo {
   version: string;
   path: string;
@@ -93,17 +104,7 @@ interface Binding {
   /** Takes images and a weight, both of one type once autocast has seen them. */
   convolve(input: Handle, weight: Handle, bias: Handle | null, stride: number, padding: number): Handle;
   /** Null where the kernels do not fit the tensors or the processor. */
-  batchNorm(
-    input: Handle,
-    weight: Handle,
-    bias: Handle,
-    runningMean: Handle,
-    runningVar: Handle,
-    momentum: number,
-    eps: number,
-    activation: string,
-    added: Handle | null,
-  ): Handle | null;
+  batchNorm(...given: [...BatchNormValues, activation: string, added: Handle | null]): Handle | null;
   /** Whether the processor has those kernels for a type. */
   fusesBatchNorm(dtype: string): boolean;
   share(data: TypedArray, shape: readonly number[], dtype: string): Handle;
@@ -169,16 +170,7 @@ export interface NativeDistributed {
   reduceBackward(reducer: number, loss: Handle): void;
   releaseReducer(reducer: number): void;
   reachesAll(loss: Handle, parameters: readonly Handle[]): boolean;
-  syncBatchNorm(
-    group: number,
-    input: Handle,
-    weight: Handle,
-    bias: Handle,
-    runningMean: Handle,
-    runningVar: Handle,
-    momentum: number,
-    eps: number,
-  ): Handle;
+  syncBatchNorm(group: number, ...norm: BatchNormValues): Handle;
 }
 
 function load(): Binding {

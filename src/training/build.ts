@@ -2,9 +2,9 @@
 import { BatchLoader, type LoaderOptions, type Subset, type Targets } from '../data/index.ts';
 import { PenumbraError } from '../errors.ts';
 import { createModel, modelDefaults, type Network } from '../models/index.ts';
-import { needsDoubt } from '../objectives/index.ts';
-import { expressDoubt, samplingWeights } from '../tasks/index.ts';
-import type { Generator } from '../torch/index.ts';
+import { createObjective, needsDoubt, type ObjectiveRun, parseObjective } from '../objectives/index.ts';
+import { expressDoubt, samplingWeights, taskOf } from '../tasks/index.ts';
+import { type Generator, tidy } from '../torch/index.ts';
 import { constant, cosine, multiStep, type Schedule, warmUp } from '../torch/optim/index.ts';
 import type { TrainConfig } from './config.ts';
 import type { Mode } from './mode.ts';
@@ -137,6 +137,26 @@ export function withModelDefaults(config: TrainConfig, targets: Targets): TrainC
     );
   }
   return { ...config, findingTokens, doubtWeight };
+}
+
+/** What a run's method is, made for the samples that it trains on. */
+export function buildObjective(
+  { objective, epochs }: Pick<TrainConfig, 'objective' | 'epochs'>,
+  train: Subset,
+  { device }: Pick<Mode, 'device'>,
+  generator: Generator,
+): ObjectiveRun {
+  return tidy(() =>
+    createObjective(parseObjective(objective), {
+      task: taskOf(train.targets.kind),
+      classes: train.classes.length,
+      epochs,
+      samples: train.length,
+      targets: train.targets,
+      device,
+      generator,
+    }),
+  );
 }
 
 export function makeSchedule(config: TrainConfig): Schedule {

@@ -12,17 +12,15 @@ import { PenumbraError } from '../errors.ts';
 import { loadPretrained, type ModelDefinition, type Network, registerModel } from '../models/index.ts';
 import {
   checkServes,
-  createObjective,
   needsOneProcess,
   needsTeacher,
   type ObjectiveDefinition,
   type ObjectiveRun,
-  parseObjective,
   registerObjective,
   teacherObjective,
 } from '../objectives/index.ts';
 import { Random } from '../random.ts';
-import { classWeights, taskOf } from '../tasks/index.ts';
+import { classWeights } from '../tasks/index.ts';
 import {
   aten,
   engineInfo,
@@ -36,7 +34,14 @@ import {
   writeSafetensors,
 } from '../torch/index.ts';
 import { LossScale } from '../torch/optim/index.ts';
-import { buildModel, evaluationLoader, makeSchedule, trainLoader, withModelDefaults } from './build.ts';
+import {
+  buildModel,
+  buildObjective,
+  evaluationLoader,
+  makeSchedule,
+  trainLoader,
+  withModelDefaults,
+} from './build.ts';
 import { BusyWatch } from './busy.ts';
 import { withThreads } from './choose-threads.ts';
 import type { TrainConfig } from './config.ts';
@@ -193,7 +198,6 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
       { hint: 'leave --processes out, or choose another objective' },
     );
   }
-  const task = taskOf(train.targets.kind);
   const folder = new RunFolder(given.folder);
   using lock = team.leads ? folder.lock() : undefined;
   const config = await withThreads(asked, { dataset, folder, team, onNotice: notice });
@@ -205,17 +209,7 @@ async function trainRun(given: FitOptions): Promise<FitResult> {
   const initial = new Generator(config.seed);
   const generator = new Generator(drawsSeed(config.seed, ...ownDraws(team)), mode.device);
   const model = tidy(() => buildModel(config, loader, train.classes.length, initial, mode, generator));
-  const objective = tidy(() =>
-    createObjective(parseObjective(config.objective), {
-      task,
-      classes: train.classes.length,
-      epochs: config.epochs,
-      samples: train.length,
-      targets: train.targets,
-      device: mode.device,
-      generator,
-    }),
-  );
+  const objective = buildObjective(config, train, mode, generator);
   const description = describe(options, model, objective, loader, train, mode, team);
   let teacher: ReturnType<typeof loadTeacher> | undefined;
   let extension: Extension | undefined;

@@ -43,10 +43,11 @@ export function chooseMode(
   if (typeof config.threads === 'number') setThreads(config.threads);
   const threads = getThreads();
   const { precision, reason } = choosePrecision(config.precision, device, info.cuda.capabilities);
-  if (device !== 'cpu')
-    setCuda({ tf32: config.tf32 ?? false, cudnnBenchmark: config.cudnnBenchmark ?? false });
-  // Sums by index (OLS) have no order on a GPU otherwise.
-  if (device !== 'cpu') setDeterministic(!(config.cudnnBenchmark ?? false));
+  if (device !== 'cpu') {
+    setCuda(config);
+    // Sums by index (OLS) have no order on a GPU otherwise.
+    setDeterministic(!config.cudnnBenchmark);
+  }
   const fused = config.fused !== 'off' && device === 'cpu' && canFuse(precision);
   return { device, precision, threads, fused: begun === undefined ? fused : (begun.fused ?? false), reason };
 }

@@ -1,6 +1,7 @@
 import type { Batch } from '../data/index.ts';
 import type { distributed } from '../torch/index.ts';
 import { tidy } from '../torch/index.ts';
+import { scaledLoss, stepScaled } from '../torch/optim/index.ts';
 import type { Team } from './team.ts';
 import {
   addGradients,
@@ -8,9 +9,7 @@ import {
   type Forward,
   nothingSeen,
   type StepResult,
-  scaled,
   type Trainee,
-  update,
 } from './train-step.ts';
 
 /** What the ranks tell each other in every step, each a sum over them. */
@@ -87,21 +86,23 @@ export class SharedStep {
     };
     let agreed: Agreed | undefined;
     const reduce = (forward: Forward | undefined): void => {
-      const seen = forward?.loss ?? nothingSeen(trainee);
+      // Before the ranks agree: the layers of the others wait for it in their forward pass.
+      const silent = forward === undefined ? nothingSeen(trainee) : undefined;
       agreed = agree(forward);
       if (agreed.images === 0) return;
-      const loss = forward?.loss ?? (seen === undefined ? reducer.nothing() : reducer.nothing().add(seen));
+      const nothing = () => (silent === undefined ? reducer.nothing() : reducer.nothing().add(silent));
+      const loss = forward?.loss ?? nothing();
       // The reducer divides by the ranks.
       const whole = Math.max(1, agreed.terms);
       const terms = forward?.terms ?? 0;
       const factor = this.alone ? (terms * team.size) / whole : terms;
       const whose = forward === undefined || factor === 1 ? loss : loss.mul(factor);
-      reducer.backward(scaled(trainee, whose));
+      reducer.backward(scaledLoss(whose, trainee.lossScale));
       if (!this.alone) trainee.optimizer.scaleGradients(team.size / whole);
     };
     if (batch === undefined) tidy(() => reduce(undefined));
     else addGradients(trainee, batch, epoch, reduce);
-    if (agreed!.images > 0) update(trainee);
+    if (agreed!.images > 0) stepScaled(trainee.optimizer, trainee.lossScale);
     return agreed!;
   }
 

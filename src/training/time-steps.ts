@@ -1,8 +1,7 @@
 import type { Dataset } from '../data/index.ts';
-import { createObjective, needsTeacher, parseObjective } from '../objectives/index.ts';
-import { taskOf } from '../tasks/index.ts';
+import { needsTeacher } from '../objectives/index.ts';
 import { Generator, tidy } from '../torch/index.ts';
-import { buildModel, trainLoader, withModelDefaults } from './build.ts';
+import { buildModel, buildObjective, trainLoader, withModelDefaults } from './build.ts';
 import type { TrainConfig } from './config.ts';
 import { chooseMode } from './mode.ts';
 import { makeOptimizer } from './optimizers.ts';
@@ -32,19 +31,10 @@ export async function timeSteps(run: TrainConfig, dataset: Dataset, seconds = 0)
   const config = withModelDefaults(plain, train.targets);
   const mode = chooseMode(config);
   await using loader = trainLoader(config, train);
-  const classes = train.classes.length;
-  const model = tidy(() => buildModel(config, loader, classes, new Generator(config.seed), mode));
-  const objective = tidy(() =>
-    createObjective(parseObjective(config.objective), {
-      task: taskOf(train.targets.kind),
-      classes,
-      samples: train.length,
-      targets: train.targets,
-      epochs: config.epochs,
-      device: mode.device,
-      generator: new Generator(0, mode.device),
-    }),
+  const model = tidy(() =>
+    buildModel(config, loader, train.classes.length, new Generator(config.seed), mode),
   );
+  const objective = buildObjective(config, train, mode, new Generator(0, mode.device));
   const optimizer = makeOptimizer(config, model);
   try {
     model.train();

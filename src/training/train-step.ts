@@ -10,7 +10,7 @@ import {
   weigh,
 } from '../tasks/index.ts';
 import { aten, type Generator, noGrad, type Tensor, tensor, tidy } from '../torch/index.ts';
-import type { LossScale, Optimizer } from '../torch/optim/index.ts';
+import { type LossScale, type Optimizer, scaledLoss, stepScaled } from '../torch/optim/index.ts';
 import type { Mode } from './mode.ts';
 import { type LogitsOf, logitsIn, saidIn } from './predict.ts';
 
@@ -47,20 +47,11 @@ export interface StepResult {
 /** One update by one batch. Leaves no tensor behind beside the gradients, which the next step forgets. */
 export function trainStep(trainee: Trainee, batch: Batch, epoch: number): StepResult {
   trainee.optimizer.zeroGrad();
-  const result = addGradients(trainee, batch, epoch, ({ loss }) => scaled(trainee, loss).backward());
-  update(trainee);
+  const result = addGradients(trainee, batch, epoch, ({ loss }) =>
+    scaledLoss(loss, trainee.lossScale).backward(),
+  );
+  stepScaled(trainee.optimizer, trainee.lossScale);
   return result;
-}
-
-/** The loss as it goes back. */
-export function scaled({ lossScale }: Pick<Trainee, 'lossScale'>, loss: Tensor): Tensor {
-  return lossScale?.scaled(loss) ?? loss;
-}
-
-/** The optimizer's step; with a scaled loss it may be left out. */
-export function update({ optimizer, lossScale }: Pick<Trainee, 'optimizer' | 'lossScale'>): void {
-  if (lossScale === undefined) optimizer.step();
-  else lossScale.step(optimizer);
 }
 
 /**
@@ -86,7 +77,7 @@ export class AccumulatedStep {
   update(): void {
     const { optimizer } = this.trainee;
     tidy(() => optimizer.scaleGradients(1 / Math.max(1, this.terms)));
-    update(this.trainee);
+    stepScaled(optimizer, this.trainee.lossScale);
   }
 }
 
@@ -112,8 +103,8 @@ export function nothingSeen({ model, mode, noInputs }: Trainee): Tensor | undefi
 }
 
 /** Adds the gradients of the sum that a batch's loss is the mean of. */
-export function addSum(trainee: Pick<Trainee, 'lossScale'>): (forward: Forward) => void {
-  return ({ loss, terms }) => scaled(trainee, loss.mul(terms)).backward();
+export function addSum({ lossScale }: Pick<Trainee, 'lossScale'>): (forward: Forward) => void {
+  return ({ loss, terms }) => scaledLoss(loss.mul(terms), lossScale).backward();
 }
 
 /**

@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PenumbraError } from '../../errors.ts';
 import { noGrad } from '../autograd.ts';
 import { fromTypedArray } from '../create.ts';
-import type { Handle } from '../native.ts';
-import type { BatchNormArguments, BatchNormalizer } from '../nn/index.ts';
+import { type BatchNormArguments, type BatchNormalizer, batchNormValues } from '../nn/index.ts';
 import { Tensor, tidy } from '../tensor.ts';
 import { c10d } from './native.ts';
 
@@ -72,16 +71,8 @@ export class ProcessGroup implements BatchNormalizer {
    * Mean and variance are joined in double precision (Chan, Golub and LeVeque 1979). The backward pass is collective too. Both
    * have connections of their own: they may run while a reducer's collectives do.
    */
-  batchNorm({ input, weight, bias, runningMean, runningVar, momentum, eps }: BatchNormArguments): Tensor {
-    const tensors = [input, weight, bias, runningMean, runningVar] as const;
-    const [x, w, b, mean, variance] = tensors.map(({ handle }) => handle) as [
-      Handle,
-      Handle,
-      Handle,
-      Handle,
-      Handle,
-    ];
-    return new Tensor(c10d().syncBatchNorm(this.number, x, w, b, mean, variance, momentum, eps));
+  batchNorm(norm: BatchNormArguments): Tensor {
+    return new Tensor(c10d().syncBatchNorm(this.number, ...batchNormValues(norm)));
   }
 
   /** The ranks' tensors, in order. */

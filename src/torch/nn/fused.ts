@@ -1,5 +1,5 @@
 /** Batch normalization, an addition and an activation in one pass over memory, by kernels of our own. */
-import { native } from '../native.ts';
+import { type BatchNormValues, native } from '../native.ts';
 import { Tensor } from '../tensor.ts';
 import type { DType } from '../types.ts';
 
@@ -40,6 +40,12 @@ export interface BatchNormArguments {
   readonly eps: number;
 }
 
+/** As the add-on takes them. */
+export function batchNormValues(norm: BatchNormArguments): BatchNormValues {
+  const { input, weight, bias, runningMean, runningVar, momentum, eps } = norm;
+  return [input.handle, weight.handle, bias.handle, runningMean.handle, runningVar.handle, momentum, eps];
+}
+
 /** activation(norm(input) + added) by the batch's statistics; null where the kernels are off or do not fit. */
 export function fusedBatchNorm(
   norm: BatchNormArguments,
@@ -47,16 +53,6 @@ export function fusedBatchNorm(
   added: Tensor | null,
 ): Tensor | null {
   if (!on) return null;
-  const handle = native.batchNorm(
-    norm.input.handle,
-    norm.weight.handle,
-    norm.bias.handle,
-    norm.runningMean.handle,
-    norm.runningVar.handle,
-    norm.momentum,
-    norm.eps,
-    activation,
-    added?.handle ?? null,
-  );
+  const handle = native.batchNorm(...batchNormValues(norm), activation, added?.handle ?? null);
   return handle === null ? null : new Tensor(handle);
 }

@@ -1,5 +1,5 @@
 export { type AttentionOptions, MultiheadAttention } from './attention.ts';
-export { type BatchNormArguments, canFuse, fusing } from './fused.ts';
+export { type BatchNormArguments, batchNormValues, canFuse, fusing } from './fused.ts';
 export { type ForwardHook, hooked } from './hook.ts';
 export {
   type Initializer,

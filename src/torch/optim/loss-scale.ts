@@ -4,6 +4,17 @@ import { aten } from '../operators.ts';
 import { keep, type Tensor, tidy } from '../tensor.ts';
 import type { Optimizer, OptimizerState } from './optimizer.ts';
 
+/** The loss as it goes back: scaled where there is a scale. */
+export function scaledLoss(loss: Tensor, scale: LossScale | undefined): Tensor {
+  return scale?.scaled(loss) ?? loss;
+}
+
+/** The optimizer's step, which with a scale may be left out. */
+export function stepScaled(optimizer: Optimizer, scale: LossScale | undefined): void {
+  if (scale === undefined) optimizer.step();
+  else scale.step(optimizer);
+}
+
 /** Steps in a row with finite gradients after which the factor doubles. */
 const GROWTH_INTERVAL = 2000;
 /** Below it no factor helps: something else is wrong. */
